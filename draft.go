@@ -1,0 +1,107 @@
+package notifications
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a post. Characters are Unicode code points.
+const (
+	MaxTitleChars   = 255      // also of origin, topic and the title of an action
+	MaxMessageBytes = 64 << 10 // of UTF-8
+	MaxActions      = 16       // in one post
+	MaxURLBytes     = 2048     // of an action
+	MaxTargets      = 1000     // users and groups, each counted once
+	maxRefBytes     = 255      // of a canonical ref, after its kind
+)
+
+// Draft is a notification to be posted. Text must be valid UTF-8 without NUL.
+type Draft struct {
+	// Origin says who or what speaks, such as "ci". Required, 255 characters.
+	Origin string
+	// Title is the line that is shown. Required, 255 characters.
+	Title string
+	// Message is the body, up to 64 KiB. Empty is none.
+	Message string
+	// Topic groups notifications, up to 255 characters. Empty is none.
+	Topic string
+	// Actions are links offered with the notification, 16 at most.
+	Actions []ActionDraft
+	// To says whom it is for. Required: nothing is broadcast by omission.
+	To Audience
+}
+
+// ActionDraft is a link offered with a notification.
+type ActionDraft struct {
+	// Title is the text of the link. Required, 255 characters.
+	Title string
+	// URL is absolute with scheme http or https, or a relative path such as
+	// "/builds/7". Required, 2,048 bytes.
+	URL string
+}
+
+// Audience says whom a notification is for. The zero Audience is nobody, and
+// posting to it is an error. Repeating a target changes nothing.
+type Audience struct {
+	users, groups []string
+	everyone      bool
+}
+
+// Users is an audience of the named users.
+func Users(refs ...string) Audience { return Audience{users: slices.Clone(refs)} }
+
+// Groups is an audience of those who are members of the named groups at the
+// time they read.
+func Groups(refs ...string) Audience { return Audience{groups: slices.Clone(refs)} }
+
+// Everyone is an audience of every user, now and later: a system notification.
+func Everyone() Audience { return Audience{everyone: true} }
+
+// And returns the union of two audiences.
+func (a Audience) And(b Audience) Audience {
+	return Audience{
+		users:    slices.Concat(a.users, b.users),
+		groups:   slices.Concat(a.groups, b.groups),
+		everyone: a.everyone || b.everyone,
+	}
+}
+
+// check reports every fault of the draft that can be seen without asking the
+// catalog or the database.
+func (d Draft) check() faults {
+	var f faults
+	f.text("origin", d.Origin, true, MaxTitleChars)
+	f.text("title", d.Title, true, MaxTitleChars)
+	f.text("topic", d.Topic, false, MaxTitleChars)
+	f.text("message", d.Message, false, 0)
+	if len(d.Message) > MaxMessageBytes {
+		f.add("message", "is %d bytes long, the limit is %d", len(d.Message), MaxMessageBytes)
+	}
+	if len(d.Actions) > MaxActions {
+		f.add("actions", "has %d entries, the limit is %d", len(d.Actions), MaxActions)
+		return f
+	}
+	for i, a := range d.Actions {
+		field := "actions[" + strconv.Itoa(i) + "]"
+		f.text(field+".title", a.Title, true, MaxTitleChars)
+		f.url(field+".url", a.URL)
+	}
+	return f
+}
+
+// text checks one field: required, valid UTF-8 without NUL, at most limit
+// characters (0: no such limit).
+func (f *faults) text(field, s string, required bool, limit int) {
+	switch {
+	case s == "" && required:
+		f.add(field, "is required and must not be empty")
+	case !utf8.ValidString(s):
+		f.add(field, "is not valid UTF-8")
+	case strings.ContainsRune(s, 0):
+		f.add(field, "contains the NUL character")
+	case limit > 0 && utf8.RuneCountInString(s) > limit:
+		f.add(field, "is %d characters long, the limit is %d", utf8.RuneCountInString(s), limit)
+	}
+}
