@@ -1,9 +1,11 @@
 package notifications
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -104,4 +106,57 @@ func (f *faults) text(field, s string, required bool, limit int) {
 	case limit > 0 && utf8.RuneCountInString(s) > limit:
 		f.add(field, "is %d characters long, the limit is %d", utf8.RuneCountInString(s), limit)
 	}
+}
+
+// url checks the target of an action. Only what a browser follows without
+// running anything is let through: http, https, and paths of the same site.
+func (f *faults) url(field, s string) {
+	before := len(*f)
+	f.text(field, s, true, 0)
+	if len(*f) > before {
+		return
+	}
+	if len(s) > MaxURLBytes {
+		f.add(field, "is %d bytes long, the limit is %d", len(s), MaxURLBytes)
+		return
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || strings.ContainsFunc(s, unfitForURL):
+		f.add(field, "is not a URL")
+	case u.Scheme == "http" || u.Scheme == "https":
+		if u.Host == "" || u.Opaque != "" {
+			f.add(field, "names no host")
+		}
+	case u.Scheme != "":
+		f.add(field, "has scheme %q, only http and https are accepted", u.Scheme)
+	case strings.HasPrefix(s, "//"):
+		f.add(field, "must begin with http:, https: or a path")
+	}
+}
+
+// unfitForURL reports characters browsers strip or read as another: white
+// space and controls hide a scheme, a backslash passes for a slash.
+func unfitForURL(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\\'
+}
+
+// target is one recipient as the caller named it.
+type target struct {
+	kind  Kind
+	ref   string // as written
+	field string // where it was written
+	canon string // as the catalog writes it
+}
+
+// targets lists the named recipients in the order they were written.
+func (a Audience) targets() []target {
+	all := make([]target, 0, len(a.users)+len(a.groups))
+	for i, ref := range a.users {
+		all = append(all, target{kind: KindUser, ref: ref, field: "targetUsers[" + strconv.Itoa(i) + "]"})
+	}
+	for i, ref := range a.groups {
+		all = append(all, target{kind: KindGroup, ref: ref, field: "targetGroups[" + strconv.Itoa(i) + "]"})
+	}
+	return all
 }

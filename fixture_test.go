@@ -1,0 +1,194 @@
+package notifications_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/notifications-go/notifications"
+	"gorm.io/gorm"
+)
+
+// town is a catalog whose people move between groups while a test runs.
+type town struct {
+	mu      sync.Mutex
+	users   map[string][]string // canonical user → canonical groups
+	groups  []string
+	failing error
+}
+
+func newTown() *town {
+	return &town{
+		users: map[string][]string{
+			"user:default/jane":  {"group:default/ops", "group:default/dev"},
+			"user:default/john":  {"group:default/ops"},
+			"user:default/guest": nil,
+		},
+		groups: []string{"group:default/ops", "group:default/dev", "group:default/empty"},
+	}
+}
+
+// move puts a user into exactly these groups.
+func (c *town) move(user string, groups ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users["user:"+user] = groups
+}
+
+// fail makes the catalog unable to answer; nil heals it.
+func (c *town) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failing = err
+}
+
+func (c *town) Canonical(kind notifications.Kind, ref string) (string, error) {
+	ref = strings.ToLower(ref)
+	ref = strings.TrimPrefix(ref, string(kind)+":")
+	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
+		return "", errors.New("must be of the form namespace/name")
+	}
+	return string(kind) + ":" + ref, nil
+}
+
+func (c *town) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var in []notifications.Membership
+	for _, g := range c.users[user] {
+		in = append(in, notifications.Membership{Group: g})
+	}
+	return in, c.failing
+}
+
+func (c *town) Missing(_ context.Context, refs []string) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var missing []string
+	for _, ref := range refs {
+		if _, user := c.users[ref]; !user && !slices.Contains(c.groups, ref) {
+			missing = append(missing, ref)
+		}
+	}
+	return missing, c.failing
+}
+
+// policyFunc is a policy made of a function.
+type policyFunc func(notifications.Identity, notifications.Permission) (notifications.Decision, error)
+
+func (f policyFunc) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
+	return f(who, p)
+}
+
+func allowAll(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
+	return notifications.Allow, nil
+}
+
+// fixture is a service over a fresh database.
+type fixture struct {
+	*notifications.Service
+	t    *testing.T
+	town *town
+}
+
+func newFixture(t *testing.T, db *gorm.DB) *fixture {
+	t.Helper()
+	town := newTown()
+	svc, err := notifications.New(notifications.Config{DB: db, Catalog: town, Policy: policyFunc(allowAll)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return &fixture{Service: svc, t: t, town: town}
+}
+
+var (
+	ci    = notifications.ServiceAccount("ci")
+	jane  = notifications.User("default/jane")
+	john  = notifications.User("default/john")
+	guest = notifications.User("default/guest")
+)
+
+// post posts a notification that has just a title and an audience.
+func (f *fixture) post(title string, to notifications.Audience) string {
+	f.t.Helper()
+	return f.postDraft(notifications.Draft{Origin: "test", Title: title, To: to})
+}
+
+func (f *fixture) postDraft(d notifications.Draft) string {
+	f.t.Helper()
+	id, err := f.Post(f.t.Context(), ci, d)
+	if err != nil {
+		f.t.Fatalf("Post(%+v): %v", d, err)
+	}
+	return id
+}
+
+func (f *fixture) mark(who notifications.Identity, id string, read bool) {
+	f.t.Helper()
+	if err := f.MarkRead(f.t.Context(), who, id, read); err != nil {
+		f.t.Fatalf("MarkRead(%s, %s, %t): %v", who, id, read, err)
+	}
+}
+
+func (f *fixture) list(who notifications.Identity, q notifications.ListQuery) notifications.Page {
+	f.t.Helper()
+	page, err := f.List(f.t.Context(), who, q)
+	if err != nil {
+		f.t.Fatalf("List(%s, %+v): %v", who, q, err)
+	}
+	return page
+}
+
+// expect checks that list, in order, and count agree on what who sees.
+func (f *fixture) expect(who notifications.Identity, q notifications.ListQuery, titles ...string) {
+	f.t.Helper()
+	page := f.list(who, q)
+	got := titlesOf(page.Items)
+	if !slices.Equal(got, titles) {
+		f.t.Errorf("List(%s, %+v) = %q, want %q", who, q, got, titles)
+	}
+	n, err := f.Count(f.t.Context(), who, q.Filter)
+	if err != nil {
+		f.t.Fatalf("Count(%s, %+v): %v", who, q.Filter, err)
+	}
+	if q.Offset == 0 && q.After == "" && page.Next == "" && n != int64(len(titles)) {
+		f.t.Errorf("Count(%s, %+v) = %d, want %d", who, q.Filter, n, len(titles))
+	}
+}
+
+func titlesOf(items []notifications.Notification) []string {
+	titles := make([]string, len(items))
+	for i, n := range items {
+		titles[i] = n.Title
+	}
+	return titles
+}
+
+// all selects everything a reader can see.
+var all = notifications.Filter{Scope: notifications.ScopeAll}
+
+// wantFields checks that err is an InvalidError about exactly these fields.
+func wantFields(t *testing.T, err error, fields ...string) {
+	t.Helper()
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) {
+		t.Errorf("error %v, want an InvalidError about %q", err, fields)
+		return
+	}
+	var got []string
+	for _, f := range invalid.Fields {
+		got = append(got, f.Field)
+		if f.Reason == "" {
+			t.Errorf("field %s has no reason", f.Field)
+		}
+	}
+	if !slices.Equal(got, fields) {
+		t.Errorf("bad fields %q, want %q", got, fields)
+	}
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/notifications-go/notifications"
+)
+
+// SecretHeader carries the shared secret of an external caller.
+const SecretHeader = "notifications-secret"
+
+// authenticator finds out who asks.
+type authenticator struct {
+	verifier notifications.Verifier
+	secrets  *notifications.Secrets
+	guest    notifications.Identity
+	custom   func(*http.Request) (notifications.Identity, error)
+	origins  *http.CrossOriginProtection
+}
+
+func newAuthenticator(cfg Config) (authenticator, error) {
+	a := authenticator{
+		verifier: cfg.Verifier, secrets: cfg.Secrets, guest: cfg.Guest, custom: cfg.Identify,
+		origins: http.NewCrossOriginProtection(),
+	}
+	var faults []error
+	ownWays := cfg.Verifier != nil || cfg.Secrets != nil || !cfg.Guest.IsZero()
+	switch {
+	case cfg.Identify != nil && ownWays:
+		faults = append(faults, errors.New("httpapi: Config.Identify excludes Verifier, Secrets and Guest"))
+	case cfg.Identify == nil && !ownWays:
+		faults = append(faults, errors.New("httpapi: nobody could get in: set Config.Verifier, Secrets, Guest or Identify"))
+	}
+	if !cfg.Guest.IsZero() && (cfg.Guest.Kind != notifications.KindUser || cfg.Guest.Name == "") {
+		faults = append(faults, errors.New("httpapi: Config.Guest is not a user"))
+	}
+	a.guest.Guest = !cfg.Guest.IsZero()
+	for _, origin := range cfg.TrustedOrigins {
+		if err := a.origins.AddTrustedOrigin(origin); err != nil {
+			faults = append(faults, fmt.Errorf("httpapi: Config.TrustedOrigins: %w", err))
+		}
+	}
+	return a, errors.Join(faults...)
+}
+
+// identify returns who asks, or why that cannot be told. A bearer token, once
+// present, is what is judged.
+func (a authenticator) identify(r *http.Request) (notifications.Identity, error) {
+	authorization := r.Header.Values("Authorization")
+	switch {
+	case a.custom != nil:
+		return a.fromHost(r)
+	case len(authorization) > 0:
+		return a.fromToken(r.Context(), authorization)
+	case len(r.Header.Values(SecretHeader)) > 0:
+		return a.fromSecret(r.Header.Values(SecretHeader))
+	case !a.guest.IsZero():
+		return a.guest, a.checkOrigin(r)
+	default:
+		return notifications.Identity{}, notifications.ErrUnauthenticated
+	}
+}
+
+// fromHost asks the host's session.
+func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error) {
+	who, err := a.custom(r)
+	switch {
+	case err == nil && who.IsZero():
+		return who, notifications.ErrUnauthenticated
+	case err == nil && r.Header.Get("Authorization") == "":
+		return who, a.checkOrigin(r)
+	case err == nil, errors.Is(err, notifications.ErrUnauthenticated), errors.Is(err, notifications.ErrForbidden):
+		return who, err
+	default:
+		return who, fmt.Errorf("%w: identify: %w", notifications.ErrUnavailable, err)
+	}
+}
+
+// fromToken judges the Authorization header (RFC 6750, section 2.1).
+func (a authenticator) fromToken(ctx context.Context, headers []string) (notifications.Identity, error) {
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	switch {
+	case len(headers) != 1, !strings.EqualFold(scheme, "Bearer"), token == "":
+		return notifications.Identity{}, fmt.Errorf("%w: not one bearer token", notifications.ErrUnauthenticated)
+	case a.verifier == nil:
+		return notifications.Identity{}, fmt.Errorf("%w: no verifier is configured", notifications.ErrUnauthenticated)
+	}
+	return a.verifier.Verify(ctx, token)
+}
+
+func (a authenticator) fromSecret(headers []string) (notifications.Identity, error) {
+	if len(headers) != 1 || a.secrets == nil {
+		return notifications.Identity{}, fmt.Errorf("%w: not one secret, or none is configured", notifications.ErrUnauthenticated)
+	}
+	return a.secrets.Verify(headers[0])
+}
+
+// checkOrigin refuses writes that another site made a browser send, for
+// identities the browser adds by itself.
+func (a authenticator) checkOrigin(r *http.Request) error {
+	if err := a.origins.Check(r); err != nil {
+		return errCrossOrigin
+	}
+	return nil
+}
+
+// ready asks the verifier whether it has its keys, if it can be asked.
+func (a authenticator) ready(ctx context.Context) error {
+	if v, ok := a.verifier.(interface{ Ready(context.Context) error }); ok {
+		if err := v.Ready(ctx); err != nil {
+			return fmt.Errorf("%w: keys: %w", notifications.ErrUnavailable, err)
+		}
+	}
+	return nil
+}

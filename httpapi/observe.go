@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// observation is what is learnt about a request on its way.
+type observation struct {
+	operation string
+	err       error
+}
+
+type observationKey struct{}
+
+func noteOperation(r *http.Request, operation string) {
+	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
+		o.operation = operation
+	}
+}
+
+func noteError(r *http.Request, err error) {
+	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
+		o.err = err
+	}
+}
+
+// observe gives the request an id, logs how it ended, and turns a panic into
+// a 500.
+func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	start := time.Now()
+	id := requestID(r)
+	w.Header().Set(requestIDHeader, id)
+	var o observation
+	recorder := &statusRecorder{ResponseWriter: w}
+	r = r.WithContext(context.WithValue(r.Context(), observationKey{}, &o))
+	defer func() {
+		crash := recover()
+		if crash != nil && crash != http.ErrAbortHandler {
+			a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", id),
+				slog.Any("panic", crash), slog.String("stack", string(debug.Stack())))
+			if recorder.status == 0 {
+				writeProblem(recorder, problem{Status: http.StatusInternalServerError})
+			}
+		}
+		a.logRequest(r, id, o, recorder.status, time.Since(start))
+		if crash == http.ErrAbortHandler {
+			panic(crash) // net/http's own way to drop a connection
+		}
+	}()
+	next(recorder, r)
+}
+
+func (a *api) logRequest(r *http.Request, id string, o observation, status int, took time.Duration) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("request_id", id),
+		slog.String("operation", o.operation),
+		slog.String("method", r.Method),
+		slog.Int("status", status),
+		slog.Duration("duration", took),
+	}
+	if o.err != nil && !isInputError(o.err) { // what is wrong with a body quotes it
+		attrs = append(attrs, slog.String("error", o.err.Error()))
+	}
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		level = slog.LevelError
+	}
+	a.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// requestID keeps the id a proxy gave, if it is one that can stand in a
+// header and a log, and makes one otherwise.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	if id == "" || len(id) > 128 {
+		return rand.Text()
+	}
+	for _, c := range []byte(id) {
+		if c <= ' ' || c > '~' {
+			return rand.Text()
+		}
+	}
+	return id
+}
+
+// statusRecorder remembers the status of an answer.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the first final status.
+func (w *statusRecorder) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write is a 200 unless told otherwise, as in net/http.
+func (w *statusRecorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the writer underneath.
+func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

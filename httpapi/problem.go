@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/notifications-go/notifications"
+)
+
+// problem is an error as a client sees it (RFC 9457). It holds nothing that
+// differs between two requests with the same fault.
+type problem struct {
+	Type   string         `json:"type"`
+	Title  string         `json:"title"`
+	Status int            `json:"status"`
+	Detail string         `json:"detail,omitempty"`
+	Errors []problemField `json:"errors,omitempty"`
+}
+
+// problemField is one bad field of the request.
+type problemField struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+// errMediaType is a body that does not say it is JSON.
+var errMediaType = errors.New("httpapi: the body must be of type application/json, in UTF-8")
+
+// errCrossOrigin is a write a browser was made to send by another site.
+var errCrossOrigin = errors.New("httpapi: refused cross-origin")
+
+// problems maps errors to answers; the first match counts. Details are written
+// here, so nothing internal gets out.
+var problems = []struct {
+	err    error
+	status int
+	detail string
+}{
+	{notifications.ErrUnauthenticated, http.StatusUnauthorized, "a valid bearer token or shared secret is needed"},
+	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
+	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
+	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
+	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8"},
+	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; nothing was stored"},
+}
+
+// isInputError reports whether err is about what the caller sent, found
+// before or after the service was asked.
+func isInputError(err error) bool {
+	var invalid *notifications.InvalidError
+	var tooLarge *http.MaxBytesError
+	return errors.As(err, &invalid) || errors.As(err, &tooLarge) || errors.Is(err, errMediaType)
+}
+
+func problemOf(err error) problem {
+	var invalid *notifications.InvalidError
+	if errors.As(err, &invalid) {
+		p := problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
+		for _, f := range invalid.Fields {
+			p.Errors = append(p.Errors, problemField{Field: f.Field, Detail: f.Reason})
+		}
+		return p
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is too large"}
+	}
+	for _, known := range problems {
+		if errors.Is(err, known.err) {
+			return problem{Status: known.status, Detail: known.detail}
+		}
+	}
+	return problem{Status: http.StatusInternalServerError}
+}
+
+// writeProblem answers with a problem and the headers its status asks for.
+func writeProblem(w http.ResponseWriter, p problem) {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	h := w.Header()
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="notifications"`)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "5")
+	}
+	h.Set("Content-Type", "application/problem+json")
+	body, _ := json.Marshal(p) // of strings and numbers: cannot fail
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // a client that left cannot be told
+}

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/notifications-go/notifications"
+)
+
+type createdBody struct {
+	MessageID string `json:"messageId"`
+	Msgid     string `json:"msgid"` // the plugin's README has this name
+}
+
+type countBody struct {
+	Count int64 `json:"count"`
+}
+
+type healthBody struct {
+	Status string `json:"status"`
+}
+
+type notificationBody struct {
+	ID         string       `json:"id"`
+	Created    string       `json:"created"`
+	ReadByUser bool         `json:"readByUser"`
+	IsSystem   bool         `json:"isSystem"`
+	Origin     string       `json:"origin"`
+	Title      string       `json:"title"`
+	Message    string       `json:"message,omitempty"`
+	Topic      string       `json:"topic,omitempty"`
+	Actions    []actionBody `json:"actions"`
+}
+
+type actionBody struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+// createdLayout is RFC 3339 to the millisecond, for times in UTC.
+const createdLayout = "2006-01-02T15:04:05.000Z"
+
+func notificationBodies(items []notifications.Notification) []notificationBody {
+	bodies := make([]notificationBody, len(items))
+	for i, n := range items {
+		bodies[i] = notificationBody{
+			ID: n.ID, Created: n.Created.Format(createdLayout), ReadByUser: n.Read, IsSystem: n.System,
+			Origin: n.Origin, Title: n.Title, Message: n.Message, Topic: n.Topic,
+			Actions: make([]actionBody, len(n.Actions)),
+		}
+		for j, a := range n.Actions {
+			bodies[i].Actions[j] = actionBody(a)
+		}
+	}
+	return bodies
+}
+
+func encode(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // it is no HTML, and says so
+	err := enc.Encode(v)
+	return buf.Bytes(), err
+}
+
+func writeJSON(w http.ResponseWriter, v any) error {
+	body, err := encode(v)
+	if err != nil {
+		return err
+	}
+	writeBody(w, body)
+	return nil
+}
+
+func writeBody(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // a client that left cannot be told
+}
+
+// writeTagged is writeJSON with an entity tag over everything that can change
+// (RFC 9110, section 8.8.3), so that polling what did not change is cheap.
+func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := encode(v)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	sum.Write(body)
+	sum.Write([]byte(w.Header().Get("Link")))
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16]) + `"`
+	w.Header().Set("ETag", "W/"+tag)
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	writeBody(w, body)
+	return nil
+}
+
+// matches compares weakly (RFC 9110, section 13.1.2). Our tags have no comma,
+// so splitting a list at commas cannot make one out of another's tag.
+func matches(ifNoneMatch []string, tag string) bool {
+	for _, line := range ifNoneMatch {
+		for candidate := range strings.SplitSeq(line, ",") {
+			candidate = strings.TrimSpace(candidate)
+			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nextLink points to the next page (RFC 8288) by a reference that consists of
+// a query only, and so is right under every mount and behind every proxy.
+func nextLink(params url.Values, q notifications.ListQuery, next string) string {
+	params.Del("pageNumber")
+	params.Set("pageSize", strconv.Itoa(q.Limit)) // also where paging was off
+	params.Set("cursor", next)
+	return "<?" + params.Encode() + `>; rel="next"`
+}

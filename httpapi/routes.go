@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	_ "embed"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/notifications-go/notifications"
+)
+
+// OpenAPI is the OpenAPI 3.0 document of the operations, as served at
+// openapi.yaml under the prefix.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
+// route is one operation of the API.
+type route struct {
+	operationID string // as in openapi.yaml
+	method      string
+	path        string // under the prefix
+	public      bool   // needs no identity
+	// permission is what the service will ask for; it is asked here only to
+	// keep a caller who lacks it from being told what is wrong with the input.
+	permission notifications.Permission
+	handle     func(a *api, w http.ResponseWriter, r *http.Request, who notifications.Identity) error
+}
+
+// routes is every operation there is.
+var routes = []route{
+	{"createNotification", "POST", "/notifications", false, notifications.PermissionCreate, (*api).createNotification},
+	{"getNotifications", "GET", "/notifications", false, notifications.PermissionList, (*api).getNotifications},
+	{"getNotificationsCount", "GET", "/notifications/count", false, notifications.PermissionList, (*api).getNotificationsCount},
+	{"setRead", "PUT", "/notifications/read", false, notifications.PermissionUpdateRead, (*api).setRead},
+	{"getOpenAPI", "GET", "/openapi.yaml", true, "", (*api).getOpenAPI},
+	{"getHealth", "GET", "/healthz", true, "", (*api).getHealth},
+	{"getReadiness", "GET", "/readyz", true, "", (*api).getReadiness},
+}
+
+// routesByPath groups the table: path → method → route. HEAD is answered as
+// GET; net/http leaves out the body.
+func routesByPath() map[string]map[string]route {
+	paths := map[string]map[string]route{}
+	for _, rt := range routes {
+		if paths[rt.path] == nil {
+			paths[rt.path] = map[string]route{}
+		}
+		paths[rt.path][rt.method] = rt
+		if rt.method == http.MethodGet {
+			paths[rt.path][http.MethodHead] = rt
+		}
+	}
+	return paths
+}
+
+// methods serves the routes of one path.
+func (a *api) methods(byMethod map[string]route) http.Handler {
+	allowed := []string{http.MethodOptions}
+	for method := range byMethod {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	allow := strings.Join(allowed, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rt, found := byMethod[r.Method]
+		switch {
+		case found:
+			a.run(rt, w, r)
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Allow", allow)
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Allow", allow)
+			writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "the path exists, the method does not"})
+		}
+	})
+}
+
+// run serves one operation: who asks is settled before anything else is said.
+func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
+	noteOperation(r, rt.operationID)
+	var who notifications.Identity
+	var err error
+	if !rt.public {
+		w.Header().Set("Cache-Control", "private, no-cache")
+		w.Header().Set("Vary", "Authorization, Cookie, notifications-secret")
+		who, err = a.who.identify(r)
+	}
+	if err == nil {
+		err = rt.handle(a, w, r, who)
+		if isInputError(err) {
+			err = a.afterPermission(r, rt, who, err)
+		}
+	}
+	if err != nil {
+		noteError(r, err)
+		writeProblem(w, problemOf(err))
+	}
+}
+
+// afterPermission returns what is wrong with the input to a caller who may do
+// the operation, and to another that he may not.
+func (a *api) afterPermission(r *http.Request, rt route, who notifications.Identity, inputError error) error {
+	if rt.public {
+		return inputError
+	}
+	if err := a.svc.Authorize(r.Context(), who, rt.permission); err != nil {
+		return err
+	}
+	return inputError
+}
