@@ -70,6 +70,8 @@ type Service struct {
 	ids     uuid.Generator
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 // New makes a Service. It opens nothing and starts nothing; the tables are
 // made by [Service.Migrate]. It reports all faults of the configuration at
 // once.
@@ -85,7 +87,7 @@ func New(cfg Config) (*Service, error) {
 		faults = append(faults, errors.New("notifications: Config.Policy is required; AllowAll permits everything to everybody"))
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+		cfg.Logger = discard
 	}
 	var st *store
 	if cfg.DB != nil {

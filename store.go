@@ -58,14 +58,14 @@ func (deliveryRow) TableName() string { return "notification_deliveries" }
 // TableName names the table for GORM.
 func (stateRow) TableName() string { return "notification_states" }
 
-// sortKeys are the columns a list can be ordered by, as SQL over m, a message.
+// sortKeys are the columns a list can be ordered by, as SQL over k, a message.
 // Being the only SQL that depends on a request, it is chosen, never composed.
 var sortKeys = map[Order]string{
-	OrderCreated: "m.id",
-	OrderTitle:   "m.title_key",
-	OrderMessage: fmt.Sprintf("substr(m.message_key, 1, %d)", maxSortKeyChars),
-	OrderTopic:   "m.topic_key",
-	OrderOrigin:  "m.origin_key",
+	OrderCreated: "k.id",
+	OrderTitle:   "k.title_key",
+	OrderMessage: fmt.Sprintf("substr(k.message_key, 1, %d)", maxSortKeyChars),
+	OrderTopic:   "k.topic_key",
+	OrderOrigin:  "k.origin_key",
 }
 
 func newMessageRow(id string, d Draft, actions string) *messageRow {
@@ -182,31 +182,35 @@ func (s *store) listByCreated(in inbox, q ListQuery, after *cursor) *sqlText {
 	return &sql
 }
 
-// listByText sorts everything the reader can see: no index has it in order.
+// listByText sorts everything the reader can see, for no index has it in
+// order. Only keys and ids are sorted, and only a page is joined.
 func (s *store) listByText(in inbox, q ListQuery, after *cursor) *sqlText {
 	direction, beyond := "DESC", "<"
 	if q.Ascending {
 		direction, beyond = "ASC", ">"
 	}
-	key := sortKeys[q.OrderBy]
+	order := fmt.Sprintf(" ORDER BY p.sort_key %s NULLS LAST, p.message_id %s", direction, direction)
 
 	var branch sqlText
 	s.selectDeliveries(&branch, in.user, q.Filter)
 
 	var sql sqlText
-	sql.add("SELECT " + listedColumns + ", " + key + " AS sort_key FROM (SELECT DISTINCT v.message_id FROM ")
+	sql.add("SELECT " + listedColumns + ", p.sort_key FROM (SELECT p.message_id, p.sort_key FROM (" +
+		"SELECT DISTINCT v.message_id, (SELECT " + sortKeys[q.OrderBy] +
+		" FROM notification_messages k WHERE k.id = v.message_id) AS sort_key FROM ")
 	s.dialect.eachAudience(&sql, in.audiences(q.Scope), &branch)
 	sql.add(") p")
-	joinMessages(&sql, in.user)
 	switch {
 	case after == nil:
 	case after.Key == nil:
-		sql.add(" WHERE "+key+" IS NULL AND m.id "+beyond+" ?", after.ID)
+		sql.add(" WHERE p.sort_key IS NULL AND p.message_id "+beyond+" ?", after.ID)
 	default:
-		sql.add(" WHERE "+key+" "+beyond+" ? OR "+key+" IS NULL OR ("+key+" = ? AND m.id "+beyond+" ?)",
+		sql.add(" WHERE p.sort_key "+beyond+" ? OR p.sort_key IS NULL OR (p.sort_key = ? AND p.message_id "+beyond+" ?)",
 			*after.Key, *after.Key, after.ID)
 	}
-	sql.add(fmt.Sprintf(" ORDER BY %s %s NULLS LAST, m.id %s LIMIT %d OFFSET %d", key, direction, direction, q.Limit+1, q.Offset))
+	sql.add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) p", q.Limit+1, q.Offset))
+	joinMessages(&sql, in.user)
+	sql.add(order)
 	return &sql
 }
 
@@ -216,12 +220,17 @@ func joinMessages(sql *sqlText, user string) {
 		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = p.message_id", user)
 }
 
-func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
+func (s *store) countQuery(in inbox, f Filter) *sqlText {
 	var branch sqlText
 	s.selectDeliveries(&branch, in.user, f)
 	var sql sqlText
 	sql.add("SELECT count(DISTINCT v.message_id) FROM ")
 	s.dialect.eachAudience(&sql, in.audiences(f.Scope), &branch)
+	return &sql
+}
+
+func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
+	sql := s.countQuery(in, f)
 	var n int64
 	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Scan(&n).Error; err != nil {
 		return 0, unavailable("database", err)
@@ -237,12 +246,14 @@ func (s *store) selectDeliveries(sql *sqlText, user string, f Filter) {
 		sql.add(" AND d.message_id >= ?", first)
 	}
 	if f.Read != ReadOrUnread {
-		not := ""
-		if f.Read == Unread {
-			not = "NOT "
+		// A subquery rather than EXISTS: it cannot become a join that reads
+		// and sorts every state of the reader for the sake of one page.
+		sql.add(" AND (SELECT r.read_at FROM notification_states r WHERE r.user_ref = ?"+
+			" AND r.message_id = d.message_id) IS ", user)
+		if f.Read == Read {
+			sql.add("NOT ")
 		}
-		sql.add(" AND "+not+"EXISTS (SELECT 1 FROM notification_states r WHERE r.user_ref = ?"+
-			" AND r.message_id = d.message_id AND r.read_at IS NOT NULL)", user)
+		sql.add("NULL")
 	}
 	if f.Text != "" {
 		text := fold.Text(f.Text)

@@ -21,16 +21,16 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 }
 
 func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	in, err := a.decodeList(r, who)
+	query, err := a.decodeList(r, who)
 	if err != nil {
 		return err
 	}
-	page, err := a.svc.List(r.Context(), who, in.query)
+	page, err := a.svc.List(r.Context(), who, query)
 	if err != nil {
 		return err
 	}
 	if page.Next != "" {
-		w.Header().Set("Link", nextLink(r.URL.Query(), in.query, page.Next))
+		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
 	return writeTagged(w, r, notificationBodies(page.Items))
 }
@@ -48,11 +48,11 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 }
 
 func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	in, err := a.decodeSetRead(r, who)
+	id, read, err := a.decodeSetRead(r, who)
 	if err != nil {
 		return err
 	}
-	if err := a.svc.MarkRead(r.Context(), who, in.messageID, in.read); err != nil {
+	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)

@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/notifications-go/notifications"
+)
+
+// params reads a query string strictly: each parameter at most once, none
+// that nobody asks for. It notes every fault and reads a faulty parameter as
+// absent.
+type params struct {
+	values url.Values
+	asked  map[string]bool
+	faults []notifications.FieldError
+}
+
+func parseParams(r *http.Request) (*params, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, notifications.Invalid("query", "is not a well-formed query string")
+	}
+	return &params{values: values, asked: map[string]bool{}}, nil
+}
+
+func (q *params) reject(name, format string, args ...any) {
+	q.faults = append(q.faults, notifications.FieldError{Field: name, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (q *params) has(name string) bool { return len(q.values[name]) > 0 }
+
+// require notes the parameters that are absent.
+func (q *params) require(names ...string) {
+	for _, name := range names {
+		if !q.has(name) {
+			q.reject(name, "is required")
+		}
+	}
+}
+
+// raw returns a parameter, which may be empty.
+func (q *params) raw(name string) string {
+	q.asked[name] = true
+	given := q.values[name]
+	switch {
+	case len(given) == 0:
+		return ""
+	case len(given) > 1:
+		q.reject(name, "is given %d times", len(given))
+		return ""
+	case !utf8.ValidString(given[0]) || strings.ContainsRune(given[0], 0):
+		q.reject(name, "is not valid UTF-8, or contains NUL")
+		return ""
+	}
+	return given[0]
+}
+
+// text returns a parameter that must not be empty; empty is absent.
+func (q *params) text(name string) string {
+	s := q.raw(name)
+	if given := q.values[name]; len(given) == 1 && given[0] == "" {
+		q.reject(name, "must not be empty")
+	}
+	return s
+}
+
+// choice returns a parameter that has one of a few values, or "" for absent.
+func (q *params) choice(name string, allowed ...string) string {
+	s := q.text(name)
+	if s != "" && !slices.Contains(allowed, s) {
+		q.reject(name, "must be one of %s", strings.Join(allowed, ", "))
+		return ""
+	}
+	return s
+}
+
+// number returns a decimal number between 0 and limit.
+func (q *params) number(name string, fallback, limit int) int {
+	s := q.text(name)
+	if s == "" {
+		return fallback
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil || n > uint64(limit) {
+		q.reject(name, "must be a whole number between 0 and %d", limit)
+		return fallback
+	}
+	return int(n)
+}
+
+// instant returns a time (RFC 3339, which allows small letters), or the zero
+// time for absent.
+func (q *params) instant(name string) time.Time {
+	s := q.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s))
+	if err != nil || strings.Contains(s, ",") {
+		reason := "must be a date and time of RFC 3339, such as 2023-10-30T13:48:34.931Z"
+		if strings.Contains(s, " ") {
+			reason += `; a "+" is sent as %2B`
+		}
+		q.reject(name, "%s", reason)
+		return time.Time{}
+	}
+	return at
+}
+
+// err reports every fault, and every parameter nobody asked for.
+func (q *params) err() error {
+	var unknown []string
+	for name := range q.values {
+		if !q.asked[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		q.reject(strings.ToValidUTF8(name, "\uFFFD"), "is not a known parameter")
+	}
+	if len(q.faults) == 0 {
+		return nil
+	}
+	return &notifications.InvalidError{Fields: q.faults}
+}

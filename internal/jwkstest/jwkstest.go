@@ -1,0 +1,74 @@
+// Package jwkstest issues real tokens for tests: an issuer with its keys and a
+// JWKS endpoint on loopback.
+package jwkstest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// What the tokens of an Issuer say of themselves.
+const (
+	Name     = "https://issuer.example"
+	Audience = "notifications"
+	keyID    = "key-1"
+)
+
+// Issuer signs tokens and publishes its key.
+type Issuer struct {
+	// JWKSURL is the address of the key set.
+	JWKSURL string
+	key     *ecdsa.PrivateKey
+}
+
+// New starts an issuer that ends with the test.
+func New(t testing.TB) *Issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := jwkset.NewJWKFromKey(key.Public(), jwkset.JWKOptions{
+		Metadata: jwkset.JWKMetadataOptions{KID: keyID, ALG: jwkset.AlgES256, USE: jwkset.UseSig},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := jwkset.NewMemoryStorage()
+	if err := store.KeyWrite(context.Background(), jwk); err != nil {
+		t.Fatal(err)
+	}
+	body, err := store.JSONPublic(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(server.Close)
+	return &Issuer{JWKSURL: server.URL, key: key}
+}
+
+// Token returns a token for the subject that is valid for an hour.
+func (i *Issuer) Token(t testing.TB, subject string) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+		"sub": subject, "iss": Name, "aud": Audience, "exp": time.Now().Add(time.Hour).Unix(),
+	})
+	token.Header["kid"] = keyID
+	signed, err := token.SignedString(i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}

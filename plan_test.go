@@ -1,0 +1,148 @@
+package notifications
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+// TestPlans reads how PostgreSQL means to answer list and count over 100,000
+// messages: by indexes alone, and without sorting more than a page.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	st, err := newStore(db, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fillForPlans(t, db)
+
+	reader := inbox{user: "user:default/u7", groups: []string{"group:default/g1", "group:default/g2"}}
+	lists := []struct {
+		name string
+		q    ListQuery
+	}{
+		{"first page", ListQuery{}},
+		{"unread", ListQuery{Filter: Filter{Read: Unread}}},
+		{"read", ListQuery{Filter: Filter{Read: Read}}},
+		{"everything", ListQuery{Filter: Filter{Scope: ScopeAll}}},
+		{"text", ListQuery{Filter: Filter{Text: "title 5"}}},
+		{"created after", ListQuery{Filter: Filter{CreatedAfter: time.UnixMilli(50_000)}}},
+		{"oldest first", ListQuery{Ascending: true}},
+		{"by title", ListQuery{OrderBy: OrderTitle}},
+	}
+	for _, tt := range lists {
+		q, _, err := tt.q.prepared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := st.listByCreated
+		if q.OrderBy != OrderCreated {
+			query = st.listByText
+		}
+		p := explain(t, db, query(reader, q, nil))
+		p.check(t, tt.name)
+		if most := (q.Limit + 1) * len(reader.audiences(q.Scope)); q.OrderBy == OrderCreated && p.sorted > float64(most) {
+			t.Errorf("%s: sorts %v rows, want at most %d, a page from each audience\n%s", tt.name, p.sorted, most, p.text)
+		}
+		at := &cursor{ID: "00000000-c350-7000-8000-000000000000", Key: new("title 5")}
+		explain(t, db, query(reader, q, at)).check(t, tt.name+", by cursor")
+	}
+	for _, f := range []Filter{{}, {Read: Unread}, {Read: Unread, Scope: ScopeAll}, {Text: "x"}} {
+		explain(t, db, st.countQuery(reader, f)).check(t, fmt.Sprintf("count %+v", f))
+	}
+}
+
+// fillForPlans stores 100,000 messages to 200 users, 10 groups and everybody,
+// and tells the planner about them.
+func fillForPlans(t *testing.T, db *gorm.DB) {
+	t.Helper()
+	const id = "lpad(to_hex(i), 12, '0')::text || '70008000000000000000'"
+	for _, sql := range []string{
+		`INSERT INTO notification_messages (id, origin, title, actions, is_system, origin_key, title_key)
+			SELECT (` + id + `)::uuid, 'o', 'title ' || i, '[]', i % 500 = 0, 'o', 'title ' || i FROM generate_series(1, 100000) i`,
+		`INSERT INTO notification_deliveries
+			SELECT CASE WHEN i % 500 = 0 THEN 'system' WHEN i % 50 = 0 THEN 'group:default/g' || i / 50 % 10 ELSE 'user:default/u' || i % 200 END,
+			(` + id + `)::uuid FROM generate_series(1, 100000) i`,
+		`INSERT INTO notification_states SELECT 'user:default/u' || i % 200, (` + id + `)::uuid, i FROM generate_series(1, 100000) i WHERE i % 3 = 0`,
+		"VACUUM ANALYZE notification_messages", "VACUUM ANALYZE notification_deliveries", "VACUUM ANALYZE notification_states",
+	} {
+		if err := db.Exec(sql).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// plan is what matters here of an executed plan.
+type plan struct {
+	text    string
+	scanned []string // tables read from end to end
+	sorted  float64  // rows that went into the largest sort
+}
+
+func (p plan) check(t *testing.T, name string) {
+	t.Helper()
+	if len(p.scanned) > 0 {
+		t.Errorf("%s: sequential scan of %q\n%s", name, p.scanned, p.text)
+	}
+}
+
+func explain(t *testing.T, db *gorm.DB, sql *sqlText) plan {
+	t.Helper()
+	var lines []string
+	if err := db.Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql.String(), sql.args...).Scan(&lines).Error; err != nil {
+		t.Fatalf("%v\n%s", err, sql.String())
+	}
+	text := strings.Join(lines, "\n")
+	var parsed []struct{ Plan node }
+	if err := json.Unmarshal([]byte(text), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	p := plan{text: text}
+	p.visit(parsed[0].Plan)
+	return p
+}
+
+type node struct {
+	Type     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Plans    []node
+}
+
+func (p *plan) visit(n node) {
+	if n.Type == "Seq Scan" {
+		p.scanned = append(p.scanned, n.Relation)
+	}
+	if strings.Contains(n.Type, "Sort") && len(n.Plans) > 0 {
+		p.sorted = max(p.sorted, n.Plans[0].Rows*n.Plans[0].Loops)
+	}
+	for _, child := range n.Plans {
+		p.visit(child)
+	}
+}
+
+// TestPlanReader makes sure the test above can fail: it sees the scan and the
+// sort of a query that has both.
+func TestPlanReader(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	var sql sqlText
+	if err := db.Exec("CREATE TABLE x AS SELECT i FROM generate_series(1, 500) i").Error; err != nil {
+		t.Fatal(err)
+	}
+	sql.add("SELECT i FROM x ORDER BY i")
+	if p := explain(t, db, &sql); !slices.Equal(p.scanned, []string{"x"}) || p.sorted != 500 {
+		t.Errorf("scanned %q, sorted %v; want x and 500\n%s", p.scanned, p.sorted, p.text)
+	}
+}
