@@ -110,7 +110,7 @@ func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
 func (s *store) migrate(ctx context.Context) error {
 	db, err := s.db.DB()
 	if err != nil {
-		return fmt.Errorf("Config.DB gives no *sql.DB (is it a transaction?): %w", err)
+		return fmt.Errorf("Config.DB gives no *sql.DB: %w", err)
 	}
 	files, err := Migrations(s.db.Name())
 	if err != nil {

@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -94,6 +95,9 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	d, known := dialects[db.Name()]
 	if !known {
 		return nil, fmt.Errorf("notifications: Config.DB is %q, only postgres and sqlite are supported", db.Name())
+	}
+	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
+		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
 	return &store{db: db, log: log, dialect: d}, nil
 }
