@@ -1,0 +1,145 @@
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/fold"
+)
+
+// FuzzParse holds Parse against a second opinion that shares no code with it:
+// encoding/json decides what a document says, and slow checks written another
+// way decide whether it may be accepted.
+func FuzzParse(f *testing.F) {
+	for _, tc := range refused {
+		f.Add([]byte(tc.body))
+	}
+	for _, body := range []string{
+		seedBody, nested(16), `{"a":{"b":[{"c":"\ud83d\ude00\\ud83d"},-0.5e-7]}}`, `{"a":"\\\\u0000","b":"\\\\\ud800\udc00"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		input := bytes.Clone(data)
+		r, err := Parse(data)
+		if !bytes.Equal(input, data) {
+			t.Fatal("Parse wrote to its input")
+		}
+		want, acceptable := secondOpinion(data)
+		if (err == nil) != acceptable {
+			t.Fatalf("Parse says %v, the second opinion is %v", err, acceptable)
+		}
+		if err != nil {
+			return
+		}
+		if got := plain(r.members); !reflect.DeepEqual(got, want) {
+			t.Fatalf("Parse reads    %#v\nencoding/json %#v", got, want)
+		}
+		again, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r2, err := Parse(again)
+		if err != nil || !reflect.DeepEqual(plain(r2.members), want) {
+			t.Fatalf("%s, written again as %s, reads otherwise: %v", data, again, err)
+		}
+		checkReader(t, r)
+	})
+}
+
+// checkReader asks for the fields in ways that may not fit.
+func checkReader(t *testing.T, r *Reader) {
+	unknown := len(r.members)
+	for i, m := range slices.Clone(r.members) {
+		switch i % 4 {
+		case 0:
+			r.String(m.key)
+		case 1:
+			r.Strings(m.key)
+		case 2:
+			r.Objects(m.key, func(_ int, element *Reader) { element.String("title") })
+		case 3:
+			continue
+		}
+		unknown--
+	}
+	faults := r.Faults()
+	if len(faults) < min(unknown, maxFaults) {
+		t.Fatalf("%d faults for %d unknown fields", len(faults), unknown)
+	}
+	for _, fault := range faults {
+		if fault.Field == "" || fault.Reason == "" || !utf8.ValidString(fault.Error()) {
+			t.Fatalf("unfit fault %q", fault)
+		}
+	}
+}
+
+var (
+	otherEscape   = regexp.MustCompile(`\\[^u]`)
+	surrogatePair = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+	halfOrNUL     = regexp.MustCompile(`\\u([dD][89a-fA-F][0-9a-fA-F]{2}|0000)`)
+)
+
+func secondOpinion(data []byte) (value any, acceptable bool) {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return nil, false
+	}
+	escapes := otherEscape.ReplaceAll(data, nil) // or an escaped backslash before a u would look like an escape
+	if halfOrNUL.Match(surrogatePair.ReplaceAll(escapes, nil)) {
+		return nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	value, acceptable = walk(d, 1)
+	if _, object := value.(map[string]any); !object {
+		return nil, false
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, false
+	}
+	return value, acceptable
+}
+
+// walk reads one value token by token and reports whether it is shallow and
+// free of keys that are equal or nearly so.
+func walk(d *json.Decoder, level int) (value any, ok bool) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, false
+	}
+	delim, opens := token.(json.Delim)
+	if !opens {
+		return token, true
+	}
+	ok = level <= 16
+	if delim == '[' {
+		list := []any{}
+		for d.More() {
+			v, fine := walk(d, level+1)
+			list, ok = append(list, v), ok && fine
+		}
+		_, err = d.Token()
+		return list, ok && err == nil
+	}
+	object := map[string]any{}
+	var keys []string
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		folded := fold.Text(key.(string))
+		ok = ok && !slices.Contains(keys, folded)
+		keys = append(keys, folded)
+		v, fine := walk(d, level+1)
+		object[key.(string)], ok = v, ok && fine
+	}
+	_, err = d.Token()
+	return object, ok && err == nil
+}

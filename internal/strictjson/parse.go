@@ -1,0 +1,288 @@
+// Package strictjson reads JSON request bodies. It accepts what every JSON
+// reader understands alike: RFC 8259 without the duplicate keys and the lone
+// surrogates that RFC 7493 rules out, without keys that differ only in case,
+// and without NUL, which PostgreSQL cannot store.
+//
+// [Parse] checks the document as a whole. The [Reader] it returns is then
+// asked for one field after another, notes every fault, and knows in the end
+// which fields nobody asked for.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/fold"
+)
+
+// MaxDepth is how deep objects and arrays may nest; the body itself, an
+// object, is the first level.
+const MaxDepth = 16
+
+// Fault is one thing wrong with a body, fit for the eyes of its sender.
+type Fault struct {
+	// Field is the path to the field, "actions[0].url", or "body" for the
+	// body as a whole. Keys that are not plain words are quoted, long ones
+	// are cut.
+	Field string
+	// Reason completes the sentence that Field begins: "must be a string".
+	Reason string
+}
+
+// Error returns the field and the reason.
+func (f Fault) Error() string { return f.Field + ": " + f.Reason }
+
+// Parse checks data and returns a Reader of the object it holds. A non-nil
+// error is a [Fault], the first one met. The Reader keeps no reference to
+// data.
+func Parse(data []byte) (*Reader, error) {
+	if !utf8.Valid(data) {
+		return nil, Fault{"body", "is not valid UTF-8"}
+	}
+	if err := checkGrammar(data); err != nil {
+		return nil, err
+	}
+	p := parser{data: data}
+	if p.peek() != '{' {
+		return nil, Fault{"body", "must be a JSON object"}
+	}
+	body, err := p.object()
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{members: body, faults: new([]Fault)}, nil
+}
+
+// checkGrammar leaves the grammar to encoding/json, so that the parser below
+// walks over nothing but well-formed JSON.
+func checkGrammar(data []byte) error {
+	if json.Valid(data) {
+		return nil
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return Fault{"body", "is empty, a JSON object is required"}
+	}
+	reason := "cannot be read as JSON" // malformed, or nested too deep even for encoding/json
+	var syntax *json.SyntaxError
+	if errors.As(json.Unmarshal(data, new(json.RawMessage)), &syntax) {
+		reason += ", see byte " + strconv.FormatInt(syntax.Offset, 10)
+	}
+	return Fault{"body", reason}
+}
+
+// member is one field of an object. Its value is nil, a bool, a json.Number, a
+// string, a []any of these, or again a []member.
+type member struct {
+	key   string
+	value any
+}
+
+// parser walks over valid UTF-8 that is valid JSON, and relies on both.
+type parser struct {
+	data  []byte
+	pos   int
+	path  []byte // of the value at pos; empty for the body
+	depth int
+}
+
+// peek moves to the next token and returns its first byte. In JSON known to
+// be well-formed, commas and colons say nothing more than white space does.
+func (p *parser) peek() byte {
+	for strings.IndexByte(" \t\r\n,:", p.data[p.pos]) >= 0 {
+		p.pos++
+	}
+	return p.data[p.pos]
+}
+
+func (p *parser) value() (any, error) {
+	switch p.peek() {
+	case '{':
+		return p.object()
+	case '[':
+		return p.array()
+	case '"':
+		s, wrong := p.text()
+		if wrong != "" {
+			return nil, p.fault(wrong)
+		}
+		return s, nil
+	}
+	start := p.pos
+	p.pos += bytes.IndexAny(p.data[start:], " \t\r\n,]}") // inside an object, so one of them follows
+	switch literal := string(p.data[start:p.pos]); literal {
+	case "null":
+		return nil, nil
+	case "true", "false":
+		return literal == "true", nil
+	default:
+		return json.Number(literal), nil
+	}
+}
+
+func (p *parser) object() ([]member, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	var members []member
+	spelling := make(map[string]string) // folded key to the key as written
+	for p.peek() != '}' {
+		key, wrong := p.text()
+		if wrong != "" {
+			return nil, p.fault("has a key that " + wrong)
+		}
+		outer := len(p.path)
+		p.path = appendKey(p.path, key)
+		folded := fold.Text(key)
+		if first, twice := spelling[folded]; twice {
+			return nil, p.fault(repeats(key, first))
+		}
+		spelling[folded] = key
+		v, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member{key, v})
+		p.path = p.path[:outer]
+	}
+	p.leave()
+	return members, nil
+}
+
+func (p *parser) array() ([]any, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	list := []any{}
+	for p.peek() != ']' {
+		outer := len(p.path)
+		p.path = appendIndex(p.path, len(list))
+		v, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+		p.path = p.path[:outer]
+	}
+	p.leave()
+	return list, nil
+}
+
+// enter steps over an opening bracket, leave over the closing one.
+func (p *parser) enter() error {
+	p.pos++
+	p.depth++
+	if p.depth > MaxDepth {
+		return p.fault("nests deeper than " + strconv.Itoa(MaxDepth) + " levels")
+	}
+	return nil
+}
+
+func (p *parser) leave() {
+	p.pos++
+	p.depth--
+}
+
+// text reads the string literal at pos and says what is wrong with it, if
+// anything. Raw control characters cannot occur: the grammar forbids them.
+func (p *parser) text() (s, wrong string) {
+	start := p.pos + 1
+	end := start
+	for p.data[end] != '"' {
+		if p.data[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	p.pos = end + 1
+	return unescape(p.data[start:end])
+}
+
+// unescape resolves the escapes of RFC 8259 section 7.
+func unescape(literal []byte) (s, wrong string) {
+	var b strings.Builder
+	for {
+		plain, rest, escaped := bytes.Cut(literal, []byte{'\\'})
+		if !escaped && b.Len() == 0 {
+			return string(plain), ""
+		}
+		b.Write(plain)
+		if !escaped {
+			return b.String(), ""
+		}
+		literal = rest[1:]
+		if i := strings.IndexByte("bfnrt", rest[0]); i >= 0 {
+			b.WriteByte("\b\f\n\r\t"[i])
+			continue
+		}
+		if rest[0] != 'u' { // a quote, a slash or a backslash
+			b.WriteByte(rest[0])
+			continue
+		}
+		r := hex4(literal)
+		literal = literal[4:]
+		if utf16.IsSurrogate(r) {
+			if !bytes.HasPrefix(literal, []byte(`\u`)) {
+				return "", "contains half a surrogate pair"
+			}
+			if r = utf16.DecodeRune(r, hex4(literal[2:])); r == utf8.RuneError {
+				return "", "contains half a surrogate pair"
+			}
+			literal = literal[6:]
+		}
+		if r == 0 {
+			return "", "contains the NUL character"
+		}
+		b.WriteRune(r)
+	}
+}
+
+func hex4(digits []byte) rune {
+	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16) // the grammar has seen them
+	return rune(n)
+}
+
+func repeats(key, first string) string {
+	if key == first {
+		return "is given twice"
+	}
+	return "is " + string(appendKey(nil, first)) + " again in another spelling"
+}
+
+// fault reports what is wrong with the value at hand.
+func (p *parser) fault(reason string) Fault {
+	if len(p.path) == 0 {
+		return Fault{"body", reason}
+	}
+	return Fault{string(p.path), reason}
+}
+
+func appendIndex(path []byte, i int) []byte {
+	path = append(path, '[')
+	path = strconv.AppendInt(path, int64(i), 10)
+	return append(path, ']')
+}
+
+// appendKey appends a key to a path. The sender chose the key, so what is no
+// plain word is quoted, and what is long is cut.
+func appendKey(path []byte, key string) []byte {
+	const maxShown = 64
+	if len(path) > 0 {
+		path = append(path, '.')
+	}
+	if len(key) > maxShown {
+		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
+	}
+	if key == "" || strings.ContainsFunc(key, notOfAWord) {
+		return strconv.AppendQuote(path, key)
+	}
+	return append(path, key...)
+}
+
+func notOfAWord(r rune) bool {
+	return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && r != '_' && r != '-'
+}

@@ -1,0 +1,133 @@
+package strictjson
+
+import (
+	"slices"
+	"strings"
+)
+
+// maxFaults bounds what a hostile body can make the answer grow to.
+const maxFaults = 1000
+
+// Reader reads the fields of one object. A field that is absent and one that
+// is null are the same. A value of the wrong type is noted as a fault and read
+// as the zero value, so a caller reads everything first and then looks at
+// [Reader.Faults]. A Reader is for one goroutine.
+type Reader struct {
+	members []member
+	path    string   // empty for the body
+	asked   []string // the keys the caller knows
+	faults  *[]Fault // shared with the Readers of nested objects
+}
+
+// String returns a text, empty when it is absent.
+func (r *Reader) String(key string) string {
+	v := r.value(key)
+	if v == nil {
+		return ""
+	}
+	s, ok := v.(string)
+	if !ok {
+		r.Reject(key, "must be a string")
+	}
+	return s
+}
+
+// Strings returns an array of texts, and whether there is one. An element of
+// another type, null included, is a fault and leaves an empty text, so that
+// the others keep their index.
+func (r *Reader) Strings(key string) ([]string, bool) {
+	list, ok := r.array(key, "must be an array of strings")
+	if !ok {
+		return nil, false
+	}
+	texts := make([]string, len(list))
+	for i, v := range list {
+		s, ok := v.(string)
+		if !ok {
+			r.note(r.element(key, i), "must be a string")
+		}
+		texts[i] = s
+	}
+	return texts, true
+}
+
+// Objects calls read for every object of an array, in order. What read does
+// not ask of the Reader it is given is unknown; its faults are among those of
+// r. An element that is no object is a fault.
+func (r *Reader) Objects(key string, read func(i int, element *Reader)) {
+	list, ok := r.array(key, "must be an array of objects")
+	if !ok {
+		return
+	}
+	for i, v := range list {
+		members, ok := v.([]member)
+		if !ok {
+			r.note(r.element(key, i), "must be an object")
+			continue
+		}
+		element := &Reader{members: members, path: r.element(key, i), faults: r.faults}
+		read(i, element)
+		element.noteUnknown()
+	}
+}
+
+// Reject notes a fault the caller found in the value of a field.
+func (r *Reader) Reject(key, reason string) { r.note(r.field(key), reason) }
+
+// Faults returns all faults in the order in which the fields were asked for,
+// and then those nobody asked for; not more than a thousand altogether. It is
+// for the Reader of the body, and ends the reading: afterwards every field is
+// absent.
+func (r *Reader) Faults() []Fault {
+	r.noteUnknown()
+	return *r.faults
+}
+
+// value returns nil for a field that is absent or null.
+func (r *Reader) value(key string) any {
+	r.asked = append(r.asked, key)
+	for _, m := range r.members {
+		if m.key == key {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// array reports whether the field is an array.
+func (r *Reader) array(key, otherwise string) ([]any, bool) {
+	v := r.value(key)
+	list, ok := v.([]any)
+	if v != nil && !ok {
+		r.Reject(key, otherwise)
+	}
+	return list, ok
+}
+
+func (r *Reader) noteUnknown() {
+	for _, m := range r.members {
+		if slices.Contains(r.asked, m.key) {
+			continue
+		}
+		reason := "is not a known field"
+		if i := slices.IndexFunc(r.asked, func(k string) bool { return strings.EqualFold(k, m.key) }); i >= 0 {
+			reason += ", did you mean " + r.asked[i] + "?"
+		}
+		r.Reject(m.key, reason)
+	}
+	r.members = nil
+}
+
+func (r *Reader) note(field, reason string) {
+	if len(*r.faults) < maxFaults {
+		*r.faults = append(*r.faults, Fault{field, reason})
+	}
+}
+
+// field returns the path of a field of this object.
+func (r *Reader) field(key string) string { return string(appendKey([]byte(r.path), key)) }
+
+// element returns the path of an element of an array.
+func (r *Reader) element(key string, i int) string {
+	return string(appendIndex([]byte(r.field(key)), i))
+}

@@ -1,0 +1,132 @@
+package strictjson
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func mustParse(t testing.TB, body string) *Reader {
+	t.Helper()
+	r, err := Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// readPost reads a body as the HTTP API reads a post, and writes down what it
+// saw.
+func readPost(r *Reader) string {
+	var saw strings.Builder
+	fmt.Fprintf(&saw, "origin=%q title=%q", r.String("origin"), r.String("title"))
+	for _, key := range []string{"targetUsers", "targetGroups"} {
+		if refs, ok := r.Strings(key); ok {
+			fmt.Fprintf(&saw, " %s=%q", key, refs)
+			if len(refs) == 0 {
+				r.Reject(key, "must not be empty")
+			}
+		}
+	}
+	r.Objects("actions", func(i int, a *Reader) {
+		fmt.Fprintf(&saw, " action%d=%q,%q", i, a.String("title"), a.String("url"))
+	})
+	return saw.String()
+}
+
+func TestReader(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, body, saw string
+		faults          []string
+	}{
+		{"everything", `{"actions":[{"url":"u","title":"t"},{"title":"v","url":""}],"targetGroups":["g"],"targetUsers":["a","b"],"title":"T","origin":"O"}`,
+			`origin="O" title="T" targetUsers=["a" "b"] targetGroups=["g"] action0="t","u" action1="v",""`, nil},
+		{"nothing", `{}`, `origin="" title=""`, nil},
+		{"null is absent", `{"origin":null,"title":null,"targetUsers":null,"targetGroups":null,"actions":null}`, `origin="" title=""`, nil},
+		{"null in an inner object", `{"actions":[{"title":null,"url":null}]}`, `origin="" title="" action0="",""`, nil},
+		{"empty arrays are there", `{"targetUsers":[],"actions":[]}`, `origin="" title="" targetUsers=[]`, []string{"targetUsers: must not be empty"}},
+
+		{"wrong types", `{"actions":{"title":"t","url":"u"},"origin":1,"title":{},"targetGroups":true,"targetUsers":"a"}`, `origin="" title=""`, []string{
+			"origin: must be a string", "title: must be a string", "targetUsers: must be an array of strings",
+			"targetGroups: must be an array of strings", "actions: must be an array of objects",
+		}},
+		{"wrong elements keep the index of the others", `{"targetUsers":["a",null,"c",4,["d"]]}`, `origin="" title="" targetUsers=["a" "" "c" "" ""]`, []string{
+			"targetUsers[1]: must be a string", "targetUsers[3]: must be a string", "targetUsers[4]: must be a string",
+		}},
+		{"wrong objects", `{"actions":[null,{"title":false,"url":"u"},"x",[]]}`, `origin="" title="" action1="","u"`, []string{
+			"actions[0]: must be an object", "actions[1].title: must be a string", "actions[2]: must be an object", "actions[3]: must be an object",
+		}},
+
+		{"unknown fields", `{"x":1,"title":"T","y":null,"a b":[]}`, `origin="" title="T"`, []string{
+			"x: is not a known field", "y: is not a known field", `"a b": is not a known field`,
+		}},
+		{"an inner field outside", `{"url":"u","actions":[{"origin":"o"}]}`, `origin="" title="" action0="",""`, []string{
+			"actions[0].origin: is not a known field", "url: is not a known field",
+		}},
+		{"case counts", `{"Title":"T","targetusers":["a"],"actions":[{"URL":"u"}]}`, `origin="" title="" action0="",""`, []string{
+			"actions[0].URL: is not a known field, did you mean url?",
+			"Title: is not a known field, did you mean title?", "targetusers: is not a known field, did you mean targetUsers?",
+		}},
+		{"known fields as asked for, then unknown ones as written", `{"zzz":1,"actions":[{"q":1,"url":2},3],"targetUsers":[4],"aaa":5,"origin":6}`,
+			`origin="" title="" targetUsers=[""] action0="",""`, []string{
+				"origin: must be a string", "targetUsers[0]: must be a string", "actions[0].url: must be a string", "actions[0].q: is not a known field",
+				"actions[1]: must be an object", "zzz: is not a known field", "aaa: is not a known field",
+			}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := mustParse(t, tc.body)
+			if saw := readPost(r); saw != tc.saw {
+				t.Errorf("saw  %s\nwant %s", saw, tc.saw)
+			}
+			var faults []string
+			for _, f := range r.Faults() {
+				faults = append(faults, f.Error())
+			}
+			if !slices.Equal(faults, tc.faults) {
+				t.Errorf("faults %q\nwant   %q", faults, tc.faults)
+			}
+		})
+	}
+}
+
+func TestFaultsTwice(t *testing.T) {
+	t.Parallel()
+	r := mustParse(t, `{"x":1,"title":2}`)
+	r.String("title")
+	first, second := r.Faults(), r.Faults()
+	if len(first) != 2 || !slices.Equal(first, second) {
+		t.Errorf("first %v, then %v", first, second)
+	}
+}
+
+// A fault in each of very many places must not make an answer larger than the
+// body it answers.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"targetUsers":[` + strings.Repeat("1,", 100_000) + `1]}`,
+		`{"actions":[` + strings.Repeat(`{"a":1},`, 100_000) + `{}]}`,
+		manyKeys(1 << 20),
+	} {
+		r := mustParse(t, body)
+		readPost(r)
+		if n := len(r.Faults()); n != maxFaults {
+			t.Errorf("%.20s…: %d faults, want %d", body, n, maxFaults)
+		}
+	}
+}
+
+// manyKeys returns an object of about size bytes with nothing but keys.
+func manyKeys(size int) string {
+	var b strings.Builder
+	b.WriteString(`{"0":0`)
+	for i := 1; b.Len() < size-16; i++ {
+		b.WriteString(`,"` + strconv.FormatInt(int64(i), 36) + `":0`)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
