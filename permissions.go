@@ -1,6 +1,11 @@
 package notifications
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Permission names an operation a [Policy] decides on.
 type Permission string
@@ -33,4 +38,193 @@ const (
 // and is not done. It must be safe for concurrent use.
 type Policy interface {
 	Decide(ctx context.Context, who Identity, p Permission) (Decision, error)
+}
+
+// Permissions lists all permissions.
+func Permissions() []Permission {
+	return []Permission{PermissionCreate, PermissionList, PermissionUpdateRead, PermissionCreateSystem}
+}
+
+// AllowAll is the [Policy] that allows everything to everybody, guests too.
+type AllowAll struct{}
+
+// Decide allows.
+func (AllowAll) Decide(context.Context, Identity, Permission) (Decision, error) {
+	return Allow, nil
+}
+
+// Authenticated is the [Policy] that allows everything to whoever was proved
+// to be who he is, and nothing to guests.
+type Authenticated struct{}
+
+// Decide denies guests.
+func (Authenticated) Decide(_ context.Context, who Identity, _ Permission) (Decision, error) {
+	if who.Guest {
+		return Deny, nil
+	}
+	return Allow, nil
+}
+
+// anyone, in a [Rule], stands for every user or every service.
+const anyone = "*"
+
+// Rule allows some permissions to some users and services. It names at least
+// one permission and at least one user, group or service.
+type Rule struct {
+	// Allow lists the permissions.
+	Allow []Permission
+	// Users are refs in any form the [Catalog] accepts. "*" is every user,
+	// guests and users the catalog does not know included.
+	Users []string
+	// Groups are refs in any form the catalog accepts. They stand for the
+	// users who are in them at the moment of the question.
+	Groups []string
+	// Services are names as [Identity] has them, compared byte for byte:
+	// "external", "backstage-server". "*" is every service.
+	Services []string
+}
+
+// rules is the [Policy] of NewRules: for each permission who has it, the
+// rules merged.
+type rules struct {
+	catalog Catalog
+	holders map[Permission]*holders
+}
+
+// holders is who has one permission. Refs are canonical.
+type holders struct {
+	users, groups, services []string
+}
+
+// NewRules returns a [Policy] that allows what at least one of the rules
+// allows, and denies everything else. A user has what the rules allow him or
+// a group he is in; the catalog is asked for his groups only where they
+// matter. That it cannot answer is an error of the decision.
+//
+// There must be a rule. All faults of the rules are reported at once, each
+// with the index of its rule and the field: an unknown permission, a rule
+// that allows nothing or nobody, a ref the catalog cannot read. Whether the
+// users and groups exist is not asked: they come and go.
+func NewRules(catalog Catalog, list ...Rule) (Policy, error) {
+	if catalog == nil {
+		return nil, errors.New("notifications: NewRules needs a catalog")
+	}
+	if len(list) == 0 {
+		return nil, errors.New("notifications: there are no rules, so nobody could do anything")
+	}
+	p := &rules{catalog: catalog, holders: map[Permission]*holders{}}
+	for _, permission := range Permissions() {
+		p.holders[permission] = &holders{}
+	}
+	var faults []error
+	for i, rule := range list {
+		for _, fault := range p.add(rule) {
+			faults = append(faults, fmt.Errorf("notifications: rules[%d]%w", i, fault))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// add merges a rule into the policy, and returns what is wrong with it. Each
+// fault begins with the field, to stand behind the index of the rule.
+func (p *rules) add(rule Rule) []error {
+	var faults []error
+	if len(rule.Allow) == 0 {
+		faults = append(faults, errors.New(".allow: names no permission"))
+	}
+	if len(rule.Users)+len(rule.Groups)+len(rule.Services) == 0 {
+		faults = append(faults, errors.New(": names no user, group or service"))
+	}
+	users, bad := p.canonical(KindUser, rule.Users)
+	faults = append(faults, bad...)
+	groups, bad := p.canonical(KindGroup, rule.Groups)
+	faults = append(faults, bad...)
+	if i := slices.Index(rule.Services, ""); i >= 0 {
+		faults = append(faults, fmt.Errorf(".services[%d]: is empty", i))
+	}
+	for i, permission := range rule.Allow {
+		has, ok := p.holders[permission]
+		if !ok {
+			faults = append(faults, fmt.Errorf(".allow[%d]: there is no permission %q, only %q", i, permission, Permissions()))
+			continue
+		}
+		has.users = append(has.users, users...)
+		has.groups = append(has.groups, groups...)
+		has.services = append(has.services, rule.Services...)
+	}
+	return faults
+}
+
+// canonical returns the refs in the form the catalog answers with.
+func (p *rules) canonical(kind Kind, refs []string) (canon []string, faults []error) {
+	for i, ref := range refs {
+		c, err := ref, error(nil)
+		switch {
+		case ref != anyone:
+			c, err = p.catalog.Canonical(kind, ref)
+		case kind == KindGroup:
+			err = errors.New("every user is that under users")
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf(".%ss[%d]: %q: %w", kind, i, ref, err))
+		}
+		canon = append(canon, c)
+	}
+	return canon, faults
+}
+
+// Decide implements [Policy].
+func (p *rules) Decide(ctx context.Context, who Identity, permission Permission) (Decision, error) {
+	has, ok := p.holders[permission]
+	if !ok {
+		return Deny, nil
+	}
+	switch who.Kind {
+	case KindService:
+		return allowIf(named(has.services, who.Name)), nil
+	case KindUser:
+		return p.decideUser(ctx, has, who)
+	default:
+		return Deny, nil
+	}
+}
+
+// decideUser asks for the groups of the user when nothing else allows it.
+func (p *rules) decideUser(ctx context.Context, has *holders, who Identity) (Decision, error) {
+	if slices.Contains(has.users, anyone) {
+		return Allow, nil
+	}
+	user, err := p.catalog.Canonical(KindUser, who.Name)
+	if err != nil {
+		return Deny, nil // no rule can name a user the catalog cannot read
+	}
+	if slices.Contains(has.users, user) {
+		return Allow, nil
+	}
+	if len(has.groups) == 0 {
+		return Deny, nil
+	}
+	memberships, err := p.catalog.Groups(ctx, user)
+	if err != nil {
+		return Deny, fmt.Errorf("groups of %s: %w", user, err)
+	}
+	return allowIf(slices.ContainsFunc(memberships, func(m Membership) bool {
+		return slices.Contains(has.groups, m.Group)
+	})), nil
+}
+
+// named reports whether a list holds the name, or everybody.
+func named(list []string, name string) bool {
+	return slices.Contains(list, name) || slices.Contains(list, anyone)
+}
+
+// allowIf is Allow or Deny.
+func allowIf(yes bool) Decision {
+	if yes {
+		return Allow
+	}
+	return Deny
 }

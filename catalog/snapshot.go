@@ -1,0 +1,61 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/notifications-go/notifications"
+)
+
+// snapshot is what the files said at one time. It never changes.
+type snapshot struct {
+	users  map[string][]notifications.Membership // by canonical ref; every user has an entry
+	groups map[string]bool
+}
+
+// has reports whether a canonical ref is defined.
+func (s *snapshot) has(ref string) bool {
+	_, ok := s.users[ref]
+	return ok || s.groups[ref]
+}
+
+// build joins entities to a snapshot and reports those defined twice.
+func build(entities []entity) (*snapshot, []error) {
+	s := &snapshot{users: make(map[string][]notifications.Membership), groups: make(map[string]bool)}
+	var faults []error
+	places := make(map[string]string, len(entities))
+	for _, e := range entities {
+		if first, ok := places[e.ref]; ok {
+			faults = append(faults, fmt.Errorf("%s: %s: is already defined at %s", e.place, e.ref, first))
+			continue
+		}
+		places[e.ref] = e.place
+		if e.kind == notifications.KindUser {
+			s.users[e.ref] = nil
+		} else {
+			s.groups[e.ref] = true
+		}
+	}
+	for _, e := range entities {
+		for _, other := range e.links {
+			if e.kind == notifications.KindUser {
+				s.join(e.ref, other)
+			} else {
+				s.join(other, e.ref)
+			}
+		}
+	}
+	for user, in := range s.users {
+		slices.SortFunc(in, func(a, b notifications.Membership) int { return cmp.Compare(a.Group, b.Group) })
+		s.users[user] = slices.Compact(in) // both ends may name the membership
+	}
+	return s, faults
+}
+
+// join makes the user a member of the group if both exist.
+func (s *snapshot) join(user, group string) {
+	if in, ok := s.users[user]; ok && s.groups[group] {
+		s.users[user] = append(in, notifications.Membership{Group: group})
+	}
+}

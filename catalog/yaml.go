@@ -1,0 +1,217 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// The limits of one document. What the library does for keys and for nesting
+// is recursive and grows with their square, so they are counted beforehand.
+const (
+	maxDocumentBytes = 1 << 20
+	maxKnots         = 5000
+)
+
+// chunk is the text of one YAML document.
+type chunk struct {
+	line int // number of its first line in the file
+	data string
+}
+
+// split cuts a file into its documents. Those of blank lines and comments alone
+// are left out, and so are directives, which bear on nothing we read. A line that begins with "---" or "..." and then ends or
+// has white space is a marker wherever it stands (YAML 1.2.2, 9.1.2). The
+// library is given one document at a time because it drops whatever follows an
+// empty one, and takes time by the square of their number.
+func split(text string) []chunk {
+	var chunks []chunk
+	start, startLine, begun := 0, 1, false
+	cut := func(end, next, nextLine int) {
+		if begun {
+			chunks = append(chunks, chunk{line: startLine, data: text[start:end]})
+		}
+		start, startLine, begun = next, nextLine, false
+	}
+	at, number := 0, 1
+	for line := range strings.Lines(text) {
+		switch {
+		case isMarker(line, "---"):
+			cut(at, at, number)
+			begun = true
+		case isMarker(line, "..."):
+			cut(at, at+len(line), number+1)
+		case !isPrologue(line):
+			begun = true
+		}
+		at += len(line)
+		number++
+	}
+	cut(at, at, number)
+	return chunks
+}
+
+func isMarker(line, marker string) bool {
+	rest, ok := strings.CutPrefix(line, marker)
+	return ok && (rest == "" || strings.ContainsAny(rest[:1], " \t\n"))
+}
+
+// isPrologue reports whether a line may precede the "---" of its document:
+// blank, a comment, a directive.
+func isPrologue(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "" || line[0] == '#' || line[0] == '%'
+}
+
+// document reads one document of a file.
+type document struct {
+	chunk
+	file string
+
+	root    ast.Node   // its content
+	anchors []ast.Node // filled when the first alias is met
+	subject string     // the entity it defines, as far as known
+	faults  []error
+}
+
+// parse returns the content of the document, nil if it has none.
+func (d *document) parse() ast.Node {
+	if len(d.data) > maxDocumentBytes {
+		d.fail(d.line, "the document is larger than %d bytes", maxDocumentBytes)
+		return nil
+	}
+	tokens := lexer.Tokenize(d.data)
+	if knots(tokens) > maxKnots {
+		d.fail(d.line, "the document has more than %d keys, or is nested as deeply", maxKnots)
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		d.malformed(err)
+		return nil
+	}
+	for _, doc := range file.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.NullType {
+			d.root = doc.Body
+		}
+	}
+	return d.root
+}
+
+// knots counts the tokens for which the library goes one call deeper.
+func knots(tokens token.Tokens) int {
+	n := 0
+	for i, t := range tokens {
+		switch t.Type {
+		case token.MappingKeyType, token.MappingValueType, token.MappingStartType,
+			token.SequenceStartType, token.TagType, token.AnchorType:
+			n++
+		case token.SequenceEntryType:
+			if i > 0 && tokens[i-1].Type == token.SequenceEntryType && tokens[i-1].Position.Line == t.Position.Line {
+				n++ // "- - -" nests; an entry on its own line does not
+			}
+		}
+	}
+	return n
+}
+
+// malformed notes that the document is not YAML.
+func (d *document) malformed(err error) {
+	line, reason := d.line, err.Error()
+	var located yaml.Error
+	if errors.As(err, &located) {
+		reason = located.GetMessage()
+		if t := located.GetToken(); t != nil {
+			line += t.Position.Line - 1
+		}
+	}
+	d.fail(line, "%s", reason)
+}
+
+// fail notes a fault at a line of the file.
+func (d *document) fail(line int, format string, args ...any) {
+	d.faults = append(d.faults, fmt.Errorf("%s:%d: %w", d.file, line, fmt.Errorf(format, args...)))
+}
+
+// fault notes what is wrong with a field of the entity, at the line of n.
+func (d *document) fault(n ast.Node, field, format string, args ...any) {
+	d.fail(d.lineOf(n), "%s: %s: %s", d.subject, field, fmt.Sprintf(format, args...))
+}
+
+func (d *document) lineOf(n ast.Node) int {
+	return d.line + n.GetToken().Position.Line - 1
+}
+
+// resolve returns what an anchor names or an alias stands for. It goes one
+// step only, so it ends. An alias of nothing is returned as it is.
+func (d *document) resolve(n ast.Node) ast.Node {
+	if alias, ok := n.(*ast.AliasNode); ok {
+		n = d.target(alias)
+	}
+	if anchor, ok := n.(*ast.AnchorNode); ok {
+		n = anchor.Value
+	}
+	return n
+}
+
+// target returns the last anchor of the alias's name that stands before it.
+func (d *document) target(alias *ast.AliasNode) ast.Node {
+	if d.anchors == nil {
+		d.anchors = ast.Filter(ast.AnchorType, d.root)
+	}
+	name, end := alias.Value.GetToken().Value, alias.GetToken().Position.Offset
+	for i := len(d.anchors) - 1; i >= 0; i-- {
+		anchor := d.anchors[i].(*ast.AnchorNode)
+		if anchor.GetToken().Position.Offset < end && anchor.Name.GetToken().Value == name {
+			return anchor
+		}
+	}
+	return alias
+}
+
+// get returns the value of a key, nil if it is absent or null.
+func (d *document) get(m *ast.MappingNode, key string) ast.Node {
+	if m == nil {
+		return nil
+	}
+	for _, v := range m.Values {
+		if keyText(v.Key) == key && d.resolve(v.Value).Type() != ast.NullType {
+			return v.Value
+		}
+	}
+	return nil
+}
+
+func keyText(key ast.Node) string {
+	if explicit, ok := key.(*ast.MappingKeyNode); ok { // "? key"
+		key = explicit.Value
+	}
+	if anchor, ok := key.(*ast.AnchorNode); ok {
+		key = anchor.Value
+	}
+	if s, ok := key.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return ""
+}
+
+// unsplit returns the string "user:jane" for the mapping "user: jane" that the
+// library makes of it in {memberOf: [user:jane]}. Within braces it ends a plain
+// scalar at a colon even if no white space follows (YAML 1.2.2, 7.3.3).
+func unsplit(m *ast.MappingNode) (string, bool) {
+	if m.IsFlowStyle || len(m.Values) != 1 {
+		return "", false
+	}
+	colon, key, value := m.Values[0].Start, m.Values[0].Key.GetToken(), m.Values[0].Value.GetToken()
+	if key.Type != token.StringType || value.Indicator != token.NotIndicator || value.Type == token.ImplicitNullType ||
+		colon.Position.Line != value.Position.Line || colon.Position.Column+1 != value.Position.Column {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
+}
