@@ -19,6 +19,11 @@ const maxPosition = 1_000_000_000
 // left to it; what only the wire has (types, nulls, unknown fields, empty
 // target arrays) is checked here.
 func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
+	if q, err := parseParams(r); err != nil {
+		return notifications.Draft{}, err
+	} else if err := q.err(); err != nil { // it takes none
+		return notifications.Draft{}, err
+	}
 	body, err := a.readBody(w, r)
 	if err != nil {
 		return notifications.Draft{}, err
@@ -61,7 +66,8 @@ func (a *api) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil || mediaType != "application/json" {
 		return nil, errMediaType
 	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+	charset, coding := params["charset"], r.Header.Get("Content-Encoding")
+	if charset != "" && !strings.EqualFold(charset, "utf-8") || coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, errMediaType
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.maxBody))

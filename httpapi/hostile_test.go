@@ -164,6 +164,7 @@ func TestHostileBodies(t *testing.T) {
 		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/jsonx", ";"} {
 			s.do("POST", "/notifications", as("ci"), header("Content-Type", kind), jsonBody(good+`}`)).problem(http.StatusUnsupportedMediaType)
 		}
+		s.do("POST", "/notifications", as("ci"), header("Content-Encoding", "gzip"), jsonBody(good+`}`)).problem(http.StatusUnsupportedMediaType)
 		s.do("POST", "/notifications", as("ci"), header("Content-Type", "Application/JSON; charset=UTF-8"), jsonBody(good+`}`)).want(http.StatusOK)
 		if n := s.count(jane, "?messageScope=all"); n != 1 {
 			t.Errorf("%d notifications were stored, want the last one", n)
@@ -212,6 +213,7 @@ func TestHostileQueries(t *testing.T) {
 		} {
 			s.do("PUT", "/notifications/read?"+query, as(jane)).problem(http.StatusBadRequest, fields...)
 		}
+		s.do("POST", "/notifications?user=default/jane", as("ci"), jsonBody(`{"origin":"o","title":"t"}`)).problem(http.StatusBadRequest, "user")
 		s.do("GET", "/notifications/count?pageSize=1", as(jane)).problem(http.StatusBadRequest, "pageSize")
 		s.do("GET", "/notifications?pageSize=10000&pageNumber=100000", as(jane)).want(http.StatusOK)
 		s.do("GET", fmt.Sprintf("/notifications?containsText=%s", strings.Repeat("x", 5000)), as(jane)).want(http.StatusOK)

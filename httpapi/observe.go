@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -42,7 +43,9 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 	r = r.WithContext(context.WithValue(r.Context(), observationKey{}, &o))
 	defer func() {
 		crash := recover()
-		if crash != nil && crash != http.ErrAbortHandler {
+		asError, _ := crash.(error)
+		aborted := errors.Is(asError, http.ErrAbortHandler) // net/http's own way to drop a connection
+		if crash != nil && !aborted {
 			a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", id),
 				slog.Any("panic", crash), slog.String("stack", string(debug.Stack())))
 			if recorder.status == 0 {
@@ -50,8 +53,8 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 			}
 		}
 		a.logRequest(r, id, o, recorder.status, time.Since(start))
-		if crash == http.ErrAbortHandler {
-			panic(crash) // net/http's own way to drop a connection
+		if aborted {
+			panic(crash)
 		}
 	}()
 	next(recorder, r)

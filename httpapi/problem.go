@@ -24,8 +24,8 @@ type problemField struct {
 	Detail string `json:"detail"`
 }
 
-// errMediaType is a body that does not say it is JSON.
-var errMediaType = errors.New("httpapi: the body must be of type application/json, in UTF-8")
+// errMediaType is a body that does not say it is JSON, or is compressed.
+var errMediaType = errors.New("httpapi: the body must be of type application/json, in UTF-8, not compressed")
 
 // errCrossOrigin is a write a browser was made to send by another site.
 var errCrossOrigin = errors.New("httpapi: refused cross-origin")
@@ -41,7 +41,7 @@ var problems = []struct {
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
 	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
-	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8"},
+	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
 	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; nothing was stored"},
 }
 
