@@ -54,8 +54,7 @@ func (e *InvalidError) Error() string {
 	return "notifications: invalid input: " + strings.Join(parts, "; ")
 }
 
-// Invalid returns an [*InvalidError] for one field. A [Catalog] returns it
-// from Canonical for a ref it cannot accept.
+// Invalid returns an [*InvalidError] for one field.
 func Invalid(field, reason string) error {
 	return &InvalidError{Fields: []FieldError{{Field: field, Reason: reason}}}
 }

@@ -48,7 +48,7 @@ func (d *document) entity() (entity, bool) {
 	}
 	root, ok := d.resolve(body).(*ast.MappingNode)
 	if !ok {
-		d.fail(d.lineOf(body), "an entity must be a mapping, not of type %s", body.Type().YAMLName())
+		d.fail(lineOf(body), "an entity must be a mapping, not of type %s", body.Type().YAMLName())
 		return entity{}, false
 	}
 	kind, ok := d.kind(root)
@@ -57,7 +57,7 @@ func (d *document) entity() (entity, bool) {
 	}
 	d.refuseMerge(root, "entity")
 	namespace, ref := d.name(root, kind)
-	e := entity{kind: kind, ref: ref, place: d.file + ":" + strconv.Itoa(d.lineOf(root))}
+	e := entity{kind: kind, ref: ref, place: d.file + ":" + strconv.Itoa(lineOf(root))}
 	spec := d.mapping(root, "spec")
 	if kind == notifications.KindUser {
 		e.links = d.refs(spec, "memberOf", notifications.KindGroup, namespace)

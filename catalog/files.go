@@ -73,7 +73,8 @@ func load(open func(string) (fs.File, error), paths []string) (*Files, error) {
 
 // Reload reads the files again. From its return on, what they say now is the
 // catalog. If anything is wrong with any of them, the error is that of [Load]
-// and the catalog stays as it was.
+// and the catalog stays as it was. Replace a file by renaming a new one over
+// it: the first half of a file may be valid too.
 func (f *Files) Reload() error {
 	f.reload.Lock()
 	defer f.reload.Unlock()
@@ -104,7 +105,7 @@ func (f *Files) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer func() { _ = file.Close() }()
 	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err != nil {
 		return nil, err

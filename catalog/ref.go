@@ -44,7 +44,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	}
 	space, base, ok := strings.Cut(name, "/")
 	switch {
-	case !ok || space == "" || base == "" || strings.ContainsAny(base, "/:") || strings.Contains(space, ":"):
+	case !ok || space == "" || base == "" || strings.Contains(base, "/") || strings.Contains(name, ":"):
 		return "", errForm
 	case strings.ContainsFunc(name, isBlank):
 		return "", errBlank

@@ -26,10 +26,11 @@ type chunk struct {
 }
 
 // split cuts a file into its documents. Those of blank lines and comments alone
-// are left out, and so are directives, which bear on nothing we read. A line that begins with "---" or "..." and then ends or
-// has white space is a marker wherever it stands (YAML 1.2.2, 9.1.2). The
-// library is given one document at a time because it drops whatever follows an
-// empty one, and takes time by the square of their number.
+// are left out, and so are directives, which bear on nothing we read. A line
+// that begins with "---" or "..." and then ends or has white space is a marker
+// wherever it stands (YAML 1.2.2, 9.1.2). The library is given one document at
+// a time because it drops whatever follows an empty one, and takes time by the
+// square of their number.
 func split(text string) []chunk {
 	var chunks []chunk
 	start, startLine, begun := 0, 1, false
@@ -74,9 +75,9 @@ type document struct {
 	chunk
 	file string
 
-	root    ast.Node   // its content
-	anchors []ast.Node // filled when the first alias is met
-	subject string     // the entity it defines, as far as known
+	root    ast.Node // its content
+	targets targets  // found when the first alias is met
+	subject string   // the entity it defines, as far as known
 	faults  []error
 }
 
@@ -91,15 +92,22 @@ func (d *document) parse() ast.Node {
 		d.fail(d.line, "the document has more than %d keys, or is nested as deeply", maxKnots)
 		return nil
 	}
+	for _, t := range tokens {
+		t.Position.Line += d.line - 1
+	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		d.malformed(err)
 		return nil
 	}
 	for _, doc := range file.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.NullType {
-			d.root = doc.Body
+		if doc.Body == nil || doc.Body.Type() == ast.NullType {
+			continue
 		}
+		if d.root != nil { // the library sees a marker in "...x"
+			d.fail(lineOf(doc.Body), "this begins another document")
+		}
+		d.root = doc.Body
 	}
 	return d.root
 }
@@ -128,7 +136,7 @@ func (d *document) malformed(err error) {
 	if errors.As(err, &located) {
 		reason = located.GetMessage()
 		if t := located.GetToken(); t != nil {
-			line += t.Position.Line - 1
+			line = t.Position.Line
 		}
 	}
 	d.fail(line, "%s", reason)
@@ -136,23 +144,26 @@ func (d *document) malformed(err error) {
 
 // fail notes a fault at a line of the file.
 func (d *document) fail(line int, format string, args ...any) {
-	d.faults = append(d.faults, fmt.Errorf("%s:%d: %w", d.file, line, fmt.Errorf(format, args...)))
+	d.faults = append(d.faults, fmt.Errorf("%s:%d: %s", d.file, line, fmt.Sprintf(format, args...)))
 }
 
 // fault notes what is wrong with a field of the entity, at the line of n.
 func (d *document) fault(n ast.Node, field, format string, args ...any) {
-	d.fail(d.lineOf(n), "%s: %s: %s", d.subject, field, fmt.Sprintf(format, args...))
+	d.fail(lineOf(n), "%s: %s: %s", d.subject, field, fmt.Sprintf(format, args...))
 }
 
-func (d *document) lineOf(n ast.Node) int {
-	return d.line + n.GetToken().Position.Line - 1
-}
+func lineOf(n ast.Node) int { return n.GetToken().Position.Line }
 
 // resolve returns what an anchor names or an alias stands for. It goes one
 // step only, so it ends. An alias of nothing is returned as it is.
 func (d *document) resolve(n ast.Node) ast.Node {
 	if alias, ok := n.(*ast.AliasNode); ok {
-		n = d.target(alias)
+		if d.targets == nil {
+			d.targets = findTargets(d.root)
+		}
+		if anchor := d.targets[alias]; anchor != nil {
+			n = anchor
+		}
 	}
 	if anchor, ok := n.(*ast.AnchorNode); ok {
 		n = anchor.Value
@@ -160,19 +171,31 @@ func (d *document) resolve(n ast.Node) ast.Node {
 	return n
 }
 
-// target returns the last anchor of the alias's name that stands before it.
-func (d *document) target(alias *ast.AliasNode) ast.Node {
-	if d.anchors == nil {
-		d.anchors = ast.Filter(ast.AnchorType, d.root)
+// targets has the anchor each alias stands for: the last of that name before
+// it, nil if there is none.
+type targets map[*ast.AliasNode]*ast.AnchorNode
+
+func findTargets(root ast.Node) targets {
+	v := anchorVisitor{targets: make(targets), anchors: make(map[string]*ast.AnchorNode)}
+	ast.Walk(v, root)
+	return v.targets
+}
+
+// anchorVisitor meets the nodes in the order of the text.
+type anchorVisitor struct {
+	targets targets
+	anchors map[string]*ast.AnchorNode // so far
+}
+
+// Visit implements [ast.Visitor].
+func (v anchorVisitor) Visit(n ast.Node) ast.Visitor {
+	switch n := n.(type) {
+	case *ast.AnchorNode:
+		v.anchors[n.Name.GetToken().Value] = n
+	case *ast.AliasNode:
+		v.targets[n] = v.anchors[n.Value.GetToken().Value]
 	}
-	name, end := alias.Value.GetToken().Value, alias.GetToken().Position.Offset
-	for i := len(d.anchors) - 1; i >= 0; i-- {
-		anchor := d.anchors[i].(*ast.AnchorNode)
-		if anchor.GetToken().Position.Offset < end && anchor.Name.GetToken().Value == name {
-			return anchor
-		}
-	}
-	return alias
+	return v
 }
 
 // get returns the value of a key, nil if it is absent or null.

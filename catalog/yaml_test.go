@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,34 +62,36 @@ func TestSpellings(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
-		"malformed":          {"kind: User\nmetadata: {name: a}\n---\nkind: User\n metadata: {}\n", "org.yaml:4: mapping value is not allowed in this context"},
-		"tab":                {"kind: User\nmetadata:\n\tname: a\n", "org.yaml:3: found character '\t' that cannot start any token"},
-		"duplicate key":      {"kind: User\nmetadata: {name: a}\nkind: Group\n", `org.yaml:3: mapping key "kind" already defined at [1:1]`},
-		"not UTF-8":          {"kind: User\nmetadata: {name: \xff}\n", "org.yaml: is not valid UTF-8"},
-		"not a mapping":      {"\n\n- kind: User\n", "org.yaml:3: an entity must be a mapping, not of type sequence"},
-		"no kind":            {"---\nmetadata: {name: a}\n", "org.yaml:2: entity: kind: is missing"},
-		"kind of wrong type": {"kind: 1\n", "org.yaml:1: entity: kind: must be a string, not of type int"},
-		"no metadata":        {"kind: User\n", "org.yaml:1: User: metadata.name: is missing"},
-		"null name":          {"kind: User\nmetadata: {name: }\n", "org.yaml:1: User: metadata.name: is missing"},
-		"empty name":         {"kind: User\nmetadata: {name: ''}\n", "org.yaml:2: User: metadata.name: must not be empty"},
-		"name is a bool":     {"kind: User\nmetadata:\n  name: true\n", "org.yaml:3: User: metadata.name: must be a string, not of type boolean"},
-		"name is a list":     {"kind: User\nmetadata: {name: [a]}\n", "org.yaml:2: User: metadata.name: must be a string, not of type sequence"},
-		"name with a tag":    {"kind: User\nmetadata: {name: !!str 7}\n", "org.yaml:2: User: metadata.name: must be a string, not of type tag"},
-		"name with a slash":  {"kind: User\nmetadata: {name: a/b}\n", "org.yaml:2: User: metadata.name: must not contain '/' or ':'"},
-		"name with a colon":  {"kind: User\nmetadata: {name: 'user:a'}\n", "org.yaml:2: User: metadata.name: must not contain '/' or ':'"},
-		"name with a space":  {"kind: User\nmetadata: {name: a b}\n", "org.yaml:2: User: metadata.name: contains white space or control characters"},
-		"name with NUL":      {"kind: User\nmetadata: {name: \"a\\0\"}\n", "org.yaml:2: User: metadata.name: contains white space or control characters"},
-		"name with newline":  {"kind: User\nmetadata:\n  name: |\n    a\n", "org.yaml:3: User: metadata.name: contains white space or control characters"},
-		"name too long":      {"kind: User\nmetadata: {name: " + strings.Repeat("n", 248) + "}\n", "org.yaml:2: User: metadata.name: with its namespace is longer than 255 bytes"},
-		"namespace":          {"kind: User\nmetadata: {name: a, namespace: 'user:x'}\n", "org.yaml:2: User: metadata.namespace: must not contain '/' or ':'"},
-		"metadata":           {"kind: Group\nmetadata: a\n", "org.yaml:2: Group: metadata: must be a mapping, not of type string\norg.yaml:1: Group: metadata.name: is missing"},
-		"spec":               {"kind: User\nmetadata: {name: a}\nspec: []\n", "org.yaml:3: user:default/a: spec: must be a mapping, not of type sequence"},
-		"memberOf":           {"kind: User\nmetadata: {name: a}\nspec: {memberOf: g}\n", "org.yaml:3: user:default/a: spec.memberOf: must be a list, not of type string"},
-		"null in a list":     {"kind: User\nmetadata: {name: a}\nspec:\n  memberOf:\n  - g\n  -\n", "org.yaml:6: user:default/a: spec.memberOf[1]: must be a string, not of type null"},
-		"wrong kind":         {"kind: Group\nmetadata: {name: g}\nspec: {members: [a, 'group:default/h']}\n", `org.yaml:3: group:default/g: spec.members[1]: "group:default/h" names a group, a user is expected`},
-		"alias of nothing":   {"kind: User\nmetadata: {name: *x}\nx: &x a\n", "org.yaml:2: User: metadata.name: must be a string, not of type alias"},
-		"alias of an alias":  {"x: &x\n  *x\nkind: User\nmetadata: {name: *x}\n", "org.yaml:4: User: metadata.name: must be a string, not of type alias"},
-		"list in itself":     {"kind: User\nmetadata: {name: a}\nspec: {memberOf: &l [*l]}\n", "org.yaml:3: user:default/a: spec.memberOf[0]: must be a string, not of type sequence"},
+		"malformed":           {"kind: User\nmetadata: {name: a}\n---\nkind: User\n metadata: {}\n", "org.yaml:4: mapping value is not allowed in this context"},
+		"tab":                 {"kind: User\nmetadata:\n\tname: a\n", "org.yaml:3: found character '\t' that cannot start any token"},
+		"duplicate key":       {"kind: User\nmetadata: {name: a}\nkind: Group\n", `org.yaml:3: mapping key "kind" already defined at [1:1]`},
+		"in a later document": {"kind: User\nmetadata: {name: a}\n---\nkind: User\nkind: Group\n", `org.yaml:5: mapping key "kind" already defined at [4:1]`},
+		"half a marker":       {"kind: User\nmetadata: {name: a}\n...x: 1\n", "org.yaml:3: this begins another document\norg.yaml:3: entity: kind: is missing"},
+		"not UTF-8":           {"kind: User\nmetadata: {name: \xff}\n", "org.yaml: is not valid UTF-8"},
+		"not a mapping":       {"\n\n- kind: User\n", "org.yaml:3: an entity must be a mapping, not of type sequence"},
+		"no kind":             {"---\nmetadata: {name: a}\n", "org.yaml:2: entity: kind: is missing"},
+		"kind of wrong type":  {"kind: 1\n", "org.yaml:1: entity: kind: must be a string, not of type int"},
+		"no metadata":         {"kind: User\n", "org.yaml:1: User: metadata.name: is missing"},
+		"null name":           {"kind: User\nmetadata: {name: }\n", "org.yaml:1: User: metadata.name: is missing"},
+		"empty name":          {"kind: User\nmetadata: {name: ''}\n", "org.yaml:2: User: metadata.name: must not be empty"},
+		"name is a bool":      {"kind: User\nmetadata:\n  name: true\n", "org.yaml:3: User: metadata.name: must be a string, not of type boolean"},
+		"name is a list":      {"kind: User\nmetadata: {name: [a]}\n", "org.yaml:2: User: metadata.name: must be a string, not of type sequence"},
+		"name with a tag":     {"kind: User\nmetadata: {name: !!str 7}\n", "org.yaml:2: User: metadata.name: must be a string, not of type tag"},
+		"name with a slash":   {"kind: User\nmetadata: {name: a/b}\n", "org.yaml:2: User: metadata.name: must not contain '/' or ':'"},
+		"name with a colon":   {"kind: User\nmetadata: {name: 'user:a'}\n", "org.yaml:2: User: metadata.name: must not contain '/' or ':'"},
+		"name with a space":   {"kind: User\nmetadata: {name: a b}\n", "org.yaml:2: User: metadata.name: contains white space or control characters"},
+		"name with NUL":       {"kind: User\nmetadata: {name: \"a\\0\"}\n", "org.yaml:2: User: metadata.name: contains white space or control characters"},
+		"name with newline":   {"kind: User\nmetadata:\n  name: |\n    a\n", "org.yaml:3: User: metadata.name: contains white space or control characters"},
+		"name too long":       {"kind: User\nmetadata: {name: " + strings.Repeat("n", 248) + "}\n", "org.yaml:2: User: metadata.name: with its namespace is longer than 255 bytes"},
+		"namespace":           {"kind: User\nmetadata: {name: a, namespace: 'user:x'}\n", "org.yaml:2: User: metadata.namespace: must not contain '/' or ':'"},
+		"metadata":            {"kind: Group\nmetadata: a\n", "org.yaml:2: Group: metadata: must be a mapping, not of type string\norg.yaml:1: Group: metadata.name: is missing"},
+		"spec":                {"kind: User\nmetadata: {name: a}\nspec: []\n", "org.yaml:3: user:default/a: spec: must be a mapping, not of type sequence"},
+		"memberOf":            {"kind: User\nmetadata: {name: a}\nspec: {memberOf: g}\n", "org.yaml:3: user:default/a: spec.memberOf: must be a list, not of type string"},
+		"null in a list":      {"kind: User\nmetadata: {name: a}\nspec:\n  memberOf:\n  - g\n  -\n", "org.yaml:6: user:default/a: spec.memberOf[1]: must be a string, not of type null"},
+		"wrong kind":          {"kind: Group\nmetadata: {name: g}\nspec: {members: [a, 'group:default/h']}\n", `org.yaml:3: group:default/g: spec.members[1]: "group:default/h" names a group, a user is expected`},
+		"alias of nothing":    {"kind: User\nmetadata: {name: *x}\nx: &x a\n", "org.yaml:2: User: metadata.name: must be a string, not of type alias"},
+		"alias of an alias":   {"x: &x\n  *x\nkind: User\nmetadata: {name: *x}\n", "org.yaml:4: User: metadata.name: must be a string, not of type alias"},
+		"list in itself":      {"kind: User\nmetadata: {name: a}\nspec: {memberOf: &l [*l]}\n", "org.yaml:3: user:default/a: spec.memberOf[0]: must be a string, not of type sequence"},
 		"item is a mapping": {"kind: User\nmetadata: {name: a}\nspec: {memberOf: [group: g, {group: g}, {group:g}, 'group':g, group:'g']}\n", strings.Join([]string{
 			"org.yaml:3: user:default/a: spec.memberOf[0]: must be a string, not of type mapping",
 			"org.yaml:3: user:default/a: spec.memberOf[1]: must be a string, not of type mapping",
@@ -120,18 +123,19 @@ func TestLimits(t *testing.T) {
 	const big = "org.yaml:1: the document is larger than 1048576 bytes"
 	const deep = "org.yaml:1: the document has more than 5000 keys, or is nested as deeply"
 	tests := map[string]struct{ text, want string }{
-		"large file":     {strings.Repeat("#\n", 16<<20) + "#", "org.yaml: is larger than 33554432 bytes"},
-		"large document": {"kind: User\nx: " + strings.Repeat("x", 1<<20), big},
-		"brackets":       {strings.Repeat("[", 1<<20), deep},
-		"braces":         {strings.Repeat("{a: ", 1<<18), deep},
-		"dashes":         {strings.Repeat("- ", 1<<19), deep},
-		"question marks": {strings.Repeat("? ", 1<<19), deep},
-		"tags":           {strings.Repeat("! ", 1<<19), deep},
-		"keys":           {lines(5001, "k%d: v\n"), deep},
-		"many documents": {strings.Repeat("---\n", 100_000), "<nil>"},
-		"many users":     {lines(20_000, "---\nkind: User\nmetadata: {name: u%d}\n"), "<nil>"},
-		"list of nulls":  {"kind: Component\nx:\n" + strings.Repeat("-\n", 10_000), "<nil>"},
-		"long list":      {"kind: Group\nmetadata: {name: g}\nspec:\n  members:\n" + lines(40_000, "  - u%d\n"), "<nil>"},
+		"large file":         {strings.Repeat("#\n", 16<<20) + "#", "org.yaml: is larger than 33554432 bytes"},
+		"large document":     {"kind: User\nx: " + strings.Repeat("x", 1<<20), big},
+		"brackets":           {strings.Repeat("[", 1<<20), deep},
+		"braces":             {strings.Repeat("{a: ", 1<<18), deep},
+		"dashes":             {strings.Repeat("- ", 1<<19), deep},
+		"question marks":     {strings.Repeat("? ", 1<<19), deep},
+		"tags":               {strings.Repeat("! ", 1<<19), deep},
+		"keys":               {lines(5001, "k%d: v\n"), deep},
+		"many documents":     {strings.Repeat("---\n", 100_000), "<nil>"},
+		"many users":         {lines(20_000, "---\nkind: User\nmetadata: {name: u%d}\n"), "<nil>"},
+		"list of nulls":      {"kind: Component\nx:\n" + strings.Repeat("-\n", 10_000), "<nil>"},
+		"aliases of nothing": {"kind: Component\nx: &y [" + strings.Repeat("*x,", 200_000) + "]\n", "<nil>"},
+		"long list":          {"kind: Group\nmetadata: {name: g}\nspec:\n  members:\n" + lines(40_000, "  - u%d\n"), "<nil>"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -170,8 +174,8 @@ func TestBillionLaughs(t *testing.T) {
 	}
 }
 
-// FuzzLoad feeds arbitrary bytes as a file: it is either refused with its name
-// in every line of the error, or every user of it can be asked for.
+// FuzzLoad feeds arbitrary bytes as a file: they are a catalog, or the error
+// names the file and a line it has.
 func FuzzLoad(f *testing.F) {
 	for _, text := range []string{
 		"kind: User\nmetadata: {name: a}\nspec: {memberOf: [g]}\n---\nkind: Group\nmetadata: {name: g}\nspec: {members: [a]}\n",
@@ -186,8 +190,14 @@ func FuzzLoad(f *testing.F) {
 			files.Len()
 			return
 		}
-		if !strings.HasPrefix(err.Error(), "org.yaml:") {
-			t.Errorf("%q does not name the file", err)
+		last := 1 + bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r"))
+		var line int
+		if _, scanErr := fmt.Sscanf(err.Error(), "org.yaml:%d:", &line); scanErr != nil {
+			if err.Error() != "org.yaml: is not valid UTF-8" {
+				t.Errorf("%q has no line", err)
+			}
+		} else if line < 1 || line > last {
+			t.Errorf("%q is beyond line %d", err, last)
 		}
 	})
 }
