@@ -1,0 +1,219 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/notifications-go/notifications"
+)
+
+// guestRef is who somebody is taken for who shows nothing.
+const guestRef = "default/guest"
+
+// access is who is let in, and what they may do.
+type access struct {
+	verifier notifications.Verifier // nil: no tokens
+	secrets  *notifications.Secrets // nil: none
+	guest    notifications.Identity // zero: no guests
+	policy   notifications.Policy
+}
+
+// provable reports whether there is a way to prove who one is.
+func (c *config) provable() bool {
+	return c.jwksURL != "" || len(c.secretFiles) > 0 || len(c.legacyKeyFiles) > 0
+}
+
+// guestsWelcome reports whether whoever shows nothing is let in.
+func (c *config) guestsWelcome() bool {
+	if c.guest != nil {
+		return *c.guest
+	}
+	return !c.provable()
+}
+
+// checkAccess reports all that is wrong with who is to be let in.
+func (c *config) checkAccess() error {
+	const maxSecrets = 2
+	var faults []error
+	if len(c.secretFiles) > maxSecrets {
+		faults = append(faults, c.fault("external-caller-secret-file", "%d files are given, two are enough for rotation", len(c.secretFiles)))
+	}
+	if c.externalUser != "" && len(c.secretFiles) == 0 {
+		faults = append(faults, c.fault("external-caller-user", "needs --external-caller-secret-file beside it"))
+	}
+	return errors.Join(append(faults, c.checkTokens(), c.checkGuest())...)
+}
+
+func (c *config) checkTokens() error {
+	settings := map[string]string{"jwks-url": c.jwksURL, "jwt-issuer": c.jwtIssuer, "jwt-audience": c.jwtAudience}
+	var given, missing []string
+	for _, name := range []string{"jwks-url", "jwt-issuer", "jwt-audience"} {
+		if settings[name] == "" {
+			missing = append(missing, "--"+name)
+		} else {
+			given = append(given, name)
+		}
+	}
+	var faults []error
+	if len(given) > 0 && len(missing) > 0 {
+		faults = append(faults, c.fault(given[0], "needs %s beside it", strings.Join(missing, " and ")))
+	}
+	if c.jwtUserClaim != "" && c.jwksURL == "" {
+		faults = append(faults, c.fault("jwt-user-claim", "needs --jwks-url beside it"))
+	}
+	if strings.HasPrefix(c.jwksURL, "file:") && !c.onLoopback() {
+		faults = append(faults, c.fault("jwks-url", "keys from a file are for trying things out; they need a --listen on loopback, not %s", c.listen))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *config) checkGuest() error {
+	const ways = "--jwks-url, --external-caller-secret-file or --legacy-key-file"
+	switch {
+	case c.provable() || c.guest != nil && *c.guest:
+		return nil
+	case c.guest != nil:
+		return c.fault("guest", "nobody could get in; let somebody in with %s", ways)
+	case !c.onLoopback():
+		return c.fault("listen", "%s can be reached from other machines, and everybody would be let in; say who is to be with %s, or let everybody in with --guest", c.listen, ways)
+	}
+	return nil
+}
+
+// whoIsLetIn is that part of the line printed at the start.
+func (c *config) whoIsLetIn() string {
+	var who []string
+	if c.jwksURL != "" {
+		who = append(who, "tokens of "+c.jwtIssuer)
+	}
+	if len(c.secretFiles) > 0 {
+		who = append(who, "holders of the shared secret")
+	}
+	if len(c.legacyKeyFiles) > 0 {
+		who = append(who, "older Backstage service tokens")
+	}
+	if c.guestsWelcome() {
+		who = append(who, "everybody without a proof as "+guestRef)
+	}
+	return strings.Join(who, ", ") + " (to change that: --jwks-url, --external-caller-secret-file, --legacy-key-file, --guest)"
+}
+
+// newAccess reads the files the settings name. It reports all faults at once.
+func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
+	var a access
+	var errs [3]error
+	a.verifier, errs[0] = newVerifier(c, log)
+	a.secrets, errs[1] = newSecrets(c, catalog)
+	a.policy, errs[2] = newPolicy(c, catalog)
+	if c.guestsWelcome() {
+		a.guest = notifications.User(guestRef)
+	}
+	return a, errors.Join(errs[:]...)
+}
+
+// newVerifier returns nil where no tokens are taken.
+func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
+	var verifier notifications.Verifier
+	if c.jwksURL != "" {
+		cfg := notifications.JWTConfig{JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience, Logger: log}
+		if c.jwtUserClaim != "" {
+			cfg.Subject = notifications.UserClaim(c.jwtUserClaim)
+		}
+		v, err := notifications.NewJWTVerifier(cfg)
+		if err != nil {
+			return nil, c.fault("jwks-url", "%w", err)
+		}
+		verifier = v
+	}
+	if len(c.legacyKeyFiles) == 0 {
+		return verifier, nil
+	}
+	keys, err := readLegacyKeys(c)
+	if err != nil {
+		return nil, err
+	}
+	return notifications.NewLegacyVerifier(verifier, keys...)
+}
+
+func readLegacyKeys(c *config) ([][]byte, error) {
+	var keys [][]byte
+	var faults []error
+	for _, file := range c.legacyKeyFiles {
+		text, err := readSecret(file)
+		if err != nil {
+			faults = append(faults, c.fault("legacy-key-file", "%w", err))
+			continue
+		}
+		key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+		if err == nil {
+			_, err = notifications.NewLegacyVerifier(nil, key) // by itself, to name its file
+		}
+		if err != nil {
+			faults = append(faults, c.fault("legacy-key-file", "%s: %w", file, err))
+		}
+		keys = append(keys, key)
+	}
+	return keys, errors.Join(faults...)
+}
+
+// newSecrets returns nil where no secret is taken.
+func newSecrets(c *config, catalog notifications.Catalog) (*notifications.Secrets, error) {
+	if len(c.secretFiles) == 0 {
+		return nil, nil
+	}
+	var actAs notifications.Identity
+	var secrets []string
+	var faults []error
+	if c.externalUser != "" {
+		actAs = notifications.User(c.externalUser)
+		if _, err := catalog.Canonical(notifications.KindUser, c.externalUser); err != nil {
+			faults = append(faults, c.fault("external-caller-user", "%q %w", c.externalUser, err))
+		}
+	}
+	for _, file := range c.secretFiles {
+		secret, err := readSecret(file)
+		if err != nil {
+			faults = append(faults, c.fault("external-caller-secret-file", "%w", err))
+			continue
+		}
+		if _, err := notifications.NewSecrets(actAs, secret); err != nil { // by itself, to name its file
+			faults = append(faults, c.fault("external-caller-secret-file", "%s: %w", file, err))
+		}
+		secrets = append(secrets, secret)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return notifications.NewSecrets(actAs, secrets...)
+}
+
+// newPolicy is the policy of the file. Without one, whoever is let in may do
+// everything.
+func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, error) {
+	if c.policy == nil {
+		return notifications.AllowAll{}, nil
+	}
+	policy, err := notifications.NewRules(catalog, c.policy...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: policy: %w", c.file, err)
+	}
+	return policy, nil
+}
+
+// readSecret returns the content of a file without the line break at its end,
+// which editors and echo put there.
+func readSecret(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s: is empty", file)
+	}
+	return secret, nil
+}

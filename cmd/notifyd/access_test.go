@@ -1,0 +1,258 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	secret      = "correct horse battery staple"
+	otherSecret = "staple battery horse correct"
+	legacyKey   = "c2l4dGVlbiBieXRlcyBvciBtb3Jl" // "sixteen bytes or more"
+)
+
+// issued issues a token and returns it with its file of keys.
+func issued(t *testing.T, args ...string) (token, keys string) {
+	t.Helper()
+	keys = filepath.Join(t.TempDir(), "keys.json")
+	return issuedInto(t, keys, args...), keys
+}
+
+func issuedInto(t *testing.T, keys string, args ...string) string {
+	t.Helper()
+	r := invoke(t, nil, append([]string{"dev-token", "--keys", keys}, args...)...)
+	if r.status != 0 {
+		t.Fatalf("exit status %d: %s", r.status, r.stderr)
+	}
+	return strings.TrimSuffix(r.stdout, "\n")
+}
+
+// jwtArgs accept the tokens dev-token issues unless told otherwise.
+func jwtArgs(keys string) []string {
+	return []string{"--jwks-url=file:" + keys, "--jwt-issuer=notifyd-dev", "--jwt-audience=notifications"}
+}
+
+func bearer(token string) string { return "Authorization: Bearer " + token }
+
+// Who is let in who shows nothing, for every way to say so.
+func effectOfGuest(t *testing.T) {
+	_, keys := issued(t, "--user=default/jane")
+	secretArg := "--external-caller-secret-file=" + file(t, "secret", secret)
+	legacyArg := "--legacy-key-file=" + file(t, "key", legacyKey)
+	const outside = "--listen=0.0.0.0:0"
+	tests := map[string]struct {
+		args    []string
+		in      bool
+		refused string // why it does not start
+	}{
+		"nothing said":                {in: true},
+		"asked for":                   {args: []string{"--guest"}, in: true},
+		"turned off, nothing else":    {args: []string{"--guest=false"}, refused: "--guest: nobody could get in"},
+		"keys":                        {args: jwtArgs(keys)},
+		"secret":                      {args: []string{secretArg}},
+		"legacy key":                  {args: []string{legacyArg}},
+		"secret and off":              {args: []string{secretArg, "--guest=false"}},
+		"keys and asked for":          {args: append(jwtArgs(keys), "--guest"), in: true},
+		"secret and asked for":        {args: []string{secretArg, "--guest=true"}, in: true},
+		"legacy key and asked for":    {args: []string{legacyArg, "--guest"}, in: true},
+		"outside, nothing said":       {args: []string{outside}, refused: "--listen: 0.0.0.0:0 can be reached from other machines"},
+		"outside, turned off":         {args: []string{outside, "--guest=false"}, refused: "--guest: nobody could get in"},
+		"outside, asked for":          {args: []string{outside, "--guest"}, in: true},
+		"outside, secret":             {args: []string{outside, secretArg}},
+		"outside, legacy key":         {args: []string{outside, legacyArg}},
+		"outside, URL of keys":        {args: []string{outside, "--jwks-url=http://127.0.0.1:1", "--jwt-issuer=a", "--jwt-audience=b"}},
+		"outside, secret and guest":   {args: []string{outside, secretArg, "--guest"}, in: true},
+		"outside, keys from a file":   {args: append(jwtArgs(keys), outside), refused: "--jwks-url: keys from a file"},
+		"outside, file keys, guest":   {args: append(jwtArgs(keys), outside, "--guest"), refused: "--jwks-url: keys from a file"},
+		"every interface, by no host": {args: []string{"--listen=:0"}, refused: "--listen: :0 can be reached from other machines"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tt.refused != "" {
+				refused(t, invoke(t, nil, withDefaults(t, tt.args)...), exitUsage, tt.refused)
+				return
+			}
+			i := serving(t, tt.args...)
+			want := http.StatusUnauthorized
+			if tt.in {
+				want = http.StatusOK
+			}
+			i.get(t, "/notifications").want(t, want)
+			if told := strings.Contains(i.line, "everybody without a proof as default/guest"); told != tt.in {
+				t.Errorf("the line at the start is %q", i.line)
+			}
+		})
+	}
+}
+
+// The holder of either secret is a service, which posts and has no inbox.
+func effectOfSecret(t *testing.T) {
+	i := serving(t,
+		"--external-caller-secret-file", file(t, "new", secret+"\n"),
+		"--external-caller-secret-file", file(t, "old", otherSecret+"\r\n"))
+	for _, s := range []string{secret, otherSecret} {
+		i.post(t, "default/jane", "notifications-secret: "+s).want(t, http.StatusOK)
+		i.get(t, "/notifications", "notifications-secret: "+s).want(t, http.StatusForbidden)
+	}
+	i.post(t, "default/jane", "notifications-secret: "+secret+"x").want(t, http.StatusUnauthorized)
+	i.post(t, "default/jane", bearer("x"), "notifications-secret: "+secret).want(t, http.StatusUnauthorized)
+}
+
+// Faults of the files are all named, with the setting and the file.
+func TestRefusedSecretFiles(t *testing.T) {
+	t.Parallel()
+	short, empty, broken := file(t, "short", "hunter2"), file(t, "empty", "\n"), file(t, "lines", secret+"\n\n")
+	noBase64, shortKey := file(t, "text", "not base64!"), file(t, "weak", "c2hvcnQ=")
+	r := invoke(t, []string{"NOTIFYD_LEGACY_KEY_FILE=" + noBase64 + "," + shortKey + ",/no/key"}, withDefaults(t, []string{
+		"--external-caller-secret-file", short, "--external-caller-secret-file", empty, "--external-caller-user", "jane",
+	})...)
+	refused(t, r, exitUsage,
+		"--external-caller-secret-file: "+short+": ", "at least 16",
+		"--external-caller-secret-file: "+empty+": is empty",
+		`--external-caller-user: "jane" must be of the form namespace/name`,
+		"NOTIFYD_LEGACY_KEY_FILE: "+noBase64+": ",
+		"NOTIFYD_LEGACY_KEY_FILE: "+shortKey+": ", "at least 16",
+		"NOTIFYD_LEGACY_KEY_FILE: open /no/key: ")
+	if strings.Contains(r.stderr, "hunter2") {
+		t.Errorf("a secret is in %q", r.stderr)
+	}
+	refused(t, invoke(t, nil, withDefaults(t, []string{"--external-caller-secret-file", broken})...), exitUsage, broken+": ", "control character")
+	refused(t, invoke(t, nil, withDefaults(t, []string{"--external-caller-secret-file", "/no/secret"})...), exitUsage, "--external-caller-secret-file: open /no/secret: ")
+}
+
+// The sub of a token says whether it speaks of a user or of a service, and
+// another issuer, audience or key proves nothing.
+func effectOfTokens(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	john := issuedInto(t, keys, "--user=user:default/john")
+	ci := issuedInto(t, keys, "--service=ci")
+	elsewhere := issuedInto(t, keys, "--user=default/jane", "--issuer=elsewhere")
+	others := issuedInto(t, keys, "--user=default/jane", "--audience=others")
+	stranger, _ := issued(t, "--user=default/jane")
+	i := serving(t, jwtArgs(keys)...)
+
+	i.post(t, "default/jane", bearer(ci)).want(t, http.StatusOK)
+	i.get(t, "/notifications", bearer(ci)).want(t, http.StatusForbidden)
+	if ids := i.get(t, "/notifications", bearer(jane)).ids(t); len(ids) != 1 {
+		t.Errorf("jane sees %q", ids)
+	}
+	if ids := i.get(t, "/notifications", bearer(john)).ids(t); len(ids) != 0 {
+		t.Errorf("john sees %q", ids)
+	}
+	for _, token := range []string{elsewhere, others, stranger, jane + "x"} {
+		i.get(t, "/notifications", bearer(token)).want(t, http.StatusUnauthorized)
+	}
+	i.get(t, "/notifications").want(t, http.StatusUnauthorized)
+	i.get(t, "/readyz").want(t, http.StatusOK)
+}
+
+// A key published later is found without a restart. Until there are keys the
+// server is up and not ready.
+func TestKeysComeLater(t *testing.T) {
+	t.Parallel()
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	i := serving(t, jwtArgs(keys)...)
+	i.get(t, "/healthz").want(t, http.StatusOK)
+	i.get(t, "/readyz").want(t, http.StatusServiceUnavailable)
+	token := issuedInto(t, keys, "--user=default/jane")
+	eventually(t, "the keys are there", func() bool {
+		return i.get(t, "/notifications", bearer(token)).status == http.StatusOK
+	})
+	i.get(t, "/readyz").want(t, http.StatusOK)
+}
+
+// The claim, where a token has it, names the user.
+func effectOfUserClaim(t *testing.T) {
+	token, keys := issued(t, "--service=ci", "--issuer=default/john")
+	args := []string{"--jwks-url=file:" + keys, "--jwt-issuer=default/john", "--jwt-audience=notifications"}
+	serving(t, args...).get(t, "/notifications", bearer(token)).want(t, http.StatusForbidden)
+
+	i := serving(t, append(args, "--jwt-user-claim=iss")...)
+	i.post(t, "default/john", bearer(token)).want(t, http.StatusOK)
+	if ids := i.get(t, "/notifications", bearer(token)).ids(t); len(ids) != 1 {
+		t.Errorf("john sees %q", ids)
+	}
+}
+
+// Service tokens of older Backstage backends are taken beside others.
+func effectOfLegacyKeys(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"))
+	i := serving(t, args...)
+	sign := func(key string) string {
+		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "backstage-server", "exp": time.Now().Add(time.Hour).Unix()})
+		signed, err := token.SignedString([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	i.post(t, "default/jane", bearer(sign("sixteen bytes or more"))).want(t, http.StatusOK)
+	i.post(t, "default/jane", bearer(sign("some other secret key"))).want(t, http.StatusOK)
+	i.post(t, "default/jane", bearer(sign(legacyKey))).want(t, http.StatusUnauthorized)
+	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+}
+
+// The rules of the file narrow what who is let in may do.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	jane, keys := issued(t, "--user=default/jane")
+	john := issuedInto(t, keys, "--user=default/john")
+	guest := issuedInto(t, keys, "--user=default/guest")
+	ci := issuedInto(t, keys, "--service=ci")
+	i := serving(t, append(jwtArgs(keys), "--config", file(t, "notifyd.yaml", `
+policy:
+  - allow: [notifications.create]
+    services: [ci]
+  - allow: [notifications.list]
+    groups: [default/ops]
+  - allow: [notifications.create.system, notifications.create]
+    users: [default/jane]
+`))...)
+	const system = `{"origin":"test","title":"to everybody"}`
+	i.post(t, "default/jane", bearer(ci)).want(t, http.StatusOK)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(ci)).want(t, http.StatusForbidden)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(jane)).want(t, http.StatusOK)
+	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+	i.get(t, "/notifications", bearer(john)).want(t, http.StatusOK)
+	i.post(t, "default/jane", bearer(john)).want(t, http.StatusForbidden)
+	i.get(t, "/notifications", bearer(guest)).want(t, http.StatusForbidden)
+}
+
+func TestRefusedPolicy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"policy: []\n": "no rules",
+		"policy:\n  - allow: [notifications.crate]\n    users: ['*']\n":                         `"notifications.crate"`,
+		"policy:\n  - users: ['*']\n":                                                           "names no permission",
+		"policy:\n  - allow: [notifications.list]\n":                                            "names no user, group or service",
+		"policy:\n  - allow: [notifications.list]\n    users: [jane]\n":                         `"jane"`,
+		"policy:\n  - allow: [notifications.list]\n    allow: [notifications.list]\n":           "already defined",
+		"policy:\n  - allow: notifications.list\n    users: ['*']\n":                            "sequence",
+		"policy:\n  - allow: [notifications.list]\n    users: ['*']\n    permissions: [nope]\n": "permissions",
+	} {
+		path := file(t, "notifyd.yaml", text)
+		refused(t, invoke(t, nil, withDefaults(t, []string{"--config", path})...), exitUsage, path, want)
+	}
+}
+
+// Someone let in whom the catalog does not have is worth a line in the log.
+func TestStrangersAreTold(t *testing.T) {
+	t.Parallel()
+	catalogArg := "--catalog=" + file(t, "users.yaml", "kind: User\nmetadata: {name: jane}\n")
+	i := serving(t, catalogArg)
+	i.get(t, "/notifications").want(t, http.StatusForbidden)
+	i.stderr.wait(t, "user=default/guest")
+	i = serving(t, catalogArg, "--external-caller-secret-file", file(t, "secret", secret), "--external-caller-user=default/jim")
+	i.stderr.wait(t, "user=default/jim")
+	i = serving(t, catalogArg, "--external-caller-secret-file", file(t, "secret", secret), "--external-caller-user=default/jane")
+	if text := i.stderr.String(); strings.Contains(text, "WARN") {
+		t.Errorf("warned of jane: %s", text)
+	}
+}

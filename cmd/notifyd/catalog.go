@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"log/slog"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/catalog"
+)
+
+// example is the catalog of a server that was given none.
+//
+//go:embed catalog.example.yaml
+var example embed.FS
+
+// loadCatalog makes the catalog the settings ask for.
+func loadCatalog(c *config) (notifications.Catalog, error) {
+	switch {
+	case c.openCatalog:
+		return catalog.Open(nil), nil
+	case len(c.catalogFiles) == 0:
+		return catalog.LoadFS(example, "catalog.example.yaml")
+	}
+	cat, err := catalog.Load(c.catalogFiles...)
+	if err != nil {
+		return nil, c.fault("catalog", "%w", err)
+	}
+	return cat, nil
+}
+
+// reloadCatalog reads the files again. If one has a fault the catalog stays as
+// it was.
+func reloadCatalog(cat notifications.Catalog, log *slog.Logger) {
+	files, ok := cat.(*catalog.Files)
+	if !ok {
+		log.Info("the open catalog has no files to read again")
+		return
+	}
+	if err := files.Reload(); err != nil {
+		log.Error("the catalog was not read again and stays as it was", "error", err)
+		return
+	}
+	users, groups := files.Len()
+	log.Info("the catalog was read again", "users", users, "groups", groups)
+}
+
+// warnOfStrangers tells of users the settings let in who could read nothing,
+// for the catalog does not have them.
+func warnOfStrangers(ctx context.Context, c *config, cat notifications.Catalog, log *slog.Logger) {
+	refs := []string{c.externalUser}
+	if c.guestsWelcome() {
+		refs = append(refs, guestRef)
+	}
+	for _, ref := range refs {
+		user, err := cat.Canonical(notifications.KindUser, ref)
+		if err != nil {
+			continue // not given, or refused before
+		}
+		if missing, err := cat.Missing(ctx, []string{user}); err == nil && len(missing) > 0 {
+			log.Warn("let in, but not in the catalog and so without an inbox", "user", ref)
+		}
+	}
+}

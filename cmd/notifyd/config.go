@@ -1,0 +1,296 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/notifications-go/notifications"
+)
+
+// config is everything notifyd can be told.
+type config struct {
+	file string
+
+	listen, prefix       string
+	tlsCert, tlsKey      string
+	corsOrigins          []string
+	logFormat, logLevel  string
+	database             string
+	databasePasswordFile string
+	minConns, maxConns   int
+	connIdleTimeout      time.Duration
+	acquireTimeout       time.Duration
+	catalogFiles         []string
+	openCatalog          bool
+
+	jwksURL, jwtIssuer, jwtAudience, jwtUserClaim string
+	secretFiles                                   []string
+	externalUser                                  string
+	legacyKeyFiles                                []string
+	guest                                         *bool // nil: nobody said
+
+	readHeaderTimeout, readTimeout, writeTimeout, idleTimeout time.Duration
+	shutdownTimeout                                           time.Duration
+	maxHeaderBytes, maxBodyBytes                              int
+
+	// policy is the section of that name in the file; nil if there is none.
+	policy []notifications.Rule
+	// places says where each setting that was given comes from.
+	places map[string]string
+}
+
+// setting is one row of the table that drives flags, environment, file and
+// help.
+type setting struct {
+	name string // of the flag, and of the key in the file
+	arg  string // what stands for the value in the help; "" for a switch
+	def  string // the value where nobody gives one; "" for none
+	many bool   // takes several values
+	set  func(values []string) error
+	help string
+}
+
+// environment is the name of the setting as an environment variable.
+func (s setting) environment() string {
+	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// section is a part of the table under one heading of the help.
+type section struct {
+	title    string
+	settings []setting
+}
+
+// sections is the table. The settings write to c.
+func (c *config) sections() []section {
+	return []section{
+		{"Server", []setting{
+			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Where to listen; port 0 takes a free one."},
+			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path the API is at; it answers without it too."},
+			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate, with its chain, in PEM. With --tls-key: serve HTTPS."},
+			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
+			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Web page origin, https://host[:port], that may call the API."},
+			{"log-format", "FORMAT", "text", false, oneOf(&c.logFormat, "text", "json"), "text or json; logs go to standard error."},
+			{"log-level", "LEVEL", "info", false, oneOf(&c.logLevel, "debug", "info", "warn", "error"), "debug, info, warn or error."},
+			{"config", "FILE", "", false, text(&c.file), "YAML file with settings, keys named like the flags, and policy rules."},
+		}},
+		{"Database", []setting{
+			{"database", "URL", "sqlite:notifications.db", false, text(&c.database), "sqlite:PATH or postgres://…; created if it does not exist. PG* variables fill in the URL."},
+			{"database-password-file", "FILE", "", false, text(&c.databasePasswordFile), "File with the password for PostgreSQL."},
+			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL kept open."},
+			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Connections to PostgreSQL at most."},
+			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},
+			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL, then it is answered 503."},
+		}},
+		{"Users and groups", []setting{
+			{"catalog", "FILE", "", true, list(&c.catalogFiles), "Entity file with users and groups, read again on SIGHUP. Replaces the built-in example."},
+			{"open-catalog", "", "false", false, toggle(&c.openCatalog), "Take every user and group name on trust; nobody is in a group."},
+		}},
+		{"Access", []setting{
+			{"jwks-url", "URL", "", false, text(&c.jwksURL), "Keys that sign the accepted tokens: https://…, or file:PATH on loopback."},
+			{"jwt-issuer", "ISSUER", "", false, text(&c.jwtIssuer), "What the claim iss of a token must be."},
+			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "What the claim aud of a token must be or hold."},
+			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user; without it sub does, as user:namespace/name."},
+			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret; two while rotating."},
+			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User the holder of the secret acts as, instead of a service without inbox."},
+			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256)."},
+			{"guest", "", "", false, optionalToggle(&c.guest), "Let in whoever shows nothing, as " + guestRef + ". On when nothing else lets anybody in and --listen is loopback."},
+		}},
+		{"Limits", []setting{
+			{"read-header-timeout", "DURATION", "10s", false, duration(&c.readHeaderTimeout), "For the head of a request."},
+			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "For a whole request."},
+			{"write-timeout", "DURATION", "75s", false, duration(&c.writeTimeout), "From the head of a request to the end of its answer; at nine tenths of it the answer is 503."},
+			{"idle-timeout", "DURATION", "2m", false, duration(&c.idleTimeout), "For an unused connection."},
+			{"shutdown-timeout", "DURATION", "30s", false, duration(&c.shutdownTimeout), "For requests in flight when SIGTERM or SIGINT ends the server."},
+			{"max-header-bytes", "N", "65536", false, number(&c.maxHeaderBytes, 1), "Size of the head of a request; beyond it the answer is 431."},
+			{"max-body-bytes", "N", "1048576", false, number(&c.maxBodyBytes, 1), "Size of the body of a request; beyond it the answer is 413."},
+		}},
+	}
+}
+
+// settings is the table without its headings.
+func (c *config) settings() []setting {
+	var all []setting
+	for _, s := range c.sections() {
+		all = append(all, s.settings...)
+	}
+	return all
+}
+
+// The kinds of settings. Each returns a function that stores the values given
+// for a setting, or says what is wrong with them.
+
+func text(to *string) func([]string) error {
+	return scalar(to, func(s string) (string, error) { return s, nil })
+}
+
+func list(to *[]string) func([]string) error {
+	return func(values []string) error {
+		if len(values) == 0 || slices.Contains(values, "") {
+			return errEmpty
+		}
+		*to = values
+		return nil
+	}
+}
+
+func toggle(to *bool) func([]string) error {
+	return scalar(to, parseBool)
+}
+
+func optionalToggle(to **bool) func([]string) error {
+	return scalar(to, func(s string) (*bool, error) {
+		b, err := parseBool(s)
+		return &b, err
+	})
+}
+
+func number(to *int, least int) func([]string) error {
+	return scalar(to, func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least {
+			return 0, fmt.Errorf("%q is not a whole number from %d", s, least)
+		}
+		return n, nil
+	})
+}
+
+func duration(to *time.Duration) func([]string) error {
+	return scalar(to, func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return 0, fmt.Errorf("%q is not a duration above zero, such as 500ms, 30s or 2m", s)
+		}
+		return d, nil
+	})
+}
+
+func oneOf(to *string, choices ...string) func([]string) error {
+	return scalar(to, func(s string) (string, error) {
+		if !slices.Contains(choices, s) {
+			return "", fmt.Errorf("%q is not one of %s", s, strings.Join(choices, ", "))
+		}
+		return s, nil
+	})
+}
+
+// scalar takes one value. It is never empty: a shell variable that is not set
+// must not turn into a setting that is not given.
+func scalar[T any](to *T, parse func(string) (T, error)) func([]string) error {
+	return func(values []string) error {
+		if len(values) != 1 {
+			return fmt.Errorf("takes one value, %d are given", len(values))
+		}
+		if values[0] == "" {
+			return errEmpty
+		}
+		v, err := parse(values[0])
+		if err != nil {
+			return err
+		}
+		*to = v
+		return nil
+	}
+}
+
+var errEmpty = errors.New("is empty")
+
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", s)
+}
+
+// place names a setting the way it was given: a flag, a variable, a line in a
+// file.
+func (c *config) place(name string) string {
+	if p, ok := c.places[name]; ok {
+		return p
+	}
+	return "--" + name
+}
+
+// fault is what is wrong with the value of a setting.
+func (c *config) fault(name, format string, args ...any) error {
+	return fmt.Errorf("%s: %w", c.place(name), fmt.Errorf(format, args...))
+}
+
+// check reports all that is wrong with settings that are fine by themselves.
+func (c *config) check() error {
+	return errors.Join(c.checkServer(), c.checkDatabase(), c.checkCatalog(), c.checkAccess())
+}
+
+func (c *config) checkServer() error {
+	var faults []error
+	if err := checkListen(c.listen); err != nil {
+		faults = append(faults, c.fault("listen", "%w", err))
+	}
+	if !strings.HasPrefix(c.prefix, "/") || strings.ContainsAny(c.prefix, "?#% ") {
+		faults = append(faults, c.fault("prefix", "%q is not a plain path that begins with a slash", c.prefix))
+	}
+	if c.tlsCert != "" && c.tlsKey == "" {
+		faults = append(faults, c.fault("tls-cert", "needs --tls-key beside it"))
+	}
+	if c.tlsKey != "" && c.tlsCert == "" {
+		faults = append(faults, c.fault("tls-key", "needs --tls-cert beside it"))
+	}
+	for _, origin := range c.corsOrigins {
+		// The CORS library would take a star for any run of characters.
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil || strings.Contains(origin, "*") {
+			faults = append(faults, c.fault("cors-origin", "%q is not of the form https://host or https://host:port", origin))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not of the form HOST:PORT", address)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	return nil
+}
+
+func (c *config) checkCatalog() error {
+	if c.openCatalog && len(c.catalogFiles) > 0 {
+		return c.fault("open-catalog", "excludes --catalog")
+	}
+	return nil
+}
+
+// onLoopback reports whether only this machine can reach the server.
+func (c *config) onLoopback() bool {
+	host, _, err := net.SplitHostPort(c.listen)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// logger writes to w as the settings say.
+func (c *config) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.logLevel)) // one of the four, see the table
+	options := &slog.HandlerOptions{Level: level}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

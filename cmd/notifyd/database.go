@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
+
+	"github.com/notifications-go/notifications/internal/database"
+)
+
+// sqlitePath returns the path of --database sqlite:PATH.
+func (c *config) sqlitePath() (string, bool) {
+	return strings.CutPrefix(c.database, "sqlite:")
+}
+
+// checkDatabase never quotes the setting, which may hold a password.
+func (c *config) checkDatabase() error {
+	var faults []error
+	path, isSQLite := c.sqlitePath()
+	isPostgres := strings.HasPrefix(c.database, "postgres://") || strings.HasPrefix(c.database, "postgresql://")
+	if !isPostgres && (!isSQLite || path == "") {
+		faults = append(faults, c.fault("database", "must be sqlite:PATH or postgres://USER@HOST/DATABASE"))
+	}
+	if isSQLite && c.databasePasswordFile != "" {
+		faults = append(faults, c.fault("database-password-file", "is for PostgreSQL, a SQLite file has no password"))
+	}
+	if c.minConns > c.maxConns {
+		faults = append(faults, c.fault("database-min-conns", "%d is more than --database-max-conns, %d", c.minConns, c.maxConns))
+	}
+	return errors.Join(faults...)
+}
+
+// openDatabase opens the database, and creates it if it does not exist. The
+// error holds no password.
+func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
+	if path, ok := c.sqlitePath(); ok {
+		return database.OpenSQLite(path, database.SQLiteLogger(log))
+	}
+	cfg, err := postgresConfig(c, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := database.EnsureDatabase(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return database.OpenPostgres(ctx, cfg)
+}
+
+func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error) {
+	cfg := database.PostgresConfig{
+		URL: c.database, Logger: log,
+		MinConns: c.minConns, MaxConns: c.maxConns,
+		MaxIdleTime: c.connIdleTimeout, AcquireTimeout: c.acquireTimeout,
+	}
+	if c.databasePasswordFile != "" {
+		password, err := readSecret(c.databasePasswordFile)
+		if err != nil {
+			return cfg, usageError{c.fault("database-password-file", "%w", err)}
+		}
+		cfg.Password = password
+	}
+	return cfg, nil
+}
+
+// closeDatabase closes all connections.
+func closeDatabase(db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
+
+// databaseName says which database is used, without a password. What the URL
+// leaves out and the environment has is in it.
+func (c *config) databaseName() string {
+	if _, ok := c.sqlitePath(); ok {
+		return c.database
+	}
+	cfg, err := pgx.ParseConfig(c.database)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	host := net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
+	if strings.HasPrefix(cfg.Host, "/") { // the directory of a socket
+		host = url.PathEscape(cfg.Host)
+	}
+	return fmt.Sprintf("postgres://%s@%s/%s", url.PathEscape(cfg.User), host, url.PathEscape(cfg.Database))
+}

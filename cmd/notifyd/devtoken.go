@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func devTokenHelp(w io.Writer) {
+	fmt.Fprint(w, `notifyd dev-token issues a token for trying things out. It prints the token, and on
+standard error the command that starts a server which accepts it. The key that
+signed it is thrown away; its public half is added to a file, which a server
+accepts on loopback only.
+
+Usage:
+  TOKEN=$(notifyd dev-token --user default/jane)
+
+  --user REF
+      User the token speaks of, namespace/name. This or --service is required.
+  --service NAME
+      Service the token speaks of.
+  --keys FILE
+      File the public key is added to, created if need be. Default dev-keys.json
+  --issuer ISSUER
+      Issuer of the token. Default notifyd-dev
+  --audience AUDIENCE
+      Audience of the token. Default notifications
+  --expires DURATION
+      How long the token holds. Default 24h
+`)
+}
+
+// devToken is what the command line asks for.
+type devToken struct {
+	user, service    string
+	keys             string
+	issuer, audience string
+	expires          time.Duration
+}
+
+// runDevToken issues a token and publishes the key that proves it.
+func runDevToken(_ context.Context, p process) error {
+	var d devToken
+	flags := flag.NewFlagSet("dev-token", flag.ContinueOnError)
+	flags.StringVar(&d.user, "user", "", "")
+	flags.StringVar(&d.service, "service", "", "")
+	flags.StringVar(&d.keys, "keys", "dev-keys.json", "")
+	flags.StringVar(&d.issuer, "issuer", "notifyd-dev", "")
+	flags.StringVar(&d.audience, "audience", "notifications", "")
+	flags.DurationVar(&d.expires, "expires", 24*time.Hour, "")
+	if err := parseFlags(flags, p.args); err != nil {
+		return err
+	}
+	subject, err := d.subject()
+	if err := errors.Join(err, d.check()); err != nil {
+		return usageError{err}
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	kid := rand.Text()
+	token, err := d.sign(subject, kid, private)
+	if err != nil {
+		return err
+	}
+	if err := addKey(d.keys, kid, public); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stderr, "A server that accepts this token:\n  notifyd --jwks-url %s --jwt-issuer %s --jwt-audience %s\n",
+		shellWord("file:"+d.keys), shellWord(d.issuer), shellWord(d.audience))
+	_, err = fmt.Fprintln(p.stdout, token)
+	return err
+}
+
+// subject returns the claim sub, from which the server tells users from
+// services.
+func (d devToken) subject() (string, error) {
+	switch {
+	case d.user == "" && d.service == "":
+		return "", errors.New("--user or --service is required")
+	case d.user != "" && d.service != "":
+		return "", errors.New("--user and --service exclude each other")
+	case d.service != "":
+		if strings.ContainsAny(d.service, "/:") {
+			return "", fmt.Errorf(`--service: %q contains "/" or ":" and might be taken for a user`, d.service)
+		}
+		return d.service, nil
+	}
+	ref := strings.TrimPrefix(d.user, "user:")
+	namespace, name, _ := strings.Cut(ref, "/")
+	if namespace == "" || name == "" || strings.ContainsAny(name, "/:") || strings.Contains(namespace, ":") {
+		return "", fmt.Errorf("--user: %q is not of the form namespace/name", d.user)
+	}
+	return "user:" + ref, nil
+}
+
+func (d devToken) check() error {
+	var faults []error
+	for _, f := range []struct{ name, value string }{
+		{"--keys", d.keys}, {"--issuer", d.issuer}, {"--audience", d.audience},
+	} {
+		if f.value == "" {
+			faults = append(faults, fmt.Errorf("%s: %w", f.name, errEmpty))
+		}
+	}
+	if d.expires <= 0 {
+		faults = append(faults, fmt.Errorf("--expires: %v is not above zero", d.expires))
+	}
+	return errors.Join(faults...)
+}
+
+func (d devToken) sign(subject, kid string, key ed25519.PrivateKey) (string, error) {
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
+		Issuer:    d.issuer,
+		Subject:   subject,
+		Audience:  jwt.ClaimStrings{d.audience},
+		IssuedAt:  jwt.NewNumericDate(now),
+		ExpiresAt: jwt.NewNumericDate(now.Add(d.expires)),
+	})
+	token.Header["kid"] = kid
+	return token.SignedString(key)
+}
+
+// addKey adds a public key to a JWK Set (RFC 7517; RFC 8037 for the key). The
+// keys that are there stay as they are.
+func addKey(file, kid string, key ed25519.PublicKey) error {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	data, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if err := json.Unmarshal(data, &set); err != nil {
+			return fmt.Errorf("%s: is left as it is, for it is no key set: %w", file, err)
+		}
+		if set.Keys == nil {
+			return fmt.Errorf("%s: is left as it is, for it is no key set", file)
+		}
+	}
+	jwk, err := json.Marshal(map[string]string{
+		"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+		"kid": kid, "x": base64.RawURLEncoding.EncodeToString(key),
+	})
+	if err != nil {
+		return err
+	}
+	set.Keys = append(set.Keys, jwk)
+	data, err = json.MarshalIndent(set, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(file, append(data, '\n'))
+}
+
+// replaceFile writes a file so that a reader sees the old content or the new.
+func replaceFile(file string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(data)
+	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close()) // public keys, for any server to read
+	if err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return nil
+}
+
+// shellWord quotes s where a shell would take it apart.
+func shellWord(s string) string {
+	special := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r))
+	}
+	if !strings.ContainsFunc(s, special) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/catalog"
+	"github.com/notifications-go/notifications/internal/database"
+)
+
+func migrateHelp(w io.Writer) {
+	fmt.Fprint(w, `notifyd migrate creates the database and its tables, or brings them up to date, and ends.
+The server does the same when it starts.
+
+Usage:
+  notifyd migrate [--dry-run] [settings]
+
+  --dry-run
+      Print the SQL that would be executed, and change nothing.
+
+It takes all settings of the server, so that a command line or a file can serve
+both, and heeds --database…, --config and --log-….
+`)
+	printSettings(w)
+}
+
+// runMigrate brings the tables up to date, or prints what that takes.
+func runMigrate(ctx context.Context, p process) error {
+	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
+	dryRun := flags.Bool("dry-run", false, "")
+	c, err := loadConfig(flags, p.args, p.environ)
+	if err != nil {
+		return err
+	}
+	if err := c.checkDatabase(); err != nil {
+		return usageError{err}
+	}
+	log := c.logger(p.stderr)
+	if *dryRun {
+		return printPending(ctx, c, p.stdout, log)
+	}
+	return applyPending(ctx, c, p.stdout, log)
+}
+
+func applyPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) (err error) {
+	db, err := openDatabase(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDatabase(db)) }()
+	svc, err := schemaOnly(db, log)
+	if err != nil {
+		return err
+	}
+	pending, err := svc.PendingMigrations(ctx)
+	if err != nil {
+		return err
+	}
+	if err := svc.Migrate(ctx); err != nil {
+		return err
+	}
+	for _, m := range pending {
+		fmt.Fprintln(w, "applied", m.Name)
+	}
+	fmt.Fprintln(w, "the tables are up to date")
+	return nil
+}
+
+// printPending prints SQL and nothing else.
+func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) (err error) {
+	db, err := openExisting(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	if db == nil {
+		return printAll(c, w)
+	}
+	defer func() { err = errors.Join(err, closeDatabase(db)) }()
+	svc, err := schemaOnly(db, log)
+	if err != nil {
+		return err
+	}
+	pending, err := svc.PendingMigrations(ctx)
+	for _, m := range pending {
+		printUp(w, m.Name, m.SQL)
+	}
+	return err
+}
+
+// schemaOnly is a service for the sake of its tables.
+func schemaOnly(db *gorm.DB, log *slog.Logger) (*notifications.Service, error) {
+	return notifications.New(notifications.Config{
+		DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{}, Logger: log,
+	})
+}
+
+// openExisting opens the database as it is; nil if there is none.
+func openExisting(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
+	if path, ok := c.sqlitePath(); ok {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+			return nil, nil
+		}
+		return database.OpenSQLite(path, database.SQLiteLogger(log))
+	}
+	cfg, err := postgresConfig(c, log)
+	if err != nil {
+		return nil, err
+	}
+	const noSuchDatabase = "3D000" // PostgreSQL's manual, appendix A
+	db, err := database.OpenPostgres(ctx, cfg)
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Code == noSuchDatabase {
+		return nil, nil
+	}
+	return db, err
+}
+
+// printAll prints what a database that does not exist would need.
+func printAll(c *config, w io.Writer) error {
+	dialect := "postgres"
+	if _, ok := c.sqlitePath(); ok {
+		dialect = "sqlite"
+	}
+	files, err := notifications.Migrations(dialect)
+	if err != nil {
+		return err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return err
+	}
+	for _, name := range names { // Glob sorts
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		printUp(w, name, string(text))
+	}
+	return nil
+}
+
+// printUp prints the part of a migration that is executed, not the one that
+// takes it back.
+func printUp(w io.Writer, name, sql string) {
+	up, _, _ := strings.Cut(sql, "-- +goose Down")
+	fmt.Fprintf(w, "-- %s\n%s\n\n", name, strings.TrimSpace(up))
+}

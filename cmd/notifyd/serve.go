@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/cors"
+	"gorm.io/gorm"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/httpapi"
+)
+
+// runServe serves until ctx is done.
+func runServe(ctx context.Context, p process) error {
+	c, err := loadConfig(flag.NewFlagSet("notifyd", flag.ContinueOnError), p.args, p.environ)
+	if err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return usageError{err}
+	}
+	log := c.logger(p.stderr)
+	s, err := start(ctx, c, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			log.Info("told to end while starting", "error", err)
+			return nil
+		}
+		return err
+	}
+	fmt.Fprintln(p.stdout, startLine(c, s.listener.Addr()))
+	return errors.Join(s.serve(ctx, p.hangup), closeDatabase(s.db))
+}
+
+// startLine says where the server listens, on which database, and for whom.
+func startLine(c *config, address net.Addr) string {
+	scheme := "http"
+	if c.tlsCert != "" {
+		scheme = "https"
+	}
+	return fmt.Sprintf("notifyd listens on %s://%s%s, uses the database %s, and lets in %s",
+		scheme, address, strings.TrimRight(c.prefix, "/"), c.databaseName(), c.whoIsLetIn())
+}
+
+// server is a started notifyd.
+type server struct {
+	http     *http.Server
+	listener net.Listener
+	catalog  notifications.Catalog
+	db       *gorm.DB
+	log      *slog.Logger
+	patience time.Duration // with requests in flight, at the end
+}
+
+// start does everything up to listening. What is wrong with the files the
+// settings name is found before the database is touched.
+func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
+	certificates, certificateErr := loadCertificate(c)
+	cat, err := loadCatalog(c)
+	var who access
+	if err == nil {
+		who, err = newAccess(c, cat, log)
+	}
+	if err := errors.Join(certificateErr, err); err != nil {
+		return nil, usageError{err}
+	}
+	warnOfStrangers(ctx, c, cat, log)
+	db, err := openDatabase(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{catalog: cat, db: db, log: log, patience: c.shutdownTimeout}
+	if err := s.listen(ctx, c, who, certificates); err != nil {
+		return nil, errors.Join(err, closeDatabase(db))
+	}
+	return s, nil
+}
+
+// listen makes the tables and the HTTP server over them.
+func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
+	svc, err := notifications.New(notifications.Config{DB: s.db, Catalog: s.catalog, Policy: who.policy, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	if err := svc.Migrate(ctx); err != nil {
+		return err
+	}
+	api, err := httpapi.New(svc, httpapi.Config{
+		Prefix:         c.prefix,
+		Verifier:       who.verifier,
+		Secrets:        who.secrets,
+		Guest:          who.guest,
+		TrustedOrigins: c.corsOrigins,
+		MaxBodyBytes:   int64(c.maxBodyBytes),
+		Logger:         s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.http = newHTTPServer(c, api, s.log)
+	if len(certificates) > 0 {
+		s.http.TLSConfig = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
+	}
+	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	return err
+}
+
+// loadCertificate returns none where HTTPS is not asked for.
+func loadCertificate(c *config) ([]tls.Certificate, error) {
+	if c.tlsCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
+	if err != nil {
+		return nil, c.fault("tls-cert", "%w", err)
+	}
+	return []tls.Certificate{certificate}, nil
+}
+
+func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           allowOrigins(withDeadline(api, c.writeTimeout*9/10), c.corsOrigins),
+		ReadHeaderTimeout: c.readHeaderTimeout,
+		ReadTimeout:       c.readTimeout,
+		WriteTimeout:      c.writeTimeout,
+		IdleTimeout:       c.idleTimeout,
+		MaxHeaderBytes:    c.maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// withDeadline gives a request less time than the connection has to answer
+// it, so that whoever waits too long is told so instead of being cut off.
+func withDeadline(next http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// allowOrigins lets web pages of other origins call the API (CORS). Nothing
+// the browser adds by itself proves who asks, so credentials are not allowed.
+func allowOrigins(next http.Handler, origins []string) http.Handler {
+	if len(origins) == 0 { // which the library takes for all of them
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", "X-Request-Id"},
+		ExposedHeaders: []string{"ETag", "Link", "Retry-After", "X-Request-Id"},
+		MaxAge:         int((10 * time.Minute).Seconds()),
+	}).Handler(next)
+}
+
+// serve answers requests until ctx is done, and then those in flight.
+func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.accept() }()
+	for {
+		select {
+		case <-hangup:
+			reloadCatalog(s.catalog, s.log)
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			return s.shutDown()
+		}
+	}
+}
+
+func (s *server) accept() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
+}
+
+// shutDown finishes the requests in flight, or cuts them off when they take
+// too long.
+func (s *server) shutDown() error {
+	s.log.Info("ending: requests in flight are finished, new ones are not taken")
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", s.patience, err), s.http.Close())
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/notifications-go/notifications"
+)
+
+// environmentPrefix begins every variable that is meant for notifyd.
+const environmentPrefix = "NOTIFYD_"
+
+// source is what one place says, by the name of the setting.
+type source map[string]given
+
+// given is what is said of one setting.
+type given struct {
+	values []string
+	place  string // how to name it to whoever wrote it
+}
+
+// loadConfig reads all settings. Of the places that say something about one,
+// flags count before the environment, and that before the file. A value that
+// cannot be is refused even where another one counts. flags may already hold
+// flags that are no settings.
+//
+// Rules between settings are left to [config.check].
+func loadConfig(flags *flag.FlagSet, args, environ []string) (*config, error) {
+	c := &config{places: map[string]string{}}
+	table := c.settings()
+	fromFlags, err := readFlags(flags, table, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil, err
+	}
+	faults := []error{err}
+	fromEnvironment, err := readEnvironment(table, environ)
+	faults = append(faults, err)
+	var fromFile source
+	file, ok := fromFlags["config"]
+	if !ok {
+		file, ok = fromEnvironment["config"]
+	}
+	if ok {
+		fromFile, c.policy, err = readFile(table, file.values[0])
+		faults = append(faults, err)
+	}
+	for _, s := range table {
+		if s.def != "" {
+			faults = append(faults, s.set([]string{s.def}))
+		}
+		for _, from := range []source{fromFile, fromEnvironment, fromFlags} { // the last one counts
+			g, ok := from[s.name]
+			if !ok {
+				continue
+			}
+			c.places[s.name] = g.place
+			if err := s.set(g.values); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", g.place, err))
+			}
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// readFlags parses the command line. It ends at the first flag there is not,
+// for whether the next word is its value cannot be told.
+func readFlags(flags *flag.FlagSet, table []setting, args []string) (source, error) {
+	from := source{}
+	for _, s := range table {
+		add := func(value string) error {
+			g := from[s.name]
+			from[s.name] = given{append(g.values, value), "--" + s.name}
+			return nil
+		}
+		if s.arg == "" {
+			flags.BoolFunc(s.name, s.help, add)
+		} else {
+			flags.Func(s.name, s.help, add)
+		}
+	}
+	return from, parseFlags(flags, args)
+}
+
+// parseFlags leaves it to the caller to print errors, and takes no arguments
+// beside flags.
+func parseFlags(flags *flag.FlagSet, args []string) error {
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return usageError{err}
+	case flags.NArg() > 0:
+		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	return nil
+}
+
+// readEnvironment finds the settings among the variables. Lists are separated
+// by commas.
+func readEnvironment(table []setting, environ []string) (source, error) {
+	variables := map[string]string{}
+	for _, line := range environ {
+		if name, value, _ := strings.Cut(line, "="); strings.HasPrefix(name, environmentPrefix) {
+			variables[name] = value
+		}
+	}
+	from := source{}
+	for _, s := range table {
+		name := s.environment()
+		value, ok := variables[name]
+		if !ok {
+			continue
+		}
+		delete(variables, name)
+		values := []string{value}
+		if s.many {
+			values = strings.Split(value, ",")
+		}
+		from[s.name] = given{values, name}
+	}
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		faults = append(faults, fmt.Errorf("%s: there is no such setting", name))
+	}
+	return from, errors.Join(faults...)
+}
+
+// readFile reads the settings and the policy of a YAML file.
+func readFile(table []setting, path string) (source, []notifications.Rule, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--config: %w", err)
+	}
+	file, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\uFEFF")), 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %s", path, plain(err))
+	}
+	if len(file.Docs) > 1 {
+		return nil, nil, fmt.Errorf("%s: holds several documents, it must be one", path)
+	}
+	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
+		return nil, nil, nil
+	}
+	root, ok := file.Docs[0].Body.(ast.MapNode)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: does not consist of settings, one a line", path)
+	}
+	r := fileReader{path: path, table: table, from: source{}}
+	for it := root.MapRange(); it.Next(); {
+		r.read(it.Key(), it.Value())
+	}
+	return r.from, r.policy, errors.Join(r.faults...)
+}
+
+// plain is an error of the YAML library without the lines around it, which
+// may hold a password.
+func plain(err error) string {
+	return strings.TrimSpace(yaml.FormatError(err, false, false))
+}
+
+// fileReader collects what a configuration file says.
+type fileReader struct {
+	path   string
+	table  []setting
+	from   source
+	policy []notifications.Rule
+	faults []error
+}
+
+// policyKey is the one key of the file that is no setting.
+const policyKey = "policy"
+
+func (r *fileReader) read(key ast.Node, value ast.Node) {
+	name := key.GetToken().Value
+	place := r.path + ":" + strconv.Itoa(key.GetToken().Position.Line) + ": " + name
+	known := func(s setting) bool { return s.name == name }
+	var err error
+	switch {
+	case name == policyKey:
+		r.policy, err = rulesOf(value)
+	case name == "config":
+		err = errors.New("cannot be given in the file itself")
+	case slices.ContainsFunc(r.table, known):
+		var values []string
+		values, err = valuesOf(value)
+		r.from[name] = given{values, place}
+	default:
+		err = errors.New("there is no such setting")
+	}
+	if err != nil {
+		delete(r.from, name)
+		r.faults = append(r.faults, fmt.Errorf("%s: %w", place, err))
+	}
+}
+
+// valuesOf returns the values of a setting as they are written.
+func valuesOf(n ast.Node) ([]string, error) {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		var values []string
+		for _, item := range n.Values {
+			value, err := valueOf(item)
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, value)
+		}
+		return values, nil
+	default:
+		value, err := valueOf(n)
+		return []string{value}, err
+	}
+}
+
+func valueOf(n ast.Node) (string, error) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode: // a block of text
+		return n.Value.Value, nil
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
+		return n.GetToken().Value, nil
+	case *ast.NullNode:
+		return "", errors.New("has no value")
+	}
+	return "", errors.New("must be a plain value, or a list of them")
+}
+
+// rulesOf reads the policy.
+func rulesOf(n ast.Node) ([]notifications.Rule, error) {
+	rules := []struct {
+		Allow    []notifications.Permission `yaml:"allow"`
+		Users    []string                   `yaml:"users"`
+		Groups   []string                   `yaml:"groups"`
+		Services []string                   `yaml:"services"`
+	}{}
+	if err := yaml.NodeToValue(n, &rules, yaml.Strict()); err != nil {
+		return nil, errors.New(plain(err))
+	}
+	list := make([]notifications.Rule, len(rules))
+	for i, rule := range rules {
+		list[i] = notifications.Rule(rule)
+	}
+	return list, nil
+}

@@ -1,0 +1,82 @@
+package database
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATE codes of PostgreSQL (its manual, appendix A).
+const (
+	codeNoSuchDatabase    = "3D000"
+	codeDuplicateDatabase = "42P04"
+	codeUniqueViolation   = "23505"
+)
+
+// EnsureDatabase creates the PostgreSQL database that c names, encoded in
+// UTF-8, when it does not exist. Several may do so at once. Where the role may
+// not create databases the error holds the statement to run as one that may.
+// No error holds a password. The settings of the pool are not used, except
+// that AcquireTimeout bounds each attempt to connect.
+func EnsureDatabase(ctx context.Context, c PostgresConfig) error {
+	config, err := c.parse()
+	if err != nil {
+		return fmt.Errorf("open PostgreSQL database: %w", err)
+	}
+	target := config.ConnConfig
+	if target.ConnectTimeout == 0 {
+		target.ConnectTimeout = c.acquireTimeout()
+	}
+	conn, err := pgx.ConnectConfig(ctx, target)
+	if err == nil {
+		return conn.Close(ctx)
+	}
+	name := cmp.Or(target.Database, target.User) // the server's own default
+	if hasCode(err, codeNoSuchDatabase) {
+		err = createDatabase(ctx, target, name)
+	}
+	if err != nil {
+		return fmt.Errorf("open PostgreSQL database %q on %s: %w", name, target.Host, err)
+	}
+	return nil
+}
+
+// createDatabase is content when somebody else creates the database first.
+func createDatabase(ctx context.Context, target *pgx.ConnConfig, name string) error {
+	conn, err := connectMaintenance(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	create := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " ENCODING 'UTF8' TEMPLATE template0"
+	_, err = conn.Exec(ctx, create)
+	if err != nil && !hasCode(err, codeDuplicateDatabase) && !hasCode(err, codeUniqueViolation) {
+		return fmt.Errorf("it does not exist, and %s failed: %w", create, err)
+	}
+	return nil
+}
+
+// connectMaintenance connects to a database every server has: "postgres", or
+// "template1" where that was dropped or is closed to the role.
+func connectMaintenance(ctx context.Context, target *pgx.ConnConfig) (*pgx.Conn, error) {
+	var errs []error
+	for _, name := range []string{"postgres", "template1"} {
+		config := target.Copy()
+		config.Database = name
+		conn, err := pgx.ConnectConfig(ctx, config)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func hasCode(err error, code string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == code
+}

@@ -1,0 +1,183 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+)
+
+// DefaultAcquireTimeout is how long an operation waits for a connection to
+// PostgreSQL.
+const DefaultAcquireTimeout = 10 * time.Second
+
+// ErrAcquireTimeout is returned by every operation that got no connection to
+// PostgreSQL within [PostgresConfig.AcquireTimeout]: all of them are in use,
+// or the server does not answer. Nothing was sent to the server.
+var ErrAcquireTimeout = errors.New("database: no connection in time")
+
+// PostgresConfig says where a PostgreSQL database is and how many connections
+// to keep to it. Zero fields of the pool take what the parameters pool_… of
+// the URL say, and the defaults of pgxpool otherwise.
+type PostgresConfig struct {
+	// URL is of the form postgres://user:password@host:port/database?…, as
+	// libpq has it. What it leaves out is taken from the environment (PGHOST,
+	// PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE and so on).
+	URL string
+	// Password replaces that of the URL and of the environment. Empty keeps it.
+	Password string
+	// MinConns are kept open, used or not.
+	MinConns int
+	// MaxConns bounds the connections open at once, from 1; zero is 4, or the
+	// number of processors where that is more.
+	MaxConns int
+	// MaxIdleTime is how long an unused connection beyond MinConns is kept;
+	// zero is 30 minutes.
+	MaxIdleTime time.Duration
+	// AcquireTimeout bounds the wait for a connection, a new one included;
+	// zero is [DefaultAcquireTimeout].
+	AcquireTimeout time.Duration
+	// Logger takes failed and slow statements, without their parameters. Nil
+	// is nowhere.
+	Logger *slog.Logger
+}
+
+// OpenPostgres connects to a PostgreSQL database, which must exist (see
+// [EnsureDatabase]) and answer now. Closing the [sql.DB] underneath closes all
+// connections, after waiting for those in use. No error holds a password.
+func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
+	config, err := c.parse()
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
+	}
+	db, err := c.connect(ctx, config)
+	if err != nil {
+		target := config.ConnConfig
+		return nil, fmt.Errorf("open PostgreSQL database %q on %s: %w", target.Database, target.Host, err)
+	}
+	return db, nil
+}
+
+func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config) (*gorm.DB, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(&poolConnector{
+		Connector: stdlib.GetPoolConnector(pool),
+		pool:      pool,
+		timeout:   c.acquireTimeout(),
+	})
+	db.SetMaxIdleConns(0) // idle ones belong to the pool below
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	g, err := open(postgres.New(postgres.Config{Conn: db}), c.Logger)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return g, nil
+}
+
+func (c PostgresConfig) acquireTimeout() time.Duration {
+	if c.AcquireTimeout == 0 {
+		return DefaultAcquireTimeout
+	}
+	return c.AcquireTimeout
+}
+
+// parse checks the settings and turns them into those of pgx.
+func (c PostgresConfig) parse() (*pgxpool.Config, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New(err.Error()) // the text is without the password, the error is not
+	}
+	if c.Password != "" {
+		config.ConnConfig.Password = c.Password
+	}
+	if c.MaxConns > 0 {
+		config.MaxConns = int32(c.MaxConns)
+	}
+	if c.MinConns > 0 {
+		config.MinConns = int32(c.MinConns)
+	}
+	if config.MinConns > config.MaxConns {
+		return nil, fmt.Errorf("at least %d connections and at most %d cannot both be", config.MinConns, config.MaxConns)
+	}
+	if c.MaxIdleTime > 0 {
+		config.MaxConnIdleTime = c.MaxIdleTime
+		config.HealthCheckPeriod = min(config.HealthCheckPeriod, c.MaxIdleTime) // where it is looked at
+	}
+	return config, nil
+}
+
+// maxPoolSize keeps the size of a pool far from overflow; PostgreSQL itself
+// ends at 262,143 connections.
+const maxPoolSize = 1 << 18
+
+func (c PostgresConfig) check() error {
+	if c.MinConns < 0 || c.MaxConns < 0 || c.MinConns > maxPoolSize || c.MaxConns > maxPoolSize {
+		return fmt.Errorf("a number of connections is not between 0 and %d", maxPoolSize)
+	}
+	if c.MaxIdleTime < 0 || c.AcquireTimeout < 0 {
+		return errors.New("a duration is negative")
+	}
+	return checkURL(c.URL)
+}
+
+// checkURL refuses what would be split elsewhere than its writer meant: a
+// password with "@" or "/" in it would be taken, in part, for the name of a
+// host or of a database, which errors do show.
+func checkURL(url string) error {
+	rest, ok := strings.CutPrefix(url, "postgres://")
+	if !ok {
+		rest, ok = strings.CutPrefix(url, "postgresql://")
+	}
+	if !ok {
+		return errors.New("the URL does not begin with postgres://")
+	}
+	beforePath, path, _ := strings.Cut(rest, "/")
+	if strings.Count(beforePath, "@") > 1 || strings.Contains(path, "@") {
+		return errors.New(`the URL has an "@" too many: in a user, password or name write "@" as %40 and "/" as %2F`)
+	}
+	return nil
+}
+
+// poolConnector is the seam between database/sql, which has no limit for
+// waiting and keeps no connection here, and the pool of pgx.
+type poolConnector struct {
+	driver.Connector
+	pool    *pgxpool.Pool
+	timeout time.Duration
+}
+
+// Connect takes a connection from the pool.
+func (c *poolConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	conn, err := c.Connector.Connect(limited)
+	if err == nil || limited.Err() == nil || ctx.Err() != nil {
+		return conn, err
+	}
+	stat := c.pool.Stat()
+	return nil, fmt.Errorf("%w: waited %v, %d of at most %d are in use",
+		ErrAcquireTimeout, c.timeout, stat.AcquiredConns(), stat.MaxConns())
+}
+
+// Close is called by [sql.DB.Close].
+func (c *poolConnector) Close() error {
+	c.pool.Close()
+	return nil
+}

@@ -1,0 +1,179 @@
+package database
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// DefaultBusyTimeout is how long a SQLite connection waits for another's lock.
+const DefaultBusyTimeout = 5 * time.Second
+
+// sqliteConns bounds the pool. SQLite lets waiting writers poll for the lock,
+// in no order; beyond a few of them, waiting for a connection is fairer.
+const sqliteConns = 8
+
+// Result codes of SQLite (https://www.sqlite.org/rescode.html).
+const (
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeCantOpen = 14
+)
+
+// SQLiteOption changes a setting of [OpenSQLite].
+type SQLiteOption func(*sqliteOptions)
+
+type sqliteOptions struct {
+	busyTimeout time.Duration
+	logger      *slog.Logger
+}
+
+// BusyTimeout sets how long a connection waits for a lock before it fails with
+// "database is locked". It is counted in whole milliseconds; zero does not
+// wait. The default is [DefaultBusyTimeout].
+func BusyTimeout(d time.Duration) SQLiteOption {
+	return func(o *sqliteOptions) { o.busyTimeout = d }
+}
+
+// SQLiteLogger sets where failed and slow statements are reported, without
+// their parameters. The default is nowhere.
+func SQLiteLogger(log *slog.Logger) SQLiteOption {
+	return func(o *sqliteOptions) { o.logger = log }
+}
+
+// OpenSQLite opens the database file at path, and creates it when it does not
+// exist; its directory must. Any path a file can have is taken literally,
+// whatever characters it holds; ":memory:" is refused, for it would be another
+// database on every connection.
+//
+// Commits survive a loss of power (synchronous=FULL on a write-ahead log), and
+// transactions take the write lock when they begin, so that they wait for each
+// other instead of failing. The settings are read back from the database, and
+// one that did not take is an error. Programs built with and without cgo read
+// each other's files.
+func OpenSQLite(path string, opts ...SQLiteOption) (*gorm.DB, error) {
+	o := sqliteOptions{busyTimeout: DefaultBusyTimeout}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	db, err := openSQLite(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite database %q: %w", path, err)
+	}
+	return db, nil
+}
+
+func openSQLite(path string, o sqliteOptions) (*gorm.DB, error) {
+	file, err := checkPath(path)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := sql.Open(sqliteDriver, sqliteDSN(file, o.busyTimeout))
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(sqliteConns)
+	pool.SetMaxIdleConns(sqliteConns)
+	db, err := setUpSQLite(pool, o)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return db, nil
+}
+
+func setUpSQLite(pool *sql.DB, o sqliteOptions) (*gorm.DB, error) {
+	err := retryBusy(o.busyTimeout, func() error { return checkSQLite(pool, o.busyTimeout) })
+	switch sqliteCode(err) {
+	case codeReadOnly, codeCantOpen:
+		return nil, fmt.Errorf("%w: the file and its directory must be writable", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), o.logger)
+}
+
+// checkPath returns path in absolute form, or says what SQLite would put as
+// "unable to open database file".
+func checkPath(path string) (string, error) {
+	switch {
+	case path == "":
+		return "", errors.New("the path is empty")
+	case strings.ContainsRune(path, 0):
+		return "", errors.New("the path contains a NUL character")
+	case path == ":memory:":
+		return "", errors.New("a database in memory is not supported, name a file")
+	}
+	file, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if dir, err := os.Stat(filepath.Dir(file)); err != nil {
+		return "", fmt.Errorf("its directory: %w", err)
+	} else if !dir.IsDir() {
+		return "", fmt.Errorf("%s is not a directory", filepath.Dir(file))
+	}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return "", errors.New("not a regular file")
+	}
+	return file, nil
+}
+
+// sqliteDSN writes the parameters so that both drivers understand them. The
+// file: form escapes the path, and so is the only one that takes any path.
+func sqliteDSN(file string, busyTimeout time.Duration) string {
+	params := url.Values{
+		"_busy_timeout": {strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {"FULL"},
+		"_txlock":       {"immediate"},
+	}
+	return (&url.URL{Scheme: "file", Path: file, RawQuery: params.Encode()}).String()
+}
+
+// retryBusy repeats f while the database is locked, for as long as timeout.
+// SQLite itself waits for a lock, except where it turns a new file into one
+// with a write-ahead log: of several that open it at once, some fail.
+func retryBusy(timeout time.Duration, f func() error) error {
+	const pause = 5 * time.Millisecond
+	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) {
+		err := f()
+		if sqliteCode(err) != codeBusy || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// checkSQLite connects, reads the settings back, and begins a write, which a
+// file that can only be read refuses.
+func checkSQLite(pool *sql.DB, busyTimeout time.Duration) error {
+	for _, pragma := range []struct{ name, want string }{
+		{"journal_mode", "wal"},
+		{"synchronous", "2"}, // FULL
+		{"busy_timeout", strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
+	} {
+		var got string
+		if err := pool.QueryRow("PRAGMA " + pragma.name).Scan(&got); err != nil {
+			return err
+		}
+		if got != pragma.want {
+			return fmt.Errorf("PRAGMA %s is %s, needed is %s", pragma.name, got, pragma.want)
+		}
+	}
+	tx, err := pool.Begin()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("CREATE TABLE IF NOT EXISTS notifications_write_check (a INTEGER)")
+	return errors.Join(err, tx.Rollback())
+}

@@ -1,0 +1,92 @@
+// Command withpostgres runs a command beside a throw-away PostgreSQL server:
+//
+//	go run ./internal/dbtest/withpostgres -- go test ./...
+//
+// The command finds the server's URL in its environment, as package dbtest
+// reads it, and tests that need PostgreSQL then fail rather than skip. The exit
+// status is that of the command. As root on Debian a missing server is
+// installed first.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
+)
+
+// grace is what the command has to end in after it was asked to.
+const grace = 10 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		os.Exit(exit.ExitCode())
+	default:
+		fmt.Fprintln(os.Stderr, "withpostgres:", err)
+		os.Exit(1)
+	}
+}
+
+// run returns the error of the command, or of the server if that failed.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return errors.New("usage: withpostgres -- command [argument ...]")
+	}
+	if err := install(ctx, stderr); err != nil {
+		return err
+	}
+	server, err := pgcluster.Start(pgcluster.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
+	cmd.Env = append(os.Environ(),
+		"NOTIFICATIONS_TEST_POSTGRES="+server.URL(),
+		"NOTIFICATIONS_TEST_REQUIRE=1",
+	)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = grace
+	return cmd.Run()
+}
+
+// install installs PostgreSQL where that needs nobody's consent: on a Debian
+// that is ours. Anywhere else [pgcluster.Start] says what is missing.
+func install(ctx context.Context, output io.Writer) error {
+	if pgcluster.Installed() || os.Geteuid() != 0 {
+		return nil
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return nil //nolint:nilerr // not a Debian
+	}
+	for _, args := range [][]string{
+		{"update", "-q"},
+		{"install", "-q", "-y", "--no-install-recommends", "postgresql"},
+	} {
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		cmd.Stdout, cmd.Stderr = output, output
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("apt-get %s: %w", args[0], err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/notifications-go/notifications/internal/dbtest"
+)
+
+// TestInside is run by TestRun too, as the command.
+func TestInside(t *testing.T) {
+	t.Parallel()
+	if err := dbtest.Postgres(t).Exec("SELECT 1").Error; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	dbtest.NeedsInstalled(t)
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"--", os.Args[0], "-test.run=^TestInside$", "-test.v"}, &out, &out); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(out.String(), "--- PASS: TestInside") {
+		t.Errorf("the output is %s", &out)
+	}
+}
+
+const printServer = `echo "$NOTIFICATIONS_TEST_POSTGRES $NOTIFICATIONS_TEST_REQUIRE"; `
+
+func TestRunPassesOnTheStatus(t *testing.T) {
+	t.Parallel()
+	dbtest.NeedsInstalled(t)
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"sh", "-c", printServer + "exit 3"}, &out, io.Discard)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("run returned %v, want exit status 3", err)
+	}
+	isGone(t, out.String())
+}
+
+func TestRunStopsWhenTold(t *testing.T) {
+	t.Parallel()
+	dbtest.NeedsInstalled(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error)
+	go func() { ended <- run(ctx, []string{"sh", "-c", printServer + "exec sleep 1000"}, w, io.Discard) }()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("run returned no error")
+	}
+	isGone(t, line)
+}
+
+// isGone checks what printServer printed, and that nothing of that is left.
+func isGone(t *testing.T, line string) {
+	t.Helper()
+	server, require, _ := strings.Cut(strings.TrimSpace(line), " ")
+	u, err := url.Parse(server)
+	if err != nil || require != "1" {
+		t.Fatalf("the environment of the command was %q", line)
+	}
+	dir := u.Query().Get("host")
+	if _, err := os.Stat(dir); dir == "" || !os.IsNotExist(err) {
+		t.Errorf("the directory %q of the server: %v", dir, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"--"}} {
+		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "usage") {
+			t.Errorf("run(%q) returned %v", args, err)
+		}
+	}
+}
