@@ -148,7 +148,9 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 			faults = append(faults, c.fault("legacy-key-file", "%w", err))
 			continue
 		}
-		key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+		// Backstage takes either alphabet of base64.
+		text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+		key, err := base64.RawStdEncoding.DecodeString(text)
 		if err == nil {
 			_, err = notifications.NewLegacyVerifier(nil, key) // by itself, to name its file
 		}
