@@ -160,7 +160,7 @@ func TestOtherEncodingsAreRefused(t *testing.T) {
 		}
 		name := db.Migrator().CurrentDatabase() + "_ascii"
 		server.Path = "/" + name
-		if err := db.Exec("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0").Error; err != nil {
+		if err := db.Exec("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0").Error; err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { db.Exec("DROP DATABASE " + name + " WITH (FORCE)") })

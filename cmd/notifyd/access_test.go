@@ -183,7 +183,8 @@ func effectOfUserClaim(t *testing.T) {
 // Service tokens of older Backstage backends are taken beside others.
 func effectOfLegacyKeys(t *testing.T) {
 	jane, keys := issued(t, "--user=default/jane")
-	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"))
+	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"),
+		"--legacy-key-file", file(t, "url", "-_-_-_-_-_-_-_-_-_-_-_-_\n"))
 	i := serving(t, args...)
 	sign := func(key string) string {
 		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "backstage-server", "exp": time.Now().Add(time.Hour).Unix()})
@@ -195,6 +196,7 @@ func effectOfLegacyKeys(t *testing.T) {
 	}
 	i.post(t, "default/jane", bearer(sign("sixteen bytes or more"))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign("some other secret key"))).want(t, http.StatusOK)
+	i.post(t, "default/jane", bearer(sign(strings.Repeat("\xfb\xff\xbf", 6)))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign(legacyKey))).want(t, http.StatusUnauthorized)
 	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
 }

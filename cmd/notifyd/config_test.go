@@ -201,6 +201,7 @@ func TestRefusedSettings(t *testing.T) {
 		"wildcard origin":           {args: []string{"--cors-origin=https://*.example"}, want: []string{`--cors-origin: "https://*.example" is not of the form`}},
 		"origin with a path":        {args: []string{"--cors-origin=https://a.example/"}, want: []string{`--cors-origin: "https://a.example/" is not of the form`}},
 		"database":                  {args: []string{"--database=notifications.db"}, want: []string{"--database: must be sqlite:PATH or postgres://"}},
+		"database URL":              {args: []string{"--database=postgres://db:port/x"}, want: []string{"--database: ", "invalid port"}},
 		"database without path":     {args: []string{"--database=sqlite:"}, want: []string{"--database: must be sqlite:PATH or postgres://"}},
 		"password for a file":       {args: []string{"--database-password-file=x"}, want: []string{"--database-password-file: is for PostgreSQL"}},
 		"pool":                      {args: []string{"--database-min-conns=9", "--database-max-conns=8"}, want: []string{"--database-min-conns: 9 is more than --database-max-conns, 8"}},

@@ -29,6 +29,11 @@ func (c *config) checkDatabase() error {
 	if !isPostgres && (!isSQLite || path == "") {
 		faults = append(faults, c.fault("database", "must be sqlite:PATH or postgres://USER@HOST/DATABASE"))
 	}
+	if isPostgres {
+		if err := (database.PostgresConfig{URL: c.database}).Check(); err != nil {
+			faults = append(faults, c.fault("database", "%w", err))
+		}
+	}
 	if isSQLite && c.databasePasswordFile != "" {
 		faults = append(faults, c.fault("database-password-file", "is for PostgreSQL, a SQLite file has no password"))
 	}

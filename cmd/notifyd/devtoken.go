@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -186,12 +187,12 @@ func replaceFile(file string, data []byte) error {
 	return nil
 }
 
+// shellPlain is what a shell leaves as it is.
+var shellPlain = regexp.MustCompile(`^[\w./:@%+,=-]+$`)
+
 // shellWord quotes s where a shell would take it apart.
 func shellWord(s string) string {
-	special := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r))
-	}
-	if !strings.ContainsFunc(s, special) {
+	if shellPlain.MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

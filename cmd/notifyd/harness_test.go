@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up, too
+		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "notifyd")
 		if err := build(binary); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -249,7 +249,7 @@ func (i *instance) try(ctx context.Context, method, path, body string, headers .
 	if err != nil {
 		return reply{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to the end
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	return reply{resp.StatusCode, resp.Header, string(text)}, err
 }

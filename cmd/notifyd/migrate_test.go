@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
@@ -64,10 +65,14 @@ func TestMigrate(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		address := missingDatabase(t)
+		named, err := pgx.ParseConfig(address)
+		if err != nil {
+			t.Fatal(err)
+		}
 		server := connect(t, dbtest.ServerURL(t))
 		migrate(t, "--database="+address, func() bool {
 			var there bool
-			err := server.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", address[strings.LastIndex(address, "/")+1:]).Scan(&there)
+			err := server.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", named.Database).Scan(&there)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -101,7 +101,7 @@ func TestEndWhileStarting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nothing is read
+	defer l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := newOutput()
 	status := make(chan int)
@@ -112,7 +112,7 @@ func TestEndWhileStarting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is read
+	defer conn.Close()
 	cancel()
 	if code := <-status; code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)

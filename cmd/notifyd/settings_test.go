@@ -495,7 +495,7 @@ func (i *instance) inFlight(t *testing.T) (conn net.Conn, finish func() reply) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close() //nolint:errcheck // read to the end
+		defer resp.Body.Close()
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)

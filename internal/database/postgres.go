@@ -51,6 +51,13 @@ type PostgresConfig struct {
 	Logger *slog.Logger
 }
 
+// Check reports what is wrong with the settings themselves, without
+// connecting. The error holds no password.
+func (c PostgresConfig) Check() error {
+	_, err := c.parse()
+	return err
+}
+
 // OpenPostgres connects to a PostgreSQL database, which must exist (see
 // [EnsureDatabase]) and answer now. Closing the [sql.DB] underneath closes all
 // connections, after waiting for those in use. No error holds a password.
