@@ -1,3 +1,7 @@
+//go:build cgo
+
+// The driver the example uses needs cgo.
+
 package main
 
 import (
