@@ -9,6 +9,8 @@ import (
 type dialect struct {
 	// migrations is what goose calls the dialect.
 	migrations goose.Dialect
+	// oneWriter says that the database takes one writer at a time.
+	oneWriter bool
 	// encoding asks for the encoding of the database.
 	encoding string
 	// audiences is the relation a(value).
@@ -44,6 +46,7 @@ var dialects = map[string]dialect{
 	},
 	"sqlite": {
 		migrations:   goose.DialectSQLite3,
+		oneWriter:    true,
 		encoding:     "PRAGMA encoding",
 		audiences:    sqliteAudiences,
 		find:         "instr",

@@ -129,7 +129,14 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 // recipient the catalog does not know, is an [*InvalidError], and nobody gets
 // it.
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (string, error) {
-	return s.PostTx(ctx, s.store.db, who, d)
+	row, audiences, err := s.prepare(ctx, who, d)
+	if err != nil {
+		return "", err
+	}
+	if err := s.store.post(ctx, row, audiences); err != nil {
+		return "", err
+	}
+	return row.ID, nil
 }
 
 // PostTx is [Service.Post] inside the host's transaction: the notification
@@ -139,26 +146,32 @@ func (s *Service) Post(ctx context.Context, who Identity, d Draft) (string, erro
 // On PostgreSQL a failed statement spoils the whole transaction, as always;
 // faults of the draft are found before the first statement.
 func (s *Service) PostTx(ctx context.Context, tx *gorm.DB, who Identity, d Draft) (string, error) {
-	if err := s.Authorize(ctx, who, PermissionCreate); err != nil {
+	row, audiences, err := s.prepare(ctx, who, d)
+	if err != nil {
 		return "", err
+	}
+	if err := s.store.postTx(ctx, tx, row, audiences); err != nil {
+		return "", err
+	}
+	return row.ID, nil
+}
+
+// prepare does everything of a post that needs no database.
+func (s *Service) prepare(ctx context.Context, who Identity, d Draft) (*messageRow, []string, error) {
+	if err := s.Authorize(ctx, who, PermissionCreate); err != nil {
+		return nil, nil, err
 	}
 	if d.To.everyone {
 		if err := s.Authorize(ctx, who, PermissionCreateSystem); err != nil {
-			return "", err
+			return nil, nil, err
 		}
 	}
 	audiences, err := s.resolve(ctx, d)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	row, err := s.newMessage(d)
-	if err != nil {
-		return "", err
-	}
-	if err := s.store.post(ctx, tx, row, audiences); err != nil {
-		return "", err
-	}
-	return row.ID, nil
+	return row, audiences, err
 }
 
 // List returns one page of what who can see and the filter selects. It needs

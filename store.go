@@ -89,6 +89,7 @@ type store struct {
 	db      *gorm.DB
 	log     *slog.Logger
 	dialect dialect
+	writing chan struct{} // held while writing, where only one can; else nil
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -99,7 +100,29 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
-	return &store{db: db, log: log, dialect: d}, nil
+	s := &store{db: db, log: log, dialect: d}
+	if d.oneWriter {
+		s.writing = make(chan struct{}, 1)
+	}
+	return s, nil
+}
+
+// write runs a statement or transaction that writes and is not the host's.
+// Where the database takes one writer at a time, those of this service queue
+// here in order: SQLite itself lets them poll, and some starve.
+func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
+	if s.writing != nil {
+		select {
+		case s.writing <- struct{}{}:
+			defer func() { <-s.writing }()
+		case <-ctx.Done():
+			return unavailable("database", ctx.Err())
+		}
+	}
+	if err := do(s.door(ctx, s.db)); err != nil {
+		return unavailable("database", err)
+	}
+	return nil
 }
 
 // door is the one way to a database handle of the host: it stays in the
@@ -118,7 +141,12 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 }
 
 // post stores a message and its deliveries, all or nothing.
-func (s *store) post(ctx context.Context, tx *gorm.DB, row *messageRow, audiences []string) error {
+func (s *store) post(ctx context.Context, row *messageRow, audiences []string) error {
+	return s.write(ctx, func(db *gorm.DB) error { return s.dialect.insert(db, row, jsonArray(audiences)) })
+}
+
+// postTx is post in the host's transaction.
+func (s *store) postTx(ctx context.Context, tx *gorm.DB, row *messageRow, audiences []string) error {
 	if err := s.dialect.insert(s.door(ctx, tx), row, jsonArray(audiences)); err != nil {
 		return unavailable("database", err)
 	}
@@ -284,14 +312,16 @@ func (s *store) markRead(ctx context.Context, in inbox, id string, read bool) er
 	sql.add(" JOIN notification_deliveries d ON d.audience = a.value AND d.message_id = ?)"+
 		" ON CONFLICT (user_ref, message_id) DO UPDATE SET read_at ="+
 		" CASE WHEN excluded.read_at IS NULL THEN NULL ELSE coalesce(s.read_at, excluded.read_at) END", id)
-	done := s.door(ctx, s.db).Exec(sql.String(), sql.args...)
-	if done.Error != nil {
-		return unavailable("database", done.Error)
-	}
-	if done.RowsAffected == 0 {
+	var marked int64
+	err := s.write(ctx, func(db *gorm.DB) error {
+		done := db.Exec(sql.String(), sql.args...)
+		marked = done.RowsAffected
+		return done.Error
+	})
+	if err == nil && marked == 0 {
 		return ErrNotFound
 	}
-	return nil
+	return err
 }
 
 // ready fails unless the database answers and has been migrated.
