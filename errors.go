@@ -24,8 +24,9 @@ var (
 	ErrNotFound = errors.New("notifications: not found")
 
 	// ErrUnavailable: the database, the catalog, the policy or the key set
-	// could not answer. Nothing was allowed and nothing was stored; the same
-	// call may succeed later.
+	// could not answer. The same call may succeed later. What was asked for
+	// was not done, except that a connection lost during a commit leaves that
+	// open.
 	ErrUnavailable = errors.New("notifications: unavailable")
 )
 

@@ -386,13 +386,13 @@ func (s *Service) newMessage(d Draft) (*messageRow, error) {
 	if err != nil {
 		return nil, unavailable("random source", err)
 	}
-	actions := make([]Action, len(d.Actions))
+	actions := make([]storedAction, len(d.Actions))
 	for i, a := range d.Actions {
 		actionID, err := s.ids.NewV4()
 		if err != nil {
 			return nil, unavailable("random source", err)
 		}
-		actions[i] = Action{ID: actionID.String(), Title: a.Title, URL: a.URL}
+		actions[i] = storedAction{ID: actionID.String(), Title: a.Title, URL: a.URL}
 	}
 	encoded, err := json.Marshal(actions)
 	if err != nil {

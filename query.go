@@ -124,11 +124,11 @@ type Notification struct {
 // Action is a link offered with a notification.
 type Action struct {
 	// ID is unique among all actions.
-	ID string `json:"id"`
+	ID string
 	// Title is the text of the link.
-	Title string `json:"title"`
+	Title string
 	// URL is absolute (http or https) or a path.
-	URL string `json:"url"`
+	URL string
 }
 
 func (f Filter) check(into *faults) {

@@ -26,7 +26,7 @@ type messageRow struct {
 	Title    string  `gorm:"column:title"`
 	Message  *string `gorm:"column:message"`
 	Topic    *string `gorm:"column:topic"`
-	Actions  string  `gorm:"column:actions"` // JSON array of Action
+	Actions  string  `gorm:"column:actions"` // JSON array of storedAction
 	IsSystem bool    `gorm:"column:is_system"`
 
 	// The texts again, folded, to be searched and ordered alike everywhere.
@@ -34,6 +34,13 @@ type messageRow struct {
 	TitleKey   string  `gorm:"column:title_key"`
 	MessageKey *string `gorm:"column:message_key"`
 	TopicKey   *string `gorm:"column:topic_key"`
+}
+
+// storedAction is an [Action] in the column actions.
+type storedAction struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // deliveryRow is whom a message is for: one row a target, never one a member
@@ -350,8 +357,12 @@ func (r listedRow) notification() (Notification, error) {
 	if m.Topic != nil {
 		n.Topic = *m.Topic
 	}
-	if err := json.Unmarshal([]byte(m.Actions), &n.Actions); err != nil {
+	var actions []storedAction
+	if err := json.Unmarshal([]byte(m.Actions), &actions); err != nil {
 		return Notification{}, unavailable("database", fmt.Errorf("stored actions of %s: %w", m.ID, err))
+	}
+	for _, a := range actions {
+		n.Actions = append(n.Actions, Action(a))
 	}
 	return n, nil
 }

@@ -42,7 +42,7 @@ var problems = []struct {
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
 	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
-	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; nothing was stored"},
+	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; try again later"},
 }
 
 // isInputError reports whether err is about what the caller sent, found
