@@ -14,6 +14,7 @@ import (
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/dbtest"
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 )
 
 func TestPostAndList(t *testing.T) {
@@ -662,6 +663,37 @@ func TestTaintedHandle(t *testing.T) {
 		f.post("x", notifications.Users("default/jane"))
 		f.post("y", notifications.Users("default/jane"))
 		f.expect(jane, notifications.ListQuery{}, "y", "x")
+	})
+}
+
+// TestHostsConfiguration: whatever the host set GORM to, the queries are ours.
+func TestHostsConfiguration(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		hosts, err := gorm.Open(db.Dialector, &gorm.Config{
+			PrepareStmt: true, TranslateError: true, QueryFields: true, CreateBatchSize: 1, FullSaveAssociations: true,
+			DisableNestedTransaction: true, AllowGlobalUpdate: true,
+			NamingStrategy: schema.NamingStrategy{TablePrefix: "host.", SingularTable: true, NoLowerCase: true},
+			NowFunc:        func() time.Time { return time.Unix(0, 0) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFixture(t, hosts)
+		for i := range 10 { // prepared statements turn generic after five
+			id := f.post(fmt.Sprint(i), notifications.Groups("default/ops", "default/dev"))
+			f.mark(jane, id, i%2 == 0)
+			f.list(jane, notifications.ListQuery{OrderBy: "title"})
+		}
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "9", "7", "5", "3", "1")
+		err = hosts.Transaction(func(tx *gorm.DB) error {
+			_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "tx", To: notifications.Users("default/jane")})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TX"}}, "tx")
 	})
 }
 
