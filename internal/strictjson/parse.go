@@ -38,8 +38,8 @@ type Fault struct {
 func (f Fault) Error() string { return f.Field + ": " + f.Reason }
 
 // Parse checks data and returns a Reader of the object it holds. A non-nil
-// error is a [Fault], the first one met. The Reader keeps no reference to
-// data.
+// error is a [Fault], the first one met. The Reader works on a copy: it keeps
+// no reference to data.
 func Parse(data []byte) (*Reader, error) {
 	if !utf8.Valid(data) {
 		return nil, Fault{"body", "is not valid UTF-8"}
@@ -47,7 +47,7 @@ func Parse(data []byte) (*Reader, error) {
 	if err := checkGrammar(data); err != nil {
 		return nil, err
 	}
-	p := parser{data: data}
+	p := parser{data: string(data)}
 	if p.peek() != '{' {
 		return nil, Fault{"body", "must be a JSON object"}
 	}
@@ -76,15 +76,20 @@ func checkGrammar(data []byte) error {
 }
 
 // member is one field of an object. Its value is nil, a bool, a json.Number, a
-// string, a []any of these, or again a []member.
+// string, a []any of these, or again a []member; raw is how it was written,
+// without the white space around it.
+//
+// Texts in it may be parts of the whole document, and keep it in memory for as
+// long as they live. So the Reader gives out copies.
 type member struct {
 	key   string
 	value any
+	raw   string
 }
 
 // parser walks over valid UTF-8 that is valid JSON, and relies on both.
 type parser struct {
-	data  []byte
+	data  string
 	pos   int
 	path  []byte // of the value at pos; empty for the body
 	depth int
@@ -113,8 +118,8 @@ func (p *parser) value() (any, error) {
 		return s, nil
 	}
 	start := p.pos
-	p.pos += bytes.IndexAny(p.data[start:], " \t\r\n,]}") // inside an object, so one of them follows
-	switch literal := string(p.data[start:p.pos]); literal {
+	p.pos += strings.IndexAny(p.data[start:], " \t\r\n,]}") // inside an object, so one of them follows
+	switch literal := p.data[start:p.pos]; literal {
 	case "null":
 		return nil, nil
 	case "true", "false":
@@ -142,11 +147,13 @@ func (p *parser) object() ([]member, error) {
 			return nil, p.fault(repeats(key, first))
 		}
 		spelling[folded] = key
+		p.peek()
+		start := p.pos
 		v, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, member{key, v})
+		members = append(members, member{key, v, p.data[start:p.pos]})
 		p.path = p.path[:outer]
 	}
 	p.leave()
@@ -203,14 +210,14 @@ func (p *parser) text() (s, wrong string) {
 }
 
 // unescape resolves the escapes of RFC 8259 section 7.
-func unescape(literal []byte) (s, wrong string) {
+func unescape(literal string) (s, wrong string) {
 	var b strings.Builder
 	for {
-		plain, rest, escaped := bytes.Cut(literal, []byte{'\\'})
+		plain, rest, escaped := strings.Cut(literal, `\`)
 		if !escaped && b.Len() == 0 {
-			return string(plain), ""
+			return plain, ""
 		}
-		b.Write(plain)
+		b.WriteString(plain)
 		if !escaped {
 			return b.String(), ""
 		}
@@ -226,7 +233,7 @@ func unescape(literal []byte) (s, wrong string) {
 		r := hex4(literal)
 		literal = literal[4:]
 		if utf16.IsSurrogate(r) {
-			if !bytes.HasPrefix(literal, []byte(`\u`)) {
+			if !strings.HasPrefix(literal, `\u`) {
 				return "", "contains half a surrogate pair"
 			}
 			if r = utf16.DecodeRune(r, hex4(literal[2:])); r == utf8.RuneError {
@@ -241,8 +248,8 @@ func unescape(literal []byte) (s, wrong string) {
 	}
 }
 
-func hex4(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16) // the grammar has seen them
+func hex4(digits string) rune {
+	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar has seen them
 	return rune(n)
 }
 

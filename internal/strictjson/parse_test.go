@@ -191,6 +191,9 @@ func TestParseKeepsNoReference(t *testing.T) {
 	if got := r.String("title"); got != "abc" {
 		t.Errorf("title = %q after the body was overwritten", got)
 	}
+	if got := r.Raw("number"); string(got) != "123" {
+		t.Errorf("number = %q after the body was overwritten", got)
+	}
 }
 
 // plain turns what the parser made into what encoding/json would have made.

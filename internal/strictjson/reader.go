@@ -29,7 +29,7 @@ func (r *Reader) String(key string) string {
 	if !ok {
 		r.Reject(key, "must be a string")
 	}
-	return s
+	return strings.Clone(s)
 }
 
 // Strings returns an array of texts, and whether there is one. An element of
@@ -46,7 +46,7 @@ func (r *Reader) Strings(key string) ([]string, bool) {
 		if !ok {
 			r.note(r.element(key, i), "must be a string")
 		}
-		texts[i] = s
+		texts[i] = strings.Clone(s)
 	}
 	return texts, true
 }
@@ -71,6 +71,18 @@ func (r *Reader) Objects(key string, read func(i int, element *Reader)) {
 	}
 }
 
+// Raw returns a value of any type byte by byte as it was sent: the order of its
+// keys, its white space, its escapes and the spelling of its numbers are kept,
+// white space around it is not part of it. It is nil when the field is absent.
+// What [Parse] checks holds inside of it as well. The bytes are the caller's.
+func (r *Reader) Raw(key string) []byte {
+	m := r.member(key)
+	if m.value == nil {
+		return nil
+	}
+	return []byte(m.raw)
+}
+
 // Reject notes a fault the caller found in the value of a field.
 func (r *Reader) Reject(key, reason string) { r.note(r.field(key), reason) }
 
@@ -84,14 +96,17 @@ func (r *Reader) Faults() []Fault {
 }
 
 // value returns nil for a field that is absent or null.
-func (r *Reader) value(key string) any {
+func (r *Reader) value(key string) any { return r.member(key).value }
+
+// member returns the zero member for a field that is absent.
+func (r *Reader) member(key string) member {
 	r.asked = append(r.asked, key)
 	for _, m := range r.members {
 		if m.key == key {
-			return m.value
+			return m
 		}
 	}
-	return nil
+	return member{}
 }
 
 // array reports whether the field is an array.

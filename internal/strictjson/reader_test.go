@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func mustParse(t testing.TB, body string) *Reader {
@@ -90,6 +91,76 @@ func TestReader(t *testing.T) {
 				t.Errorf("faults %q\nwant   %q", faults, tc.faults)
 			}
 		})
+	}
+}
+
+func TestRaw(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		`{}`, `[]`, `""`, `0`, `true`, `false`,
+		`{ "b" : 1.0 ,` + "\t\r\n" + `"a":[ -0e+00, 1E9, 123456789012345678901234567890 ] }`,
+		`"\u0061\/\"}\\"`, `"a\\"`, `"\ud83d\uDE00 😀"`, `"<&>\u2028"`, "\"\u2028\u007f\"",
+		`[null,{"null":null}]`, `{"\u0061":{"":[[]]}}`, `-12.5e-3`,
+		strings.Repeat("[", 15) + strings.Repeat("]", 15),
+	} {
+		for _, body := range []string{
+			`{"v":%s}`, `{"v":%s,"z":0}`, `{"a":{"v":1},"v":%s}`, "\n{ \"a\" : [ 0 ] ,\r\n\"v\"\t:  %s\t\n , \"z\":{}\r} ", `{"\u0076" :%s }`,
+		} {
+			if got := mustParse(t, fmt.Sprintf(body, value)).Raw("v"); string(got) != value {
+				t.Errorf("%s\ngot  %s\nwant %s", body, got, value)
+			}
+		}
+	}
+}
+
+func TestRawAbsent(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `{"v":null}`, `{"v": null }`, `{"V":1}`, `{"a":{"v":1}}`} {
+		if got := mustParse(t, body).Raw("v"); got != nil {
+			t.Errorf("%s: got %q", body, got)
+		}
+	}
+}
+
+func TestRawIsKnown(t *testing.T) {
+	t.Parallel()
+	r := mustParse(t, `{"v":{"x":1},"w":{"x":1}}`)
+	r.Raw("v")
+	r.Objects("list", func(int, *Reader) {})
+	if faults := r.Faults(); !slices.Equal(faults, []Fault{{"w", "is not a known field"}}) {
+		t.Errorf("faults %v", faults)
+	}
+	if r.Raw("v") != nil {
+		t.Error("there after the reading ended")
+	}
+}
+
+func TestRawInside(t *testing.T) {
+	t.Parallel()
+	var got []string
+	mustParse(t, `{"list":[{"v": 1.0 },{},{"v":[ ]}]}`).Objects("list", func(_ int, element *Reader) {
+		got = append(got, string(element.Raw("v")))
+	})
+	if want := []string{"1.0", "", "[ ]"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Whoever keeps a title for long must not keep the whole body with it, and
+// whoever writes to the bytes must not write to the body.
+func TestTheReaderGivesOutCopies(t *testing.T) {
+	t.Parallel()
+	r := mustParse(t, `{"title":"abc","targetUsers":["def"]}`)
+	title, users := r.members[0].value.(string), r.members[1].value.([]any)
+	if unsafe.StringData(r.String("title")) == unsafe.StringData(title) {
+		t.Error("String returns a part of the body")
+	}
+	if texts, _ := r.Strings("targetUsers"); unsafe.StringData(texts[0]) == unsafe.StringData(users[0].(string)) {
+		t.Error("Strings returns a part of the body")
+	}
+	clear(r.Raw("targetUsers"))
+	if got := r.Raw("targetUsers"); string(got) != `["def"]` {
+		t.Errorf("Raw returns %q after its bytes were overwritten", got)
 	}
 }
 
