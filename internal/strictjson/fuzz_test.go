@@ -84,7 +84,7 @@ func checkRaw(t *testing.T, r *Reader, data []byte) {
 func checkReader(t *testing.T, r *Reader) {
 	unknown := len(r.members)
 	for i, m := range slices.Clone(r.members) {
-		switch i % 5 {
+		switch i % 8 {
 		case 0:
 			r.String(m.key)
 		case 1:
@@ -94,6 +94,12 @@ func checkReader(t *testing.T, r *Reader) {
 		case 3:
 			r.Raw(m.key)
 		case 4:
+			r.Bool(m.key)
+		case 5:
+			r.Object(m.key, func(inner *Reader) { inner.Choice("title", "true", "a") })
+		case 6:
+			r.Choice(m.key, "false", "a")
+		case 7:
 			continue
 		}
 		unknown--

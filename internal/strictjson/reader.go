@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +33,35 @@ func (r *Reader) String(key string) string {
 	return strings.Clone(s)
 }
 
+// Bool returns true or false, and whether there is one of them.
+func (r *Reader) Bool(key string) (value, present bool) {
+	v := r.value(key)
+	value, present = v.(bool)
+	if v != nil && !present {
+		r.Reject(key, "must be true or false")
+	}
+	return value, present
+}
+
+// Choice returns the one of the allowed words that the field holds, empty when
+// it is absent. Where true and false are allowed, the words may be written
+// with or without quotes.
+func (r *Reader) Choice(key string, allowed ...string) string {
+	v := r.value(key)
+	if b, ok := v.(bool); ok {
+		v = strconv.FormatBool(b)
+	}
+	for _, word := range allowed {
+		if v == word {
+			return word
+		}
+	}
+	if v != nil {
+		r.Reject(key, "must be one of "+strings.Join(allowed, ", "))
+	}
+	return ""
+}
+
 // Strings returns an array of texts, and whether there is one. An element of
 // another type, null included, is a fault and leaves an empty text, so that
 // the others keep their index.
@@ -51,6 +81,20 @@ func (r *Reader) Strings(key string) ([]string, bool) {
 	return texts, true
 }
 
+// Object calls read for an object inside this one, and reports whether there is
+// one. What read does not ask of the Reader it is given is unknown; its faults
+// are among those of r.
+func (r *Reader) Object(key string, read func(*Reader)) bool {
+	v := r.value(key)
+	members, ok := v.([]member)
+	if ok {
+		r.inside(r.field(key), members, read)
+	} else if v != nil {
+		r.Reject(key, "must be an object")
+	}
+	return ok
+}
+
 // Objects calls read for every object of an array, in order. What read does
 // not ask of the Reader it is given is unknown; its faults are among those of
 // r. An element that is no object is a fault.
@@ -65,9 +109,7 @@ func (r *Reader) Objects(key string, read func(i int, element *Reader)) {
 			r.note(r.element(key, i), "must be an object")
 			continue
 		}
-		element := &Reader{members: members, path: r.element(key, i), faults: r.faults}
-		read(i, element)
-		element.noteUnknown()
+		r.inside(r.element(key, i), members, func(element *Reader) { read(i, element) })
 	}
 }
 
@@ -117,6 +159,13 @@ func (r *Reader) array(key, otherwise string) ([]any, bool) {
 		r.Reject(key, otherwise)
 	}
 	return list, ok
+}
+
+// inside has an object inside this one read.
+func (r *Reader) inside(path string, members []member, read func(*Reader)) {
+	inner := &Reader{members: members, path: path, faults: r.faults}
+	read(inner)
+	inner.noteUnknown()
 }
 
 func (r *Reader) noteUnknown() {

@@ -164,6 +164,105 @@ func TestTheReaderGivesOutCopies(t *testing.T) {
 	}
 }
 
+// readChange reads a body with the kinds of fields a post has not, and writes
+// down what it saw.
+func readChange(r *Reader) string {
+	var saw []string
+	if read, ok := r.Bool("read"); ok {
+		saw = append(saw, fmt.Sprintf("read=%t", read))
+	}
+	there := r.Object("filter", func(filter *Reader) {
+		saw = append(saw, fmt.Sprintf("filter.read=%q filter.text=%q", filter.Choice("read", "true", "false", "all"), filter.String("text")))
+		if filter.Object("origin", func(origin *Reader) { saw = append(saw, "is="+origin.Choice("is", "a", "b")) }) {
+			saw = append(saw, "origin")
+		}
+	})
+	if there {
+		saw = append(saw, "filter")
+	}
+	return strings.Join(saw, " ")
+}
+
+func TestReadChange(t *testing.T) {
+	t.Parallel()
+	const nothing = `filter.read="" filter.text="" filter`
+	const words, flag = "filter.read: must be one of true, false, all", "read: must be true or false"
+	for _, tc := range []struct {
+		name, body, saw string
+		faults          []string
+	}{
+		{"nothing", `{}`, "", nil},
+		{"null is absent", `{"read":null,"filter":null}`, "", nil},
+		{"null inside is absent", `{"filter":{"read":null,"text":null,"origin":null}}`, nothing, nil},
+		{"true", `{"read":true}`, "read=true", nil},
+		{"false is there", `{"read":false}`, "read=false", nil},
+		{"an empty object is there", `{"filter":{}}`, nothing, nil},
+		{"everything", `{"filter":{"origin":{"is":"b"},"text":"x","read":"all"},"read":true}`, `read=true filter.read="all" filter.text="x" is=b origin filter`, nil},
+		{"true as a choice", `{"filter":{"read":true}}`, `filter.read="true" filter.text="" filter`, nil},
+		{"false as a choice", `{"filter":{"read":false}}`, `filter.read="false" filter.text="" filter`, nil},
+		{"true in quotes as a choice", `{"filter":{"read":"true"}}`, `filter.read="true" filter.text="" filter`, nil},
+		{"a choice in escapes", `{"filter":{"read":"\u0061ll"}}`, `filter.read="all" filter.text="" filter`, nil},
+
+		{"true in quotes", `{"read":"true"}`, "", []string{flag}},
+		{"a number for true", `{"read":1}`, "", []string{flag}},
+		{"an array for true", `{"read":[true]}`, "", []string{flag}},
+		{"an object for true", `{"read":{}}`, "", []string{flag}},
+		{"an array for an object", `{"filter":[{}]}`, "", []string{"filter: must be an object"}},
+		{"an object in quotes", `{"filter":"{}"}`, "", []string{"filter: must be an object"}},
+		{"false for an object", `{"filter":false}`, "", []string{"filter: must be an object"}},
+		{"a number for an object", `{"filter":0}`, "", []string{"filter: must be an object"}},
+
+		{"another word", `{"filter":{"read":"none"}}`, nothing, []string{words}},
+		{"a word in another case", `{"filter":{"read":"True"}}`, nothing, []string{words}},
+		{"an empty word", `{"filter":{"read":""}}`, nothing, []string{words}},
+		{"a list of words", `{"filter":{"read":"true, false"}}`, nothing, []string{words}},
+		{"a number for a word", `{"filter":{"read":1}}`, nothing, []string{words}},
+		{"an array for a word", `{"filter":{"read":["all"]}}`, nothing, []string{words}},
+		{"an object for a word", `{"filter":{"read":{"all":true}}}`, nothing, []string{words}},
+		{"true where it is no choice", `{"filter":{"origin":{"is":true}}}`, `filter.read="" filter.text="" is= origin filter`, []string{
+			"filter.origin.is: must be one of a, b",
+		}},
+
+		{"unknown fields inside", `{"filter":{"x":1,"TEXT":"x","origin":{"y":null}},"z":{"x":1}}`, `filter.read="" filter.text="" is= origin filter`, []string{
+			"filter.origin.y: is not a known field", "filter.x: is not a known field",
+			"filter.TEXT: is not a known field, did you mean text?", "z: is not a known field",
+		}},
+		{"an inner field outside", `{"text":"x","filter":{"filter":{}}}`, nothing, []string{
+			"filter.filter: is not a known field", "text: is not a known field",
+		}},
+		{"faults of all levels", `{"z":1,"filter":{"y":2,"text":3,"origin":[]},"read":4}`, nothing, []string{
+			flag, "filter.text: must be a string", "filter.origin: must be an object", "filter.y: is not a known field", "z: is not a known field",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := mustParse(t, tc.body)
+			if saw := readChange(r); saw != tc.saw {
+				t.Errorf("saw  %s\nwant %s", saw, tc.saw)
+			}
+			var faults []string
+			for _, f := range r.Faults() {
+				faults = append(faults, f.Error())
+			}
+			if !slices.Equal(faults, tc.faults) {
+				t.Errorf("faults %q\nwant   %q", faults, tc.faults)
+			}
+		})
+	}
+}
+
+// A word that looks like a number is no number.
+func TestChoiceOfNumbers(t *testing.T) {
+	t.Parallel()
+	r := mustParse(t, `{"a":"1","b":1}`)
+	if a, b := r.Choice("a", "1"), r.Choice("b", "1", ""); a != "1" || b != "" {
+		t.Errorf("a=%q b=%q", a, b)
+	}
+	if faults := r.Faults(); len(faults) != 1 || faults[0].Field != "b" {
+		t.Errorf("faults %v", faults)
+	}
+}
+
 func TestFaultsTwice(t *testing.T) {
 	t.Parallel()
 	r := mustParse(t, `{"x":1,"title":2}`)
@@ -181,10 +280,12 @@ func TestFaultsAreBounded(t *testing.T) {
 	for _, body := range []string{
 		`{"targetUsers":[` + strings.Repeat("1,", 100_000) + `1]}`,
 		`{"actions":[` + strings.Repeat(`{"a":1},`, 100_000) + `{}]}`,
+		`{"filter":` + manyKeys(1<<20) + `}`,
 		manyKeys(1 << 20),
 	} {
 		r := mustParse(t, body)
 		readPost(r)
+		readChange(r)
 		if n := len(r.Faults()); n != maxFaults {
 			t.Errorf("%.20s…: %d faults, want %d", body, n, maxFaults)
 		}
