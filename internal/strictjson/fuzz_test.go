@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"regexp"
@@ -31,6 +32,7 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(input, data) {
 			t.Fatal("Parse wrote to its input")
 		}
+		checkAsField(t, data)
 		want, acceptable := secondOpinion(data)
 		if (err == nil) != acceptable {
 			t.Fatalf("Parse says %v, the second opinion is %v", err, acceptable)
@@ -52,6 +54,23 @@ func FuzzParse(f *testing.F) {
 		checkRaw(t, r, data)
 		checkReader(t, r)
 	})
+}
+
+// checkAsField judges an object as a field of a body and as one from Go, and
+// compares.
+func checkAsField(t *testing.T, data []byte) {
+	object := bytes.TrimSpace(data)
+	body := slices.Concat([]byte(`{"metadata":`), data, []byte("}"))
+	if !bytes.HasPrefix(object, []byte("{")) || !json.Valid(object) || !json.Valid(body) || !utf8.Valid(data) {
+		return
+	}
+	r, parseErr := Parse(body)
+	if err := CheckObject("metadata", data, 1); !errors.Is(err, parseErr) {
+		t.Fatalf("CheckObject says %v, Parse says %v", err, parseErr)
+	}
+	if parseErr == nil && !bytes.Equal(r.Raw("metadata"), object) {
+		t.Fatalf("Raw is %q", r.Raw("metadata"))
+	}
 }
 
 // checkRaw asks for every field byte by byte, and compares it with what

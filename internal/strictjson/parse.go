@@ -5,7 +5,7 @@
 //
 // [Parse] checks the document as a whole. The [Reader] it returns is then
 // asked for one field after another, notes every fault, and knows in the end
-// which fields nobody asked for.
+// which fields nobody asked for. [CheckObject] is for JSON that comes from Go.
 package strictjson
 
 import (
@@ -41,38 +41,55 @@ func (f Fault) Error() string { return f.Field + ": " + f.Reason }
 // error is a [Fault], the first one met. The Reader works on a copy: it keeps
 // no reference to data.
 func Parse(data []byte) (*Reader, error) {
-	if !utf8.Valid(data) {
-		return nil, Fault{"body", "is not valid UTF-8"}
-	}
-	if err := checkGrammar(data); err != nil {
-		return nil, err
-	}
-	p := parser{data: string(data)}
-	if p.peek() != '{' {
-		return nil, Fault{"body", "must be a JSON object"}
-	}
-	body, err := p.object()
+	body, err := document(parser{}, data)
 	if err != nil {
 		return nil, err
 	}
 	return &Reader{members: body, faults: new([]Fault)}, nil
 }
 
-// checkGrammar leaves the grammar to encoding/json, so that the parser below
-// walks over nothing but well-formed JSON.
-func checkGrammar(data []byte) error {
+// CheckObject checks a JSON object that did not come in a body, as [Parse]
+// would have checked it there: as the value of field, inside of as many objects
+// and arrays as depth says, which count towards [MaxDepth]. That is 1 for a
+// field of the body itself, and 0 for an object inside of nothing. White space
+// around the object is allowed; no data at all and null are refused. A non-nil
+// error is a [Fault], the first one met, with a path that begins with field.
+func CheckObject(field string, data []byte, depth int) error {
+	_, err := document(parser{path: []byte(field), depth: depth}, data)
+	return err
+}
+
+// document checks data and reads it with p.
+func document(p parser, data []byte) ([]member, error) {
+	if !utf8.Valid(data) {
+		return nil, p.fault("is not valid UTF-8")
+	}
+	if wrong := checkGrammar(data); wrong != "" {
+		return nil, p.fault(wrong)
+	}
+	p.data = string(data)
+	if p.peek() != '{' {
+		return nil, p.fault("must be a JSON object")
+	}
+	return p.object()
+}
+
+// checkGrammar says what is wrong with the grammar, if anything. It leaves that
+// to encoding/json, so that the parser below walks over nothing but well-formed
+// JSON.
+func checkGrammar(data []byte) (wrong string) {
 	if json.Valid(data) {
-		return nil
+		return ""
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return Fault{"body", "is empty, a JSON object is required"}
+		return "is empty, a JSON object is required"
 	}
 	reason := "cannot be read as JSON" // malformed, or nested too deep even for encoding/json
 	var syntax *json.SyntaxError
 	if errors.As(json.Unmarshal(data, new(json.RawMessage)), &syntax) {
 		reason += ", see byte " + strconv.FormatInt(syntax.Offset, 10)
 	}
-	return Fault{"body", reason}
+	return reason
 }
 
 // member is one field of an object. Its value is nil, a bool, a json.Number, a

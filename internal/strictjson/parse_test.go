@@ -145,6 +145,53 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
+// What Parse refuses of a body, CheckObject refuses of a field, in the same
+// words.
+func TestCheckObjectRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range refused {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			want := "metadata"
+			if tc.field != "body" {
+				want += "." + tc.field
+			}
+			var fault Fault
+			if err := CheckObject("metadata", []byte(tc.body), 0); !errors.As(err, &fault) {
+				t.Fatalf("CheckObject = %v, want a Fault", err)
+			}
+			reason, _, _ := strings.Cut(fault.Reason, ", see byte ")
+			if fault.Field != want || reason != tc.reason {
+				t.Errorf("got  %q: %q\nwant %q: %q", fault.Field, fault.Reason, want, tc.reason)
+			}
+		})
+	}
+}
+
+func TestCheckObjectAtItsDepth(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		field, object string
+		depth         int
+		want          string // empty when there is no fault
+	}{
+		{"m", "{}", 0, ""}, {"m", nested(16), 0, ""}, {"m", nested(15), 1, ""}, {"m", nested(2), 14, ""}, {"m", " {}\n", 15, ""},
+		{"m", nested(17), 0, "m.a" + strings.Repeat("[0]", 15) + ": nests deeper than 16 levels"},
+		{"m", nested(16), 1, "m.a" + strings.Repeat("[0]", 14) + ": nests deeper than 16 levels"},
+		{"list[3].m", nested(2), 15, "list[3].m.a: nests deeper than 16 levels"},
+		{"m", "{}", 16, "m: nests deeper than 16 levels"},
+		{"m", `{"a":{"b":1,"b":2}}`, 1, "m.a.b: is given twice"},
+	} {
+		got := ""
+		if err := CheckObject(tc.field, []byte(tc.object), tc.depth); err != nil {
+			got = err.Error()
+		}
+		if got != tc.want {
+			t.Errorf("CheckObject(%q, %s, %d) = %q, want %q", tc.field, tc.object, tc.depth, got, tc.want)
+		}
+	}
+}
+
 func TestParseAcceptsSixteenLevels(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{nested(16), strings.Repeat(`{"a":`, 15) + `{}` + strings.Repeat(`}`, 15), `{"a":[[],[],[],[]],"b":` + nested(15) + `}`} {
