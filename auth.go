@@ -3,6 +3,8 @@ package notifications
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 )
 
 // Kind says what sort of thing a name belongs to.
@@ -15,6 +17,12 @@ const (
 	KindService Kind = "service"
 )
 
+// kindOf is the kind of a canonical ref.
+func kindOf(ref string) Kind {
+	kind, _, _ := strings.Cut(ref, ":")
+	return Kind(kind)
+}
+
 // Identity is who asks: a user or a service. The zero Identity is nobody, and
 // every verb answers it with [ErrUnauthenticated].
 //
@@ -24,7 +32,10 @@ type Identity struct {
 	// Kind is [KindUser] or [KindService].
 	Kind Kind
 	// Name is, for a user, a ref in any form the [Catalog] accepts
-	// ("default/jane", "user:Default/Jane"); for a service, its name.
+	// ("default/jane", "user:Default/Jane"); for a service, its name. It must
+	// be valid UTF-8 without NUL and, without a prefix "user:", at most 255
+	// bytes long, as long as the subject of a token may be (OpenID Connect
+	// Core 1.0, section 2); otherwise it is [ErrUnauthenticated].
 	Name string
 	// Guest marks an identity nobody proved: whoever reached the server. See
 	// [Authenticated].
@@ -39,6 +50,16 @@ func ServiceAccount(name string) Identity { return Identity{Kind: KindService, N
 
 // IsZero reports whether who is nobody.
 func (who Identity) IsZero() bool { return who == Identity{} }
+
+// valid reports whether who is somebody, and can be stored.
+func (who Identity) valid() bool {
+	limit := maxRefBytes
+	if who.Kind == KindUser {
+		limit += len(KindUser) + 1
+	}
+	return (who.Kind == KindUser || who.Kind == KindService) &&
+		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !strings.ContainsRune(who.Name, 0)
+}
 
 // String returns "user:default/jane" or "service:ci"; "nobody" for the zero
 // Identity.

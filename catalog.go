@@ -34,3 +34,18 @@ type Membership struct {
 	// does not know.
 	Since time.Time
 }
+
+// AccountDates is what a [Catalog] may implement too, for Config.SystemHistory.
+type AccountDates interface {
+	// AccountSince returns since when there is an account of the user, a
+	// canonical ref; the zero time where that is not known.
+	AccountSince(ctx context.Context, user string) (time.Time, error)
+}
+
+// Sizer is what a [Catalog] may implement too, for [Service.Reach].
+type Sizer interface {
+	// Size returns how many users are in the group now, a canonical ref, or
+	// how many there are for the empty ref. It reports false where that is
+	// not known.
+	Size(ctx context.Context, group string) (int, bool, error)
+}

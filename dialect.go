@@ -13,25 +13,48 @@ type dialect struct {
 	oneWriter bool
 	// encoding asks for the encoding of the database.
 	encoding string
-	// audiences is the relation a(value).
+	// audiences is the relation a(value, since) over a parameter, sources.
 	audiences string
+	// delivery is the columns of the delivery d that eachAudience needs.
+	delivery string
+	// ids is a selection of the ids in a parameter, a JSON array.
+	ids string
+	// texts is the relation a(value) over a parameter, a JSON array of texts.
+	texts string
+	// audiencesOf is the relation a(value) of the audiences of the message at
+	// hand; textArray makes a JSON array of its values.
+	audiencesOf, textArray string
+	// keepRows, after a selection of messages, keeps them from being removed
+	// before the transaction ends; lockRows keeps others from locking them,
+	// and leaves out what others have locked.
+	keepRows, lockRows string
+	// purgeLock asks for the lock of those who purge, until the transaction
+	// ends; empty where writing is lock enough.
+	purgeLock string
+	// text is a parameter that is a text.
+	text string
 	// find is the function strpos(text, part): 0 when part does not occur.
 	find string
-	// state is the row of a state as parameters, with their types.
-	state string
-	// eachAudience adds a relation v(message_id): the branch, which speaks of
-	// a.value, done once for each audience. An id occurs once for each
+	// eachAudience adds a relation v(message_id, system): the branch, which
+	// speaks of a, done once for each audience. An id occurs once for each
 	// audience it is in.
-	eachAudience func(sql *sqlText, audiences []string, branch *sqlText)
+	eachAudience func(sql *sqlText, sources []source, branch *sqlText)
 	// insert stores a message and its deliveries, all or nothing.
-	insert func(db *gorm.DB, row *messageRow, audiences string) error
+	insert func(db *gorm.DB, row *messageRow) error
+	// deletePairs deletes the deliveries in a parameter, a JSON array of
+	// [audience, id].
+	deletePairs string
 }
 
-// The audiences as a relation a(value) over a parameter, a JSON array: a list
-// of any length is one parameter, where an IN list has a limit.
+// A list of any length is one parameter, a JSON array, where an IN list has a
+// limit.
 const (
-	postgresAudiences = "json_array_elements_text(?::json) AS a(value)"
-	sqliteAudiences   = "json_each(?) AS a"
+	postgresAudiences = "json_to_recordset(?::json) AS a(value text, since uuid)"
+	postgresTexts     = "json_array_elements_text(?::json) AS a(value)"
+
+	sqliteAudiences = "(SELECT json_extract(j.value, '$.value') AS value, json_extract(j.value, '$.since') AS since" +
+		" FROM json_each(?) j) AS a"
+	sqliteTexts = "json_each(?) AS a"
 )
 
 var dialects = map[string]dialect{
@@ -39,62 +62,82 @@ var dialects = map[string]dialect{
 		migrations:   goose.DialectPostgres,
 		encoding:     "SHOW server_encoding",
 		audiences:    postgresAudiences,
+		delivery:     "d.message_id, d.system",
+		ids:          "SELECT i.value::uuid FROM json_array_elements_text(?::json) AS i(value)",
+		texts:        postgresTexts,
+		audiencesOf:  "json_array_elements_text(notification_messages.audiences::json) AS a(value)",
+		textArray:    "coalesce(json_agg(a.value)::text, '[]')",
+		keepRows:     " FOR KEY SHARE",
+		lockRows:     " FOR UPDATE SKIP LOCKED",
+		purgeLock:    "SELECT pg_try_advisory_xact_lock(?)",
+		text:         "?::text",
 		find:         "strpos",
-		state:        "?::text, ?::uuid, ?::bigint",
 		eachAudience: postgresEachAudience,
 		insert:       postgresInsert,
+		deletePairs: "DELETE FROM notification_deliveries d USING (SELECT p.value->>0 AS audience, (p.value->>1)::uuid AS message_id" +
+			" FROM json_array_elements(?::json) AS p(value)) p WHERE d.audience = p.audience AND d.message_id = p.message_id",
 	},
 	"sqlite": {
 		migrations:   goose.DialectSQLite3,
 		oneWriter:    true,
 		encoding:     "PRAGMA encoding",
 		audiences:    sqliteAudiences,
+		delivery:     "d.message_id",
+		ids:          "SELECT i.value FROM json_each(?) i",
+		texts:        sqliteTexts,
+		audiencesOf:  "json_each(notification_messages.audiences) AS a",
+		textArray:    "json_group_array(a.value)",
+		text:         "?",
 		find:         "instr",
-		state:        "?, ?, ?",
 		eachAudience: sqliteEachAudience,
 		insert:       sqliteInsert,
+		deletePairs: "DELETE FROM notification_deliveries WHERE (audience, message_id) IN" +
+			" (SELECT json_extract(p.value, '$[0]'), json_extract(p.value, '$[1]') FROM json_each(?) p)",
 	},
 }
 
 // postgresEachAudience is a lateral join. OFFSET 0 keeps the planner from
 // dissolving the branch into a join that reads the whole table.
-func postgresEachAudience(sql *sqlText, audiences []string, branch *sqlText) {
-	sql.add(postgresAudiences+" CROSS JOIN LATERAL (", jsonArray(audiences))
+func postgresEachAudience(sql *sqlText, sources []source, branch *sqlText) {
+	sql.add(postgresAudiences+" CROSS JOIN LATERAL (", sourcesJSON(sources))
 	sql.add(branch.String(), branch.args...)
 	sql.add(" OFFSET 0) v")
 }
 
 // sqliteEachAudience does the same for SQLite, which has no lateral joins but
 // lets an IN list refer to the row at hand.
-func sqliteEachAudience(sql *sqlText, audiences []string, branch *sqlText) {
+func sqliteEachAudience(sql *sqlText, sources []source, branch *sqlText) {
 	sql.add(sqliteAudiences+" CROSS JOIN notification_deliveries v"+
-		" ON v.audience = a.value AND v.message_id IN (", jsonArray(audiences))
+		" ON v.audience = a.value AND v.message_id IN (", sourcesJSON(sources))
 	sql.add(branch.String(), branch.args...)
 	sql.add(")")
 }
 
 // postgresInsert is one statement and so one round trip.
-func postgresInsert(db *gorm.DB, m *messageRow, audiences string) error {
+func postgresInsert(db *gorm.DB, m *messageRow) error {
 	return db.Exec(`
 WITH message AS (
 	INSERT INTO notification_messages
-		(id, origin, title, message, topic, actions, is_system, origin_key, title_key, message_key, topic_key)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		(id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences,
+		scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 )
-INSERT INTO notification_deliveries (audience, message_id)
-SELECT a.value, ?::uuid FROM `+postgresAudiences,
-		m.ID, m.Origin, m.Title, m.Message, m.Topic, m.Actions, m.IsSystem, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey,
-		m.ID, audiences).Error
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM `+postgresTexts,
+		m.ID, m.Poster, m.Origin, m.Title, m.Message, m.Topic, m.Severity, m.Link, m.Icon, m.Metadata, m.Actions, m.IsSystem, m.Audiences,
+		m.Scope, m.ExpiresAt, m.Scheduled, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey,
+		m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences).Error
 }
 
 // sqliteInsert is a transaction, or a savepoint in the host's one. Its first
 // statement writes, so it waits for the lock instead of failing to upgrade.
-func sqliteInsert(db *gorm.DB, m *messageRow, audiences string) error {
+func sqliteInsert(db *gorm.DB, m *messageRow) error {
 	return db.Transaction(func(tx *gorm.DB) error {
 		if err := tx.Create(m).Error; err != nil {
 			return err
 		}
-		return tx.Exec("INSERT INTO notification_deliveries (audience, message_id) SELECT a.value, ? FROM "+sqliteAudiences,
-			m.ID, audiences).Error
+		return tx.Exec("INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)"+
+			" SELECT a.value, ?, ?, ?, ?, ? FROM "+sqliteTexts,
+			m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences).Error
 	})
 }

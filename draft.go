@@ -1,23 +1,46 @@
 package notifications
 
 import (
+	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
 // Limits of a post. Characters are Unicode code points.
 const (
-	MaxTitleChars   = 255      // also of origin, topic and the title of an action
-	MaxMessageBytes = 64 << 10 // of UTF-8
-	MaxActions      = 16       // in one post
-	MaxURLBytes     = 2048     // of an action
-	MaxTargets      = 1000     // users and groups, each counted once
-	maxRefBytes     = 255      // of a canonical ref, after its kind
+	MaxTitleChars    = 255      // also of origin, topic, scope, the title of an action and an idempotency key
+	MaxMessageBytes  = 64 << 10 // of UTF-8
+	MaxActions       = 16       // in one post
+	MaxURLBytes      = 2048     // of an action, a link or an icon
+	MaxMetadataBytes = 16 << 10 // of JSON as it was sent
+	MaxTargets       = 1000     // users and groups, each counted once
+	maxRefBytes      = 255      // of a canonical ref, after its kind; also of the name of an Identity
 )
+
+// Severity says how much a notification matters.
+type Severity string
+
+// The severities, from the least to the most severe. The empty Severity is
+// SeverityNormal in a [Draft], and no filter in a [Filter].
+const (
+	SeverityLow      Severity = "low"
+	SeverityNormal   Severity = "normal"
+	SeverityHigh     Severity = "high"
+	SeverityCritical Severity = "critical"
+)
+
+// severities in the order of their ranks, by which they are stored.
+var severities = []Severity{SeverityLow, SeverityNormal, SeverityHigh, SeverityCritical}
+
+var severityRank = map[Severity]int{SeverityLow: 0, "": 1, SeverityNormal: 1, SeverityHigh: 2, SeverityCritical: 3}
 
 // Draft is a notification to be posted. Text must be valid UTF-8 without NUL.
 type Draft struct {
@@ -33,6 +56,44 @@ type Draft struct {
 	Actions []ActionDraft
 	// To says whom it is for. Required: nothing is broadcast by omission.
 	To Audience
+
+	// Severity: empty is SeverityNormal.
+	Severity Severity
+	// Link is where the notification leads, a URL as in an action. Empty is
+	// none.
+	Link string
+	// Icon names a picture, or is the URL of one as in an action. Empty is
+	// none.
+	Icon string
+	// Metadata is a JSON object for the readers' programs, up to 16 KiB,
+	// returned byte for byte. It is read as strictly as a request: no
+	// duplicate keys, no NUL. Nil is none.
+	Metadata json.RawMessage
+
+	// Scope names what the notification is about, up to 255 characters. A
+	// later post of the same identity with the same origin and scope takes its
+	// place: where both are addressed to the same user or group, the later one
+	// remains, on top and unread. Empty is none.
+	Scope string
+	// KeepPlace, with a Scope, replaces the content of the earlier post and
+	// leaves its id, its place and what readers did with it. It must be
+	// addressed to the same users and groups: [ErrTargetsDiffer]. Where there
+	// is no earlier post it is an ordinary one.
+	KeepPlace bool
+
+	// Expires is when the notification disappears, to the millisecond. It
+	// must be in the future. Zero is never.
+	Expires time.Time
+	// NotBefore is when the notification appears, to the millisecond, with
+	// that instant as its time of creation; a year ahead at most. Zero, and
+	// whatever is not in the future, is now. It excludes KeepPlace.
+	NotBefore time.Time
+
+	// IdempotencyKey, up to 255 characters, makes it safe to post again: the
+	// same identity, key and content are answered with the id of the first
+	// time, for as long as Config.IdempotencyWindow. Other content is
+	// [ErrKeyReused]. Empty is none.
+	IdempotencyKey string
 }
 
 // ActionDraft is a link offered with a notification.
@@ -90,7 +151,71 @@ func (d Draft) check() faults {
 		f.text(field+".title", a.Title, true, MaxTitleChars)
 		f.url(field+".url", a.URL)
 	}
+	f.severity("severity", d.Severity)
+	if d.Link != "" {
+		f.url("link", d.Link)
+	}
+	if d.Icon != "" {
+		f.url("icon", d.Icon)
+	}
+	f.metadata("metadata", d.Metadata)
+	f.text("scope", d.Scope, false, MaxTitleChars)
+	f.text("Idempotency-Key", d.IdempotencyKey, false, MaxTitleChars)
+	if d.KeepPlace && d.Scope == "" {
+		f.add("resurface", "is false, which needs a scope")
+	}
+	if d.KeepPlace && !d.NotBefore.IsZero() {
+		f.add("notBefore", "cannot be combined with resurface false, which keeps the place")
+	}
 	return f
+}
+
+const (
+	maxScheduleYears = 1    // how far ahead a notification can be scheduled
+	maxYear          = 9999 // the last that RFC 3339 can write
+)
+
+// checkTimes reports what is wrong with the draft at this moment.
+func (d Draft) checkTimes(now time.Time) faults {
+	var f faults
+	if !d.Expires.IsZero() && d.Expires.UnixMilli() <= now.UnixMilli() {
+		f.add("expires", "is not in the future")
+	}
+	if d.Expires.UTC().Year() > maxYear {
+		f.add("expires", "is after the year %d", maxYear)
+	}
+	if d.NotBefore.After(now.AddDate(maxScheduleYears, 0, 0)) {
+		f.add("notBefore", "is more than a year ahead")
+	}
+	if !d.Expires.IsZero() && d.scheduled(now) && d.Expires.UnixMilli() <= d.NotBefore.UnixMilli() {
+		f.add("expires", "is not after notBefore")
+	}
+	return f
+}
+
+// scheduled reports whether the draft is to appear later than now.
+func (d Draft) scheduled(now time.Time) bool { return d.NotBefore.UnixMilli() > now.UnixMilli() }
+
+// severity checks a severity, which may be empty.
+func (f *faults) severity(field string, s Severity) {
+	if _, known := severityRank[s]; !known {
+		f.add(field, "must be one of critical, high, normal, low")
+	}
+}
+
+// metadata checks a JSON object.
+func (f *faults) metadata(field string, object json.RawMessage) {
+	if object == nil {
+		return
+	}
+	if len(object) > MaxMetadataBytes {
+		f.add(field, "is %d bytes long, the limit is %d", len(object), MaxMetadataBytes)
+		return
+	}
+	var fault strictjson.Fault
+	if err := strictjson.CheckObject(field, object, 1); errors.As(err, &fault) {
+		f.add(fault.Field, "%s", fault.Reason)
+	}
 }
 
 // text checks one field: required, valid UTF-8 without NUL, at most limit

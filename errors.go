@@ -3,6 +3,7 @@ package notifications
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,22 @@ var (
 	// was not done, except that a connection lost during a commit leaves that
 	// open.
 	ErrUnavailable = errors.New("notifications: unavailable")
+
+	// ErrKeyReused: the idempotency key was used by the same identity for
+	// other content, and is remembered. Nothing was stored, and a transaction
+	// of the host can go on.
+	ErrKeyReused = errors.New("notifications: the idempotency key was used for other content")
+
+	// ErrTargetsDiffer: a post that keeps its place is addressed to others
+	// than the post it would replace. Nothing was stored, and a transaction of
+	// the host can go on.
+	ErrTargetsDiffer = errors.New("notifications: a post that keeps its place must have the same targets")
+
+	// ErrRetry: a transaction of the host met another one and cannot go on
+	// (PostgreSQL's serialization_failure 40001 and deadlock_detected 40P01;
+	// SQLITE_BUSY of SQLite). Roll it back and run all of it again. It always
+	// comes together with [ErrUnavailable].
+	ErrRetry = errors.New("notifications: the transaction must be run again")
 )
 
 // InvalidError reports input that cannot be accepted. It names every bad
@@ -79,4 +96,35 @@ func (f faults) err() error {
 // A context that was cancelled or ran out stays recognisable underneath.
 func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+}
+
+// failed is what an operation on the database returns: errors of this package
+// as they are, a conflict between transactions as ErrRetry, and anything else
+// as a failure of the database.
+func failed(err error) error {
+	switch {
+	case err == nil || isOurs(err):
+		return err
+	case isConflict(err):
+		return unavailable("database", fmt.Errorf("%w: %w", ErrRetry, err))
+	default:
+		return unavailable("database", err)
+	}
+}
+
+// isOurs reports whether err says by itself what is the matter.
+func isOurs(err error) bool {
+	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable},
+		func(known error) bool { return errors.Is(err, known) })
+}
+
+// isConflict reports whether two transactions met, by the SQLSTATE that
+// PostgreSQL's drivers give and the text that SQLite's have in common.
+func isConflict(err error) bool {
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		const serializationFailure, deadlockDetected = "40001", "40P01" // PostgreSQL's manual, appendix A
+		return coded.SQLState() == serializationFailure || coded.SQLState() == deadlockDetected
+	}
+	return strings.Contains(err.Error(), "database is locked")
 }

@@ -33,12 +33,11 @@ package notifications
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gofrs/uuid/v5"
@@ -55,10 +54,25 @@ type Config struct {
 	Catalog Catalog
 	// Policy decides who may do what. Required: [AllowAll] is a choice.
 	Policy Policy
+	// GroupHistory says what members see of what their group was sent before
+	// they joined: HistoryAll, the default, or HistorySinceJoining, by the
+	// dates in [Membership].
+	GroupHistory History
+	// SystemHistory says what users see of what was addressed to everybody
+	// before they had an account, by the dates of a catalog that implements
+	// [AccountDates]. The default is HistoryAll.
+	SystemHistory History
+	// IdempotencyWindow is how long an idempotency key is remembered; zero is
+	// [DefaultIdempotencyWindow].
+	IdempotencyWindow time.Duration
 	// Logger receives slow or failing queries, without their parameters.
 	// Nil discards.
 	Logger *slog.Logger
 }
+
+// DefaultIdempotencyWindow is how long an idempotency key is remembered unless
+// Config says otherwise: 7 days.
+const DefaultIdempotencyWindow = 7 * 24 * time.Hour
 
 // Service is the notification inbox. It is made by [New] and is safe for
 // concurrent use. Its verbs take who is asking as an argument, ask the policy
@@ -67,7 +81,16 @@ type Service struct {
 	store   *store
 	catalog Catalog
 	policy  Policy
-	ids     uuid.Generator
+	now     func() time.Time
+
+	// ids are in the order in which they are made. Those of scheduled posts
+	// come from a generator of their own, which would otherwise carry the rest
+	// into the future.
+	ids          uuid.Generator
+	scheduledIDs *uuid.Gen
+
+	groupHistory, systemHistory History
+	idempotencyWindow           time.Duration
 }
 
 var discard = slog.New(slog.DiscardHandler)
@@ -86,6 +109,18 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Policy == nil {
 		faults = append(faults, errors.New("notifications: Config.Policy is required; AllowAll permits everything to everybody"))
 	}
+	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
+		faults = append(faults, errors.New("notifications: Config.GroupHistory must be HistoryAll or HistorySinceJoining"))
+	}
+	if cfg.SystemHistory < HistoryAll || cfg.SystemHistory > HistoryRead {
+		faults = append(faults, errors.New("notifications: Config.SystemHistory is not one of the histories"))
+	}
+	if cfg.IdempotencyWindow < 0 {
+		faults = append(faults, errors.New("notifications: Config.IdempotencyWindow is negative"))
+	}
+	if cfg.IdempotencyWindow == 0 {
+		cfg.IdempotencyWindow = DefaultIdempotencyWindow
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = discard
 	}
@@ -99,14 +134,19 @@ func New(cfg Config) (*Service, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return &Service{store: st, catalog: cfg.Catalog, policy: cfg.Policy, ids: uuid.NewGen()}, nil
+	s := &Service{
+		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: time.Now, scheduledIDs: uuid.NewGen(),
+		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
+	}
+	s.ids = uuid.NewGenWithOptions(uuid.WithEpochFunc(func() time.Time { return s.now() }))
+	return s, nil
 }
 
 // Authorize asks the policy whether who has all the permissions. Every verb
 // does so itself; it is exported for hosts that offer operations of their own.
 // It returns [ErrUnauthenticated], [ErrForbidden], [ErrUnavailable] or nil.
 func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Permission) error {
-	if who.Name == "" || (who.Kind != KindUser && who.Kind != KindService) {
+	if !who.valid() {
 		return ErrUnauthenticated
 	}
 	for _, p := range permissions {
@@ -119,59 +159,6 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 		}
 	}
 	return nil
-}
-
-// Post stores a notification for its audience and returns its id. When it
-// returns without error the notification is stored.
-//
-// It needs [PermissionCreate], and for [Everyone] also
-// [PermissionCreateSystem]. A draft that breaks a limit, or that names a
-// recipient the catalog does not know, is an [*InvalidError], and nobody gets
-// it.
-func (s *Service) Post(ctx context.Context, who Identity, d Draft) (string, error) {
-	row, audiences, err := s.prepare(ctx, who, d)
-	if err != nil {
-		return "", err
-	}
-	if err := s.store.post(ctx, row, audiences); err != nil {
-		return "", err
-	}
-	return row.ID, nil
-}
-
-// PostTx is [Service.Post] inside the host's transaction: the notification
-// appears when tx commits and is gone when it rolls back. Every query of it
-// uses tx, which must be on the same database as Config.DB.
-//
-// On PostgreSQL a failed statement spoils the whole transaction, as always;
-// faults of the draft are found before the first statement.
-func (s *Service) PostTx(ctx context.Context, tx *gorm.DB, who Identity, d Draft) (string, error) {
-	row, audiences, err := s.prepare(ctx, who, d)
-	if err != nil {
-		return "", err
-	}
-	if err := s.store.postTx(ctx, tx, row, audiences); err != nil {
-		return "", err
-	}
-	return row.ID, nil
-}
-
-// prepare does everything of a post that needs no database.
-func (s *Service) prepare(ctx context.Context, who Identity, d Draft) (*messageRow, []string, error) {
-	if err := s.Authorize(ctx, who, PermissionCreate); err != nil {
-		return nil, nil, err
-	}
-	if d.To.everyone {
-		if err := s.Authorize(ctx, who, PermissionCreateSystem); err != nil {
-			return nil, nil, err
-		}
-	}
-	audiences, err := s.resolve(ctx, d)
-	if err != nil {
-		return nil, nil, err
-	}
-	row, err := s.newMessage(d)
-	return row, audiences, err
 }
 
 // List returns one page of what who can see and the filter selects. It needs
@@ -210,22 +197,22 @@ func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, err
 	return s.store.count(ctx, in, f)
 }
 
-// MarkRead marks one notification as read, or as unread, for who alone. Doing
-// it again changes nothing. It needs [PermissionUpdateRead], and answers
-// [ErrNotFound] for an id who cannot see, whether or not it exists.
-func (s *Service) MarkRead(ctx context.Context, who Identity, id string, read bool) error {
-	if err := s.Authorize(ctx, who, PermissionUpdateRead); err != nil {
-		return err
+// Get returns one notification that who can see, archived or not. It needs
+// [PermissionList], and answers [ErrNotFound] for an id who cannot see, whether
+// or not it exists.
+func (s *Service) Get(ctx context.Context, who Identity, id string) (Notification, error) {
+	if err := s.Authorize(ctx, who, PermissionList); err != nil {
+		return Notification{}, err
 	}
-	id, err := parseID(id)
+	id, err := parseID("id", id)
 	if err != nil {
-		return err
+		return Notification{}, err
 	}
 	in, err := s.inbox(ctx, who)
 	if err != nil {
-		return err
+		return Notification{}, err
 	}
-	return s.store.markRead(ctx, in, id, read)
+	return s.store.get(ctx, in, id)
 }
 
 // SameUser reports whether ref, in any form the catalog accepts, names who.
@@ -257,55 +244,6 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// inbox is a reader and the groups the reader is in at this moment.
-type inbox struct {
-	user   string
-	groups []string
-}
-
-// audiences returns the audiences whose deliveries the scope selects.
-func (in inbox) audiences(s Scope) []string {
-	switch s {
-	case ScopeSystem:
-		return []string{systemAudience}
-	case ScopeAll:
-		return append([]string{systemAudience, in.user}, in.groups...)
-	default:
-		return append([]string{in.user}, in.groups...)
-	}
-}
-
-// inbox finds out whose inbox who may read.
-func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
-	if who.Kind != KindUser {
-		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
-	}
-	user, err := s.canonical(KindUser, who.Name)
-	if err != nil {
-		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
-	}
-	missing, err := s.catalog.Missing(ctx, []string{user})
-	if err != nil {
-		return inbox{}, unavailable("catalog", err)
-	}
-	if len(missing) > 0 {
-		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
-	}
-	memberships, err := s.catalog.Groups(ctx, user)
-	if err != nil {
-		return inbox{}, unavailable("catalog", err)
-	}
-	in := inbox{user: user, groups: make([]string, len(memberships))}
-	for i, m := range memberships {
-		in.groups[i] = m.Group
-	}
-	slices.Sort(in.groups)
-	in.groups = slices.Compact(in.groups)
-	return in, nil
-}
-
-var errNoSuchReader = errors.New("the catalog has no such user")
-
 // canonical asks the catalog for the one form of a ref, after making sure
 // that whatever it keeps of it can be stored.
 func (s *Service) canonical(kind Kind, ref string) (string, error) {
@@ -325,78 +263,4 @@ func (s *Service) canonical(kind Kind, ref string) (string, error) {
 		return "", fmt.Errorf("is longer than %d bytes", maxRefBytes)
 	}
 	return canon, nil
-}
-
-// resolve checks the draft and returns the audiences it is delivered to.
-func (s *Service) resolve(ctx context.Context, d Draft) ([]string, error) {
-	bad := d.check()
-	targets := d.To.targets()
-	if len(targets) == 0 && !d.To.everyone {
-		bad.add("targetUsers", "the audience is empty: name users or groups, or say Everyone")
-	}
-	var audiences []string
-	for i := range targets {
-		t := &targets[i]
-		canon, err := s.canonical(t.kind, t.ref)
-		if err != nil {
-			bad.add(t.field, "%s", err)
-			continue
-		}
-		t.canon = canon
-		audiences = append(audiences, canon)
-	}
-	slices.Sort(audiences)
-	audiences = slices.Compact(audiences)
-	if len(audiences) > MaxTargets {
-		bad.add("targetUsers", "names %d different users and groups together with targetGroups, the limit is %d", len(audiences), MaxTargets)
-	}
-	if err := bad.err(); err != nil {
-		return nil, err
-	}
-	if err := s.checkExistence(ctx, targets, audiences); err != nil {
-		return nil, err
-	}
-	if d.To.everyone {
-		audiences = append(audiences, systemAudience)
-	}
-	return audiences, nil
-}
-
-// checkExistence reports every target the catalog does not know.
-func (s *Service) checkExistence(ctx context.Context, targets []target, audiences []string) error {
-	if len(audiences) == 0 {
-		return nil
-	}
-	missing, err := s.catalog.Missing(ctx, audiences)
-	if err != nil {
-		return unavailable("catalog", err)
-	}
-	var bad faults
-	for _, t := range targets {
-		if slices.Contains(missing, t.canon) {
-			bad.add(t.field, "there is no %s %q", t.kind, t.ref)
-		}
-	}
-	return bad.err()
-}
-
-// newMessage makes the row of a checked draft.
-func (s *Service) newMessage(d Draft) (*messageRow, error) {
-	id, err := s.ids.NewV7()
-	if err != nil {
-		return nil, unavailable("random source", err)
-	}
-	actions := make([]storedAction, len(d.Actions))
-	for i, a := range d.Actions {
-		actionID, err := s.ids.NewV4()
-		if err != nil {
-			return nil, unavailable("random source", err)
-		}
-		actions[i] = storedAction{ID: actionID.String(), Title: a.Title, URL: a.URL}
-	}
-	encoded, err := json.Marshal(actions)
-	if err != nil {
-		return nil, fmt.Errorf("notifications: encode actions: %w", err)
-	}
-	return newMessageRow(id.String(), d, string(encoded)), nil
 }

@@ -14,13 +14,25 @@ type Permission string
 const (
 	// PermissionCreate guards every post.
 	PermissionCreate Permission = "notifications.create"
-	// PermissionList guards list and count.
+	// PermissionList guards whatever a reader asks about his inbox.
 	PermissionList Permission = "notifications.list"
-	// PermissionUpdateRead guards marking as read or unread.
+	// PermissionUpdateRead guards marking as read, saved and archived.
 	PermissionUpdateRead Permission = "notifications.update.read"
 	// PermissionCreateSystem is asked, after PermissionCreate, for a post to
 	// everybody.
 	PermissionCreateSystem Permission = "notifications.create.system"
+	// PermissionDelete guards withdrawing what one has posted.
+	PermissionDelete Permission = "notifications.delete"
+	// PermissionDeleteAny is asked, after PermissionDelete, for withdrawing
+	// what somebody else has posted. [AllowAll] and [Authenticated] do not
+	// give it.
+	PermissionDeleteAny Permission = "notifications.delete.any"
+	// PermissionReach guards asking whom one's own post has reached.
+	PermissionReach Permission = "notifications.reach"
+	// PermissionExplain guards [Service.Explain], which has no HTTP operation.
+	PermissionExplain Permission = "notifications.explain"
+	// PermissionErase guards [Service.EraseUser], which has no HTTP operation.
+	PermissionErase Permission = "notifications.erase"
 )
 
 // Decision is a policy's answer. Its zero value denies.
@@ -42,27 +54,29 @@ type Policy interface {
 
 // Permissions lists all permissions.
 func Permissions() []Permission {
-	return []Permission{PermissionCreate, PermissionList, PermissionUpdateRead, PermissionCreateSystem}
+	return []Permission{
+		PermissionCreate, PermissionList, PermissionUpdateRead, PermissionCreateSystem,
+		PermissionDelete, PermissionDeleteAny, PermissionReach, PermissionExplain, PermissionErase,
+	}
 }
 
-// AllowAll is the [Policy] that allows everything to everybody, guests too.
+// AllowAll is the [Policy] that allows everything to everybody, guests too,
+// except [PermissionDeleteAny]: whoever may touch the posts of others is to be
+// named.
 type AllowAll struct{}
 
-// Decide allows.
-func (AllowAll) Decide(context.Context, Identity, Permission) (Decision, error) {
-	return Allow, nil
+// Decide implements [Policy].
+func (AllowAll) Decide(_ context.Context, _ Identity, p Permission) (Decision, error) {
+	return allowIf(p != PermissionDeleteAny), nil
 }
 
-// Authenticated is the [Policy] that allows everything to whoever was proved
-// to be who he is, and nothing to guests.
+// Authenticated is the [Policy] that allows what [AllowAll] does to whoever
+// was proved to be who he is, and nothing to guests.
 type Authenticated struct{}
 
-// Decide denies guests.
-func (Authenticated) Decide(_ context.Context, who Identity, _ Permission) (Decision, error) {
-	if who.Guest {
-		return Deny, nil
-	}
-	return Allow, nil
+// Decide implements [Policy].
+func (Authenticated) Decide(_ context.Context, who Identity, p Permission) (Decision, error) {
+	return allowIf(!who.Guest && p != PermissionDeleteAny), nil
 }
 
 // anyone, in a [Rule], stands for every user or every service.

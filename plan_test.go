@@ -26,7 +26,10 @@ func TestPlans(t *testing.T) {
 	}
 	fillForPlans(t, db)
 
-	reader := inbox{user: "user:default/u7", groups: []string{"group:default/g1", "group:default/g2"}}
+	reader := inbox{
+		user: "user:default/u7", groups: []source{{"group:default/g1", firstID}, {"group:default/g2", firstID}},
+		system: source{systemAudience, firstID}, readBefore: firstID, now: time.Now(),
+	}
 	lists := []struct {
 		name string
 		q    ListQuery
@@ -49,13 +52,13 @@ func TestPlans(t *testing.T) {
 		if q.OrderBy != OrderCreated {
 			query = st.listByText
 		}
-		p := explain(t, db, query(reader, q, nil))
+		p := explain(t, db, query(reader, q, selection{Filter: q.Filter}, nil))
 		p.check(t, tt.name)
-		if most := (q.Limit + 1) * len(reader.audiences(q.Scope)); q.OrderBy == OrderCreated && p.sorted > float64(most) {
+		if most := (q.Limit + 1) * len(reader.sources(q.Scope)); q.OrderBy == OrderCreated && p.sorted > float64(most) {
 			t.Errorf("%s: sorts %v rows, want at most %d, a page from each audience\n%s", tt.name, p.sorted, most, p.text)
 		}
 		at := &cursor{ID: "00000000-c350-7000-8000-000000000000", Key: new("title 5")}
-		explain(t, db, query(reader, q, at)).check(t, tt.name+", by cursor")
+		explain(t, db, query(reader, q, selection{Filter: q.Filter}, at)).check(t, tt.name+", by cursor")
 	}
 	for _, f := range []Filter{{}, {Read: Unread}, {Read: Unread, Scope: ScopeAll}, {Text: "x"}} {
 		explain(t, db, st.countQuery(reader, f)).check(t, fmt.Sprintf("count %+v", f))

@@ -46,8 +46,29 @@ const (
 	Read
 )
 
+// SavedFilter selects notifications by whether the caller saved them.
+type SavedFilter int
+
+// The saved filters. The zero SavedFilter selects both.
+const (
+	SavedOrNot SavedFilter = iota
+	Saved
+	NotSaved
+)
+
+// ArchivedFilter selects notifications by whether the caller archived them.
+type ArchivedFilter int
+
+// The archived filters. The zero ArchivedFilter leaves out what is archived.
+const (
+	NotArchived ArchivedFilter = iota
+	Archived
+	ArchivedOrNot
+)
+
 // Filter selects among the notifications the caller can see. Its zero value
-// selects all that are addressed to the caller or the caller's groups.
+// selects all that are addressed to the caller or the caller's groups, and are
+// not archived.
 type Filter struct {
 	// Text must occur in title or message, whatever its case. It is literal:
 	// no character has a special meaning. Empty selects all.
@@ -59,6 +80,14 @@ type Filter struct {
 	Scope Scope
 	// Read: see there. Zero is both.
 	Read ReadFilter
+	// Saved: see there. Zero is both.
+	Saved SavedFilter
+	// Archived: see there. Zero is what is not.
+	Archived ArchivedFilter
+	// MinSeverity selects what is at least as severe. Empty selects all.
+	MinSeverity Severity
+	// Topic and Origin select what has exactly these. Empty selects all.
+	Topic, Origin string
 }
 
 // Order names what a list is ordered by. Texts are ordered by code point after
@@ -107,16 +136,27 @@ type Page struct {
 type Notification struct {
 	// ID is a UUIDv7 (RFC 9562) in its canonical form.
 	ID string
-	// Created is in UTC, to the millisecond.
+	// Created is when it was posted, or became visible where that was later;
+	// in UTC, to the millisecond.
 	Created time.Time
-	// Read tells whether this user marked it as read.
-	Read bool
+	// Updated is when its content was last replaced in place, in UTC; zero
+	// where that never happened.
+	Updated time.Time
+	// Expires is when it disappears, in UTC; zero where it does not.
+	Expires time.Time
+	// Read, Saved and Archived tell what this user did with it.
+	Read, Saved, Archived bool
 	// System tells whether it is addressed to everybody.
 	System bool
 	// Origin and Title are never empty.
 	Origin, Title string
-	// Message and Topic are empty where the post had none.
-	Message, Topic string
+	// Message, Topic, Link, Icon and Scope are empty where the post had none.
+	Message, Topic, Link, Icon, Scope string
+	// Severity is never empty.
+	Severity Severity
+	// Metadata is the JSON object of the post, byte for byte; nil where it
+	// had none.
+	Metadata json.RawMessage
 	// Actions is empty where the post had none.
 	Actions []Action
 }
@@ -139,6 +179,15 @@ func (f Filter) check(into *faults) {
 	if f.Read < ReadOrUnread || f.Read > Read {
 		into.add("read", "must be true or false, or absent for both")
 	}
+	if f.Saved < SavedOrNot || f.Saved > NotSaved {
+		into.add("saved", "must be true or false, or absent for both")
+	}
+	if f.Archived < NotArchived || f.Archived > ArchivedOrNot {
+		into.add("archived", "must be true, false or all")
+	}
+	into.severity("minSeverity", f.MinSeverity)
+	into.text("topic", f.Topic, false, MaxTitleChars)
+	into.text("origin", f.Origin, false, MaxTitleChars)
 }
 
 // prepared checks the query, fills in its defaults, and reads its cursor.
@@ -190,7 +239,10 @@ func (q ListQuery) fingerprint() string {
 	if !q.CreatedAfter.IsZero() {
 		after = q.CreatedAfter.UnixMilli()
 	}
-	b, _ := json.Marshal([]any{fold.Text(q.Text), after, q.Scope, q.Read, q.OrderBy, q.Ascending}) // of strings, numbers, bools: cannot fail
+	b, _ := json.Marshal([]any{ // of strings, numbers, bools: cannot fail
+		fold.Text(q.Text), after, q.Scope, q.Read, q.OrderBy, q.Ascending,
+		q.Saved, q.Archived, q.MinSeverity, q.Topic, q.Origin,
+	})
 	sum := sha256.Sum256(b)
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
@@ -214,18 +266,25 @@ func parseCursor(s string) (*cursor, bool) {
 	if c.Key != nil && strings.ContainsRune(*c.Key, 0) {
 		return nil, false
 	}
-	c.ID, err = parseID(c.ID)
-	return &c, err == nil
+	id, ok := canonicalID(c.ID)
+	c.ID = id
+	return &c, ok
 }
 
-// parseID returns the canonical form of an id.
-func parseID(s string) (string, error) {
+// parseID returns the canonical form of the id in a field.
+func parseID(field, s string) (string, error) {
+	id, ok := canonicalID(s)
+	if !ok {
+		return "", Invalid(field, "is not a UUID")
+	}
+	return id, nil
+}
+
+// canonicalID returns the one form of an id, and whether it is one.
+func canonicalID(s string) (string, bool) {
 	const canonicalLen = 36 // the library also takes braces, urn: and bare digits
 	id, err := uuid.FromString(s)
-	if err != nil || len(s) != canonicalLen {
-		return "", Invalid("messageId", "is not a UUID")
-	}
-	return id.String(), nil
+	return id.String(), err == nil && len(s) == canonicalLen
 }
 
 // createdAt returns the instant a UUIDv7 holds.
@@ -236,6 +295,9 @@ func createdAt(id uuid.UUID) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// idTime returns the instant an id in canonical form holds.
+func idTime(id string) time.Time { return createdAt(uuid.FromStringOrNil(id)) }
 
 // firstIDAfter returns the smallest id of a later millisecond than t, and
 // false when t is so early that every id is later.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/gofrs/uuid/v5"
-	"github.com/notifications-go/notifications/internal/fold"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 )
@@ -20,14 +20,30 @@ import (
 const systemAudience = "system"
 
 // messageRow is what was said: one row a post, never changed by readers.
+// Times are in Unix milliseconds.
 type messageRow struct {
 	ID       string  `gorm:"column:id;primaryKey"` // UUIDv7, so ordered by creation
+	Poster   string  `gorm:"column:poster"`        // "service:ci", "user:default/jane"; empty if unknown
 	Origin   string  `gorm:"column:origin"`
 	Title    string  `gorm:"column:title"`
 	Message  *string `gorm:"column:message"`
 	Topic    *string `gorm:"column:topic"`
-	Actions  string  `gorm:"column:actions"` // JSON array of storedAction
+	Severity int     `gorm:"column:severity"` // rank
+	Link     *string `gorm:"column:link"`
+	Icon     *string `gorm:"column:icon"`
+	Metadata *string `gorm:"column:metadata"` // JSON object as it was sent
+	Actions  string  `gorm:"column:actions"`  // JSON array of storedAction
 	IsSystem bool    `gorm:"column:is_system"`
+	// Audiences is the JSON array of the audiences whose deliveries are left,
+	// so that they are found by the message.
+	Audiences string `gorm:"column:audiences"`
+
+	Scope       *string `gorm:"column:scope"`
+	UpdatedAt   *int64  `gorm:"column:updated_at;autoUpdateTime:false"` // content replaced in place
+	ExpiresAt   *int64  `gorm:"column:expires_at"`
+	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the instant in ID
+	WithdrawnAt *int64  `gorm:"column:withdrawn_at"` // no delivery is left; to be purged
+	ReplacedBy  *string `gorm:"column:replaced_by"`  // the post that took over an audience last
 
 	// The texts again, folded, to be searched and ordered alike everywhere.
 	OriginKey  string  `gorm:"column:origin_key"`
@@ -44,17 +60,36 @@ type storedAction struct {
 }
 
 // deliveryRow is whom a message is for: one row a target, never one a member
-// of a group. It alone, with the reader's groups, decides visibility.
+// of a group. It alone, with the reader's groups and the time, decides
+// visibility. What follows the key is a copy from the message.
 type deliveryRow struct {
 	Audience  string `gorm:"column:audience;primaryKey"` // "user:…", "group:…" or "system"
 	MessageID string `gorm:"column:message_id;primaryKey"`
+	Severity  int    `gorm:"column:severity"`
+	Scheduled bool   `gorm:"column:scheduled"`
+	System    bool   `gorm:"column:system"`
+	ExpiresAt int64  `gorm:"column:expires_at"` // never where it does not
 }
 
-// stateRow is what a user did with a message. Absent until then.
+// deliveryExpiry is the expires_at of the message's deliveries.
+func (m *messageRow) deliveryExpiry() int64 {
+	if m.ExpiresAt == nil {
+		return never
+	}
+	return *m.ExpiresAt
+}
+
+// never is the expires_at of a delivery that does not expire.
+const never = math.MaxInt64
+
+// stateRow is what a user did with a message. Absent until then. The times are
+// in Unix milliseconds; null is unread, not saved, not archived.
 type stateRow struct {
-	UserRef   string `gorm:"column:user_ref;primaryKey"`
-	MessageID string `gorm:"column:message_id;primaryKey"`
-	ReadAt    *int64 `gorm:"column:read_at"` // Unix milliseconds; null is unread
+	UserRef    string `gorm:"column:user_ref;primaryKey"`
+	MessageID  string `gorm:"column:message_id;primaryKey"`
+	ReadAt     *int64 `gorm:"column:read_at"`
+	SavedAt    *int64 `gorm:"column:saved_at"`
+	ArchivedAt *int64 `gorm:"column:archived_at"`
 }
 
 // TableName names the table for GORM.
@@ -74,21 +109,6 @@ var sortKeys = map[Order]string{
 	OrderMessage: fmt.Sprintf("substr(k.message_key, 1, %d)", maxSortKeyChars),
 	OrderTopic:   "k.topic_key",
 	OrderOrigin:  "k.origin_key",
-}
-
-func newMessageRow(id string, d Draft, actions string) *messageRow {
-	optional := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	return &messageRow{
-		ID: id, Origin: d.Origin, Title: d.Title, Actions: actions, IsSystem: d.To.everyone,
-		Message: optional(d.Message), Topic: optional(d.Topic),
-		OriginKey: fold.Text(d.Origin), TitleKey: fold.Text(d.Title),
-		MessageKey: optional(fold.Text(d.Message)), TopicKey: optional(fold.Text(d.Topic)),
-	}
 }
 
 // store is the queries. It asks nobody for permission.
@@ -116,7 +136,8 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 
 // write runs a statement or transaction that writes and is not the host's.
 // Where the database takes one writer at a time, those of this service queue
-// here in order: SQLite itself lets them poll, and some starve.
+// here in order: SQLite itself lets them poll, and some starve. What met
+// another transaction is tried again.
 func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	if s.writing != nil {
 		select {
@@ -126,10 +147,19 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 			return unavailable("database", ctx.Err())
 		}
 	}
-	if err := do(s.door(ctx, s.db)); err != nil {
-		return unavailable("database", err)
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		err := failed(do(s.door(ctx, s.db)))
+		if !errors.Is(err, ErrRetry) || attempt == attempts {
+			return err
+		}
 	}
-	return nil
+}
+
+// writeTx is write in a transaction of its own. On SQLite its first statement
+// must write, so that it waits for the lock instead of failing to upgrade.
+func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
+	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
 }
 
 // door is the one way to a database handle of the host: it stays in the
@@ -147,24 +177,14 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 	})
 }
 
-// post stores a message and its deliveries, all or nothing.
-func (s *store) post(ctx context.Context, row *messageRow, audiences []string) error {
-	return s.write(ctx, func(db *gorm.DB) error { return s.dialect.insert(db, row, jsonArray(audiences)) })
-}
-
-// postTx is post in the host's transaction.
-func (s *store) postTx(ctx context.Context, tx *gorm.DB, row *messageRow, audiences []string) error {
-	if err := s.dialect.insert(s.door(ctx, tx), row, jsonArray(audiences)); err != nil {
-		return unavailable("database", err)
-	}
-	return nil
-}
-
 // listedRow is a message and what the reader did with it.
 type listedRow struct {
-	Message messageRow `gorm:"embedded"`
-	ReadAt  *int64     `gorm:"column:read_at"`
-	SortKey *string    `gorm:"column:sort_key"`
+	Message    messageRow `gorm:"embedded"`
+	UserRef    *string    `gorm:"column:user_ref"` // null: the reader has no state of it
+	ReadAt     *int64     `gorm:"column:read_at"`
+	SavedAt    *int64     `gorm:"column:saved_at"`
+	ArchivedAt *int64     `gorm:"column:archived_at"`
+	SortKey    *string    `gorm:"column:sort_key"`
 }
 
 func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) (Page, error) {
@@ -173,10 +193,10 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 		query = s.listByCreated
 	}
 	var rows []listedRow
-	sql := query(in, q, after)
+	sql := query(in, q, selection{Filter: q.Filter}, after)
 	// Not Scan: on its way GORM would log the parameters, whatever the logger says.
 	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&rows).Error; err != nil {
-		return Page{}, unavailable("database", err)
+		return Page{}, failed(err)
 	}
 	var page Page
 	if len(rows) > q.Limit {
@@ -186,7 +206,7 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 	}
 	page.Items = make([]Notification, len(rows))
 	for i, r := range rows {
-		n, err := r.notification()
+		n, err := r.notification(in)
 		if err != nil {
 			return Page{}, err
 		}
@@ -195,11 +215,25 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 	return page, nil
 }
 
-const listedColumns = "m.id, m.origin, m.title, m.message, m.topic, m.actions, m.is_system, s.read_at"
+// get returns one message the reader can see.
+func (s *store) get(ctx context.Context, in inbox, id string) (Notification, error) {
+	var rows []listedRow
+	sql := s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil)
+	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&rows).Error; err != nil {
+		return Notification{}, failed(err)
+	}
+	if len(rows) == 0 {
+		return Notification{}, ErrNotFound
+	}
+	return rows[0].notification(in)
+}
+
+const listedColumns = "m.id, m.origin, m.title, m.message, m.topic, m.severity, m.link, m.icon, m.metadata, m.actions," +
+	" m.is_system, m.scope, m.updated_at, m.expires_at, s.user_ref, s.read_at, s.saved_at, s.archived_at"
 
 // listByCreated reads no more than a page from each audience, in the order of
 // the primary key, so that its cost does not depend on what lies behind.
-func (s *store) listByCreated(in inbox, q ListQuery, after *cursor) *sqlText {
+func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *cursor) *sqlText {
 	direction, beyond := "DESC", "<"
 	if q.Ascending {
 		direction, beyond = "ASC", ">"
@@ -207,7 +241,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, after *cursor) *sqlText {
 	need := q.Offset + q.Limit + 1 // one more tells whether a next page exists
 
 	var branch sqlText
-	s.selectDeliveries(&branch, in.user, q.Filter)
+	s.selectDeliveries(&branch, in, sel)
 	if after != nil {
 		branch.add(" AND d.message_id "+beyond+" ?", after.ID)
 	}
@@ -215,7 +249,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, after *cursor) *sqlText {
 
 	var sql sqlText
 	sql.add("SELECT " + listedColumns + " FROM (SELECT DISTINCT v.message_id FROM ")
-	s.dialect.eachAudience(&sql, in.audiences(q.Scope), &branch)
+	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
 	sql.add(fmt.Sprintf(" ORDER BY v.message_id %s LIMIT %d OFFSET %d) p", direction, q.Limit+1, q.Offset))
 	joinMessages(&sql, in.user)
 	sql.add(" ORDER BY m.id " + direction)
@@ -224,7 +258,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, after *cursor) *sqlText {
 
 // listByText sorts everything the reader can see, for no index has it in
 // order. Only keys and ids are sorted, and only a page is joined.
-func (s *store) listByText(in inbox, q ListQuery, after *cursor) *sqlText {
+func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) *sqlText {
 	direction, beyond := "DESC", "<"
 	if q.Ascending {
 		direction, beyond = "ASC", ">"
@@ -232,13 +266,13 @@ func (s *store) listByText(in inbox, q ListQuery, after *cursor) *sqlText {
 	order := fmt.Sprintf(" ORDER BY p.sort_key %s NULLS LAST, p.message_id %s", direction, direction)
 
 	var branch sqlText
-	s.selectDeliveries(&branch, in.user, q.Filter)
+	s.selectDeliveries(&branch, in, sel)
 
 	var sql sqlText
 	sql.add("SELECT " + listedColumns + ", p.sort_key FROM (SELECT p.message_id, p.sort_key FROM (" +
 		"SELECT DISTINCT v.message_id, (SELECT " + sortKeys[q.OrderBy] +
 		" FROM notification_messages k WHERE k.id = v.message_id) AS sort_key FROM ")
-	s.dialect.eachAudience(&sql, in.audiences(q.Scope), &branch)
+	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
 	sql.add(") p")
 	switch {
 	case after == nil:
@@ -262,10 +296,10 @@ func joinMessages(sql *sqlText, user string) {
 
 func (s *store) countQuery(in inbox, f Filter) *sqlText {
 	var branch sqlText
-	s.selectDeliveries(&branch, in.user, f)
+	s.selectDeliveries(&branch, in, selection{Filter: f})
 	var sql sqlText
 	sql.add("SELECT count(DISTINCT v.message_id) FROM ")
-	s.dialect.eachAudience(&sql, in.audiences(f.Scope), &branch)
+	s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
 	return &sql
 }
 
@@ -273,89 +307,45 @@ func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
 	sql := s.countQuery(in, f)
 	var n int64
 	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&n).Error; err != nil { // not Scan, see list
-		return 0, unavailable("database", err)
+		return 0, failed(err)
 	}
 	return n, nil
 }
 
-// selectDeliveries selects, as d, the deliveries to one audience, a.value,
-// that the filter lets through. List and count share it, so they agree.
-func (s *store) selectDeliveries(sql *sqlText, user string, f Filter) {
-	sql.add("SELECT d.message_id FROM notification_deliveries d WHERE d.audience = a.value")
-	if first, bounded := firstIDAfter(f.CreatedAfter); bounded && !f.CreatedAfter.IsZero() {
-		sql.add(" AND d.message_id >= ?", first)
-	}
-	if f.Read != ReadOrUnread {
-		// A subquery rather than EXISTS: it cannot become a join that reads
-		// and sorts every state of the reader for the sake of one page.
-		sql.add(" AND (SELECT r.read_at FROM notification_states r WHERE r.user_ref = ?"+
-			" AND r.message_id = d.message_id) IS ", user)
-		if f.Read == Read {
-			sql.add("NOT ")
-		}
-		sql.add("NULL")
-	}
-	if f.Text != "" {
-		text := fold.Text(f.Text)
-		find := s.dialect.find
-		sql.add(" AND EXISTS (SELECT 1 FROM notification_messages t WHERE t.id = d.message_id"+
-			" AND ("+find+"(t.title_key, ?) > 0 OR "+find+"(t.message_key, ?) > 0))", text, text)
-	}
-}
-
-// markRead writes the reader's state if the message is visible: one
-// statement, so that nothing comes between the look and the write. Marking as
-// read again keeps the time of the first.
-func (s *store) markRead(ctx context.Context, in inbox, id string, read bool) error {
-	var readAt *int64
-	if read {
-		now := time.Now().UnixMilli()
-		readAt = &now
-	}
-	var sql sqlText
-	sql.add("INSERT INTO notification_states AS s (user_ref, message_id, read_at)"+
-		" SELECT "+s.dialect.state+" WHERE EXISTS (SELECT 1 FROM ", in.user, id, readAt)
-	sql.add(s.dialect.audiences, jsonArray(in.audiences(ScopeAll)))
-	sql.add(" JOIN notification_deliveries d ON d.audience = a.value AND d.message_id = ?)"+
-		" ON CONFLICT (user_ref, message_id) DO UPDATE SET read_at ="+
-		" CASE WHEN excluded.read_at IS NULL THEN NULL ELSE coalesce(s.read_at, excluded.read_at) END", id)
-	var marked int64
-	err := s.write(ctx, func(db *gorm.DB) error {
-		done := db.Exec(sql.String(), sql.args...)
-		marked = done.RowsAffected
-		return done.Error
-	})
-	if err == nil && marked == 0 {
-		return ErrNotFound
-	}
-	return err
+// newest is what the latest migration added.
+var newest = []string{
+	"SELECT replaced_by FROM notification_messages LIMIT 0",
+	"SELECT expires_at FROM notification_deliveries LIMIT 0",
+	"SELECT archived_at FROM notification_states LIMIT 0",
+	"SELECT used_at FROM notification_scopes LIMIT 0",
+	"SELECT expires_at FROM notification_idempotency_keys LIMIT 0",
 }
 
 // ready fails unless the database answers and has been migrated.
 func (s *store) ready(ctx context.Context) error {
-	for _, table := range []interface{ TableName() string }{messageRow{}, deliveryRow{}, stateRow{}} {
-		if err := s.door(ctx, s.db).Exec("SELECT 1 FROM " + table.TableName() + " LIMIT 0").Error; err != nil {
+	for _, sql := range newest {
+		if err := s.door(ctx, s.db).Exec(sql).Error; err != nil {
 			return unavailable("database", err)
 		}
 	}
 	return nil
 }
 
-func (r listedRow) notification() (Notification, error) {
+func (r listedRow) notification(in inbox) (Notification, error) {
 	m := r.Message
 	id, err := uuid.FromString(m.ID)
 	if err != nil {
 		return Notification{}, unavailable("database", fmt.Errorf("stored id: %w", err))
 	}
 	n := Notification{
-		ID: m.ID, Created: createdAt(id), Read: r.ReadAt != nil, System: m.IsSystem,
-		Origin: m.Origin, Title: m.Title,
+		ID: m.ID, Created: createdAt(id), Updated: instant(m.UpdatedAt), Expires: instant(m.ExpiresAt),
+		Read:  r.ReadAt != nil || r.UserRef == nil && in.readUntouched(m.IsSystem, m.ID),
+		Saved: r.SavedAt != nil, Archived: r.ArchivedAt != nil, System: m.IsSystem,
+		Origin: m.Origin, Title: m.Title, Message: value(m.Message), Topic: value(m.Topic),
+		Link: value(m.Link), Icon: value(m.Icon), Scope: value(m.Scope), Severity: severities[m.Severity],
 	}
-	if m.Message != nil {
-		n.Message = *m.Message
-	}
-	if m.Topic != nil {
-		n.Topic = *m.Topic
+	if m.Metadata != nil {
+		n.Metadata = json.RawMessage(*m.Metadata)
 	}
 	var actions []storedAction
 	if err := json.Unmarshal([]byte(m.Actions), &actions); err != nil {
@@ -367,6 +357,22 @@ func (r listedRow) notification() (Notification, error) {
 	return n, nil
 }
 
+// value is a text that may be null, null being empty.
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// instant is a stored time, null being zero.
+func instant(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(*ms).UTC()
+}
+
 // sqlText is a statement being written, with its arguments in step.
 type sqlText struct {
 	strings.Builder
@@ -376,6 +382,14 @@ type sqlText struct {
 func (s *sqlText) add(text string, args ...any) {
 	s.WriteString(text)
 	s.args = append(s.args, args...)
+}
+
+// or adds one more alternative of a condition.
+func (s *sqlText) or(text string, args ...any) {
+	if s.Len() > 0 {
+		text = " OR " + text
+	}
+	s.add(text, args...)
 }
 
 // jsonArray passes a list of any length as one parameter.

@@ -1,0 +1,143 @@
+package notifications
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// History says what readers who came later see of what was posted before.
+type History int
+
+// The histories. The zero History is HistoryAll.
+const (
+	// HistoryAll: all of it.
+	HistoryAll History = iota
+	// HistorySinceJoining: nothing from before the reader joined the group,
+	// or, of what is addressed to everybody, from before the reader's account
+	// existed. Where the catalog does not know the date it is HistoryAll.
+	HistorySinceJoining
+	// HistoryRead is for what is addressed to everybody: all of it, and what
+	// is older than the reader's account counts as read until the reader does
+	// something with it. Where the catalog does not know the date it is
+	// HistoryAll.
+	HistoryRead
+)
+
+// source is an audience a reader belongs to, and since when: deliveries with
+// smaller ids are none of his.
+type source struct {
+	Audience string `json:"value"`
+	Since    string `json:"since"`
+}
+
+// firstID is the smallest of all ids.
+const firstID = "00000000-0000-0000-0000-000000000000"
+
+// inbox is a reader and the audiences the reader belongs to at one moment.
+type inbox struct {
+	user   string
+	groups []source // sorted
+	system source
+	// readBefore: what is addressed to everybody and has a smaller id counts
+	// as read where the reader has no state.
+	readBefore string
+	now        time.Time
+}
+
+// sources returns the audiences whose deliveries the scope selects.
+func (in inbox) sources(s Scope) []source {
+	switch s {
+	case ScopeSystem:
+		return []source{in.system}
+	case ScopeAll:
+		return append([]source{in.system, {in.user, firstID}}, in.groups...)
+	default:
+		return append([]source{{in.user, firstID}}, in.groups...)
+	}
+}
+
+// readUntouched reports whether a message of this reader that has no state
+// counts as read.
+func (in inbox) readUntouched(system bool, id string) bool { return system && id < in.readBefore }
+
+var errNoSuchReader = errors.New("the catalog has no such user")
+
+// inbox finds out whose inbox who may read.
+func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
+	if who.Kind != KindUser {
+		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
+	}
+	user, err := s.canonical(KindUser, who.Name)
+	if err != nil {
+		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
+	}
+	missing, err := s.catalog.Missing(ctx, []string{user})
+	if err != nil {
+		return inbox{}, unavailable("catalog", err)
+	}
+	if len(missing) > 0 {
+		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
+	}
+	return s.inboxOf(ctx, user)
+}
+
+// inboxOf is the inbox of a user in canonical form.
+func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
+	memberships, err := s.catalog.Groups(ctx, user)
+	if err != nil {
+		return inbox{}, unavailable("catalog", err)
+	}
+	in := inbox{user: user, system: source{systemAudience, firstID}, readBefore: firstID, now: s.now()}
+	for _, m := range memberships {
+		since := firstID
+		if s.groupHistory == HistorySinceJoining {
+			since = idAt(m.Since)
+		}
+		in.groups = append(in.groups, source{m.Group, since})
+	}
+	// A group named twice counts from the earlier date.
+	slices.SortFunc(in.groups, func(a, b source) int {
+		return cmp.Or(cmp.Compare(a.Audience, b.Audience), cmp.Compare(a.Since, b.Since))
+	})
+	in.groups = slices.CompactFunc(in.groups, func(a, b source) bool { return a.Audience == b.Audience })
+	return in, s.applySystemHistory(ctx, &in)
+}
+
+// applySystemHistory asks the catalog for the date of the account where that
+// matters.
+func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
+	accounts, dated := s.catalog.(AccountDates)
+	if s.systemHistory == HistoryAll || !dated {
+		return nil
+	}
+	since, err := accounts.AccountSince(ctx, in.user)
+	if err != nil {
+		return unavailable("catalog", err)
+	}
+	if s.systemHistory == HistoryRead {
+		in.readBefore = idAt(since)
+	} else {
+		in.system.Since = idAt(since)
+	}
+	return nil
+}
+
+// idAt returns the smallest id of the millisecond of t, or of all for the zero
+// time.
+func idAt(t time.Time) string {
+	if id, bounded := firstIDAfter(t.Add(-time.Millisecond)); bounded && !t.IsZero() {
+		return id
+	}
+	return firstID
+}
+
+// sourcesJSON passes the sources as one parameter.
+func sourcesJSON(list []source) string {
+	b, _ := json.Marshal(list) // of strings: cannot fail
+	return string(b)
+}
