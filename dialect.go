@@ -1,6 +1,8 @@
 package notifications
 
 import (
+	"fmt"
+
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
 )
@@ -97,9 +99,11 @@ var dialects = map[string]dialect{
 }
 
 // postgresEachAudience is a lateral join. OFFSET 0 keeps the planner from
-// dissolving the branch into a join that reads the whole table.
+// dissolving the branch into a join that reads the whole table. LIMIT tells it
+// how many audiences there are: it would think of a hundred, and compile the
+// query, which takes longer than the query does.
 func postgresEachAudience(sql *sqlText, sources []source, branch *sqlText) {
-	sql.add(postgresAudiences+" CROSS JOIN LATERAL (", sourcesJSON(sources))
+	sql.add("(SELECT * FROM "+postgresAudiences+fmt.Sprintf(" LIMIT %d) a CROSS JOIN LATERAL (", len(sources)), sourcesJSON(sources))
 	sql.add(branch.String(), branch.args...)
 	sql.add(" OFFSET 0) v")
 }
