@@ -162,7 +162,7 @@ func TestPostsAtOnce(t *testing.T) {
 	})
 }
 
-func concurrently(t *testing.T, n int, do func(i int) error) {
+func concurrently(t testing.TB, n int, do func(i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range n {

@@ -116,7 +116,7 @@ type store struct {
 	db      *gorm.DB
 	log     *slog.Logger
 	dialect dialect
-	writing chan struct{} // held while writing, where only one can; else nil
+	queue   *writeQueue // where the database takes one writer at a time; else nil
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -129,27 +129,24 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	}
 	s := &store{db: db, log: log, dialect: d}
 	if d.oneWriter {
-		s.writing = make(chan struct{}, 1)
+		s.queue = new(writeQueue)
 	}
 	return s, nil
 }
 
 // write runs a statement or transaction that writes and is not the host's.
 // Where the database takes one writer at a time, those of this service queue
-// here in order: SQLite itself lets them poll, and some starve. What met
-// another transaction is tried again.
+// in order: SQLite itself lets them poll, and some starve. What met another
+// transaction is tried again.
 func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
-	if s.writing != nil {
-		select {
-		case s.writing <- struct{}{}:
-			defer func() { <-s.writing }()
-		case <-ctx.Done():
-			return unavailable("database", ctx.Err())
-		}
+	run, attempts := func() error { return do(s.door(ctx, s.db)) }, 5
+	if s.queue != nil { // and the driver has been waiting for the lock
+		attempts = 1
+		begin := func(ctx context.Context) *gorm.DB { return s.door(ctx, s.db) }
+		run = func() error { return s.queue.run(ctx, begin, do) }
 	}
-	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		err := failed(do(s.door(ctx, s.db)))
+		err := failed(run())
 		if !errors.Is(err, ErrRetry) || attempt == attempts {
 			return err
 		}

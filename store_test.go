@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -49,4 +50,102 @@ func TestOneWriterAtATime(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled writer in the queue: %v", err)
 	}
+}
+
+// TestWritesShareATransaction: what comes while somebody writes is committed
+// together, and what fails among it fails alone.
+func TestWritesShareATransaction(t *testing.T) {
+	t.Parallel()
+	db := dbtest.SQLite(t)
+	if err := db.Exec("CREATE TABLE x (i INTEGER PRIMARY KEY) STRICT").Error; err != nil {
+		t.Fatal(err)
+	}
+	st, err := newStore(db, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := func(i int) func(*gorm.DB) error {
+		return func(db *gorm.DB) error { return db.Exec("INSERT INTO x VALUES (?)", i).Error }
+	}
+	errRefused := errors.New("refused")
+	cancelled, cancel := context.WithCancel(t.Context())
+	writes := []struct {
+		ctx  context.Context
+		do   func(*gorm.DB) error
+		want error
+		kept bool
+	}{
+		{ctx: t.Context(), do: insert(1), kept: true},
+		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insert(2)(db), errRefused) }, want: errRefused},
+		{ctx: cancelled, do: insert(3), want: context.Canceled},
+		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insert(4)(db), insert(4)(db)) }, want: ErrUnavailable},
+		{ctx: t.Context(), do: func(db *gorm.DB) error {
+			return db.Transaction(func(tx *gorm.DB) error { return insert(5)(tx) })
+		}, kept: true},
+	}
+	pools := make([]any, len(writes))
+	results := make([]error, len(writes))
+	var wg sync.WaitGroup
+	err = st.write(t.Context(), func(*gorm.DB) error {
+		for i, w := range writes {
+			wg.Go(func() {
+				results[i] = st.write(w.ctx, func(db *gorm.DB) error {
+					pools[i] = db.Statement.ConnPool
+					return w.do(db)
+				})
+			})
+			for st.queue.length() <= i {
+				runtime.Gosched()
+			}
+		}
+		cancel()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	var kept []int
+	for i, w := range writes {
+		if !errors.Is(results[i], w.want) {
+			t.Errorf("write %d: %v, want %v", i+1, results[i], w.want)
+		}
+		if pools[i] != pools[0] && w.ctx != cancelled {
+			t.Errorf("write %d is in a transaction of its own", i+1)
+		}
+		if w.kept {
+			kept = append(kept, i+1)
+		}
+	}
+	var stored []int
+	if err := db.Raw("SELECT i FROM x ORDER BY i").Find(&stored).Error; err != nil || fmt.Sprint(stored) != fmt.Sprint(kept) {
+		t.Errorf("stored %v, %v; want %v", stored, err, kept)
+	}
+}
+
+// TestWritersSurviveAPanic: whoever stood in line behind it goes on.
+func TestWritersSurviveAPanic(t *testing.T) {
+	t.Parallel()
+	st, err := newStore(dbtest.SQLite(t), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = st.write(t.Context(), func(*gorm.DB) error { panic("a defect") })
+	}()
+	if err := st.write(t.Context(), func(*gorm.DB) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+// length is how many writes stand in line.
+func (q *writeQueue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
