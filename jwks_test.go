@@ -199,6 +199,23 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 }
 
+// TestProvedTokensEndWithTheirKey: that a token was proved a moment ago does
+// not help it once other keys were fetched.
+func TestProvedTokensEndWithTheirKey(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	is := newIssuer(t, edKey())
+	v := newVerifier(t, c, is.URL)
+	before, after := goodToken(c, edKey()).signed(t), goodToken(c, rotatedKey()).signed(t)
+	c.pass(10 * time.Second)
+	wantIdentity(t, v, before, jane)
+	wantIdentity(t, v, before, jane)
+	c.pass(10 * time.Second)
+	is.publish(t, rotatedKey())
+	wantIdentity(t, v, after, jane) // fetches
+	wantError(t, v, before, notifications.ErrUnauthenticated, jwkset.ErrKeyNotFound.Error())
+}
+
 func TestInventedKidsDoNotHammer(t *testing.T) {
 	t.Parallel()
 	c := newClock()

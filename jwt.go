@@ -77,8 +77,12 @@ type JWTConfig struct {
 // names another is answered with [ErrUnavailable]. So is every token before
 // any key was fetched; that is tried again every second, as long as somebody
 // asks.
+//
+// That a token was proved is remembered for a minute at most, and not beyond
+// its exp or the next fetch of the keys. JWTConfig.Subject is asked each time.
 type JWTVerifier struct {
 	keys    *keySet
+	cache   tokenCache
 	parser  *jwt.Parser
 	subject func(map[string]any) (Identity, error)
 }
@@ -141,9 +145,14 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (Identity, error
 	if err != nil {
 		return Identity{}, err
 	}
-	claims := jwt.MapClaims{}
-	if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
-		return Identity{}, unauthenticated(err)
+	now := v.keys.now()
+	claims, proved := v.cache.claims(token, keys.Storage(), now)
+	if !proved {
+		claims = jwt.MapClaims{}
+		if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
+			return Identity{}, unauthenticated(err)
+		}
+		v.cache.add(token, keys.Storage(), claims, now)
 	}
 	return v.identify(claims)
 }
