@@ -70,14 +70,23 @@ func (s *Service) inboxToAsk(ctx context.Context, who Identity, scope Scope) (in
 }
 
 func (s *store) statusQuery(in inbox, scope Scope) *sqlText {
-	const kept = "s.archived_at IS NULL"
+	const kept = "s.archived_at IS NULL AND "
 	read := isRead(in)
+	var branch sqlText
+	s.selectDeliveries(&branch, in, selection{Filter: Filter{Scope: scope, Archived: ArchivedOrNot}})
+
 	var sql sqlText
-	sql.add("SELECT count(CASE WHEN "+kept+" AND NOT "+read.sql+" THEN 1 END) AS unread", read.args...)
-	sql.add(", count(CASE WHEN "+kept+" AND "+read.sql+" THEN 1 END) AS read", read.args...)
-	sql.add(", count(CASE WHEN " + kept + " AND s.saved_at IS NOT NULL THEN 1 END) AS saved, count(s.archived_at) AS archived FROM (")
-	s.selectVisible(&sql, in, selection{Filter: Filter{Scope: scope, Archived: ArchivedOrNot}})
-	sql.add(") v LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = v.message_id", in.user)
+	sql.add("SELECT ")
+	countMessages(&sql, condition{kept + "NOT " + read.sql, read.args})
+	sql.add(" AS unread, ")
+	countMessages(&sql, condition{kept + read.sql, read.args})
+	sql.add(" AS read, ")
+	countMessages(&sql, condition{kept + "s.saved_at IS NOT NULL", nil})
+	sql.add(" AS saved, ")
+	countMessages(&sql, condition{"s.archived_at IS NOT NULL", nil})
+	sql.add(" AS archived FROM ")
+	s.dialect.eachAudience(&sql, in.sources(scope), &branch)
+	sql.add(" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = v.message_id", in.user)
 	return &sql
 }
 

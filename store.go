@@ -38,6 +38,7 @@ type messageRow struct {
 	// Audiences is the JSON array of the audiences whose deliveries are left,
 	// so that they are found by the message.
 	Audiences string `gorm:"column:audiences"`
+	Shared    bool   `gorm:"-"` // of its deliveries
 
 	Scope       *string `gorm:"column:scope"`
 	UpdatedAt   *int64  `gorm:"column:updated_at;autoUpdateTime:false"` // content replaced in place
@@ -69,6 +70,7 @@ type deliveryRow struct {
 	Severity  int    `gorm:"column:severity"`
 	Scheduled bool   `gorm:"column:scheduled"`
 	System    bool   `gorm:"column:system"`
+	Shared    bool   `gorm:"column:shared"`     // others may have a delivery of it, too
 	ExpiresAt int64  `gorm:"column:expires_at"` // never where it does not
 }
 
@@ -298,9 +300,19 @@ func (s *store) countQuery(in inbox, f Filter) *sqlText {
 	var branch sqlText
 	s.selectDeliveries(&branch, in, selection{Filter: f})
 	var sql sqlText
-	sql.add("SELECT count(DISTINCT v.message_id) FROM ")
+	sql.add("SELECT ")
+	countMessages(&sql, condition{"TRUE", nil})
+	sql.add(" FROM ")
 	s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
 	return &sql
+}
+
+// countMessages counts the messages v that fulfil the condition, each once.
+// Only those that several audiences share can come twice, and are sorted to
+// find out.
+func countMessages(sql *sqlText, c condition) {
+	sql.add("count(CASE WHEN NOT v.shared AND "+c.sql+" THEN 1 END)", c.args...)
+	sql.add(" + count(DISTINCT CASE WHEN v.shared AND "+c.sql+" THEN v.message_id END)", c.args...)
 }
 
 func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {

@@ -131,7 +131,7 @@ func (s *store) selectVisible(sql *sqlText, in inbox, sel selection) {
 // of it, outer joined.
 func isRead(in inbox) condition {
 	if in.readBefore == firstID {
-		return condition{"s.read_at IS NOT NULL", nil}
+		return condition{"(s.read_at IS NOT NULL)", nil}
 	}
 	return condition{"(s.read_at IS NOT NULL OR (s.user_ref IS NULL AND v.system AND v.message_id < ?))", []any{in.readBefore}}
 }
