@@ -38,9 +38,8 @@ type dialect struct {
 	// find is the function strpos(text, part): 0 when part does not occur.
 	find string
 	// eachAudience adds a relation v(message_id, system, shared): the branch,
-	// which
-	// speaks of a, done once for each audience. An id occurs once for each
-	// audience it is in.
+	// which speaks of a, done once for each audience. An id occurs once for
+	// each audience it is in.
 	eachAudience func(sql *sqlText, sources []source, branch *sqlText)
 	// insert stores a message and its deliveries, all or nothing.
 	insert func(db *gorm.DB, row *messageRow) error
