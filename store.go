@@ -171,10 +171,25 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 		Context:                ctx, // WithContext afterwards would bring the conditions back
 		SkipDefaultTransaction: true,
 		SkipHooks:              true,
-		Logger: logger.NewSlogLogger(s.log, logger.Config{
+		Logger: logger.NewSlogLogger(slog.New(forgiving{s.log.Handler()}), logger.Config{
 			SlowThreshold: time.Second, LogLevel: logger.Warn, ParameterizedQueries: true,
 		}),
 	})
+}
+
+// forgiving tells at debug level what is told of a query that was broken off:
+// that whoever asked has gone is no fault.
+type forgiving struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		r.Level = slog.LevelDebug
+		if !h.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 // listedRow is a message and what the reader did with it.
