@@ -148,11 +148,17 @@ func effectOfCORSOrigin(t *testing.T) {
 	const app = "https://app.example"
 	i := serving(t, "--cors-origin", app, "--cors-origin=http://localhost:3000")
 	for _, origin := range []string{app, "http://localhost:3000"} {
-		r := i.do(t, http.MethodOptions, "/notifications/read", "", "Origin: "+origin, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization")
-		if got := r.want(t, http.StatusNoContent).header.Get("Access-Control-Allow-Origin"); got != origin {
-			t.Errorf("%s may call: %q", origin, got)
+		for _, call := range []struct{ method, path, headers string }{
+			{http.MethodPut, "/notifications/read", "authorization"},
+			{http.MethodPost, "/notifications", "authorization,content-type,idempotency-key"},
+			{http.MethodDelete, "/notifications/x", "authorization"},
+		} {
+			r := i.do(t, http.MethodOptions, call.path, "", "Origin: "+origin, "Access-Control-Request-Method: "+call.method, "Access-Control-Request-Headers: "+call.headers)
+			if got := r.want(t, http.StatusNoContent).header.Get("Access-Control-Allow-Origin"); got != origin {
+				t.Errorf("%s may call %s: %q", origin, call.method, got)
+			}
 		}
-		r = i.post(t, "default/guest", "Origin: "+origin, "Sec-Fetch-Site: cross-site").want(t, http.StatusOK)
+		r := i.post(t, "default/guest", "Origin: "+origin, "Sec-Fetch-Site: cross-site").want(t, http.StatusOK)
 		if got := r.header.Get("Access-Control-Allow-Origin"); got != origin {
 			t.Errorf("%s may read the answer: %q", origin, got)
 		}
