@@ -52,6 +52,9 @@ var effects = []struct {
 	{"external-caller-user", effectOfExternalCallerUser},
 	{"legacy-key-file", effectOfLegacyKeys},
 	{"guest", effectOfGuest},
+	{"retention", effectOfRetention},
+	{"purge-interval", effectOfPurgeInterval},
+	{"idempotency-window", effectOfIdempotencyWindow},
 	{"read-header-timeout", effectOfReadHeaderTimeout},
 	{"read-timeout", effectOfReadTimeout},
 	{"write-timeout", effectOfWriteTimeout},
@@ -321,7 +324,8 @@ func named(url string) string {
 
 func effectOfMaxConnsAndAcquireTimeout(t *testing.T) {
 	database := dbtest.PostgresURL(t)
-	i := serving(t, "--database="+named(database), "--database-min-conns=0", "--database-max-conns=1", "--database-acquire-timeout=100ms")
+	i := serving(t, "--database="+named(database), "--database-min-conns=0", "--database-max-conns=1", "--database-acquire-timeout=100ms", "--log-level=debug")
+	i.stderr.wait(t, "msg=purged") // which takes the connection, too
 	watch := connect(t, database)
 	release := hold(t, database)
 	first := make(chan int, 1)
