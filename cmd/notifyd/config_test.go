@@ -339,6 +339,23 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The rules the help shows are rules.
+func TestHelpOfPolicy(t *testing.T) {
+	t.Parallel()
+	_, example, found := strings.Cut(settingsHelp, "\n  policy:")
+	c, err := load([]string{"--config=" + file(t, "notifyd.yaml", "policy:"+strings.ReplaceAll(example, "\n  ", "\n"))}, nil)
+	if err != nil || !found || len(c.policy) != 2 {
+		t.Fatalf("%d rules, %v", len(c.policy), err)
+	}
+	cat, err := loadCatalog(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPolicy(c, cat); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnknownCommand(t *testing.T) {
 	t.Parallel()
 	refused(t, invoke(t, nil, "serve"), exitUsage, `"serve"`, "notifyd --help")
