@@ -310,7 +310,7 @@ func TestFileForms(t *testing.T) {
 // Help holds every setting, every variable and every default.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}, {"explain", "--help"}, {"erase-user", "--help"}} {
 		r := invoke(t, nil, args...)
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("%q: exit status %d: %s", args, r.status, r.stderr)

@@ -12,10 +12,12 @@ import (
 const usage = `notifyd serves notifications to users, to groups and to everybody.
 
 Usage:
-  notifyd [settings]                       serve
-  notifyd migrate [--dry-run] [settings]   create or update the tables, and end
-  notifyd dev-token --user REF             issue a token for trying things out
-  notifyd version                          print the version
+  notifyd [settings]                         serve
+  notifyd migrate [--dry-run] [settings]     create or update the tables, and end
+  notifyd explain --user REF ID [settings]   tell why a user sees a notification or not
+  notifyd erase-user REF [settings]          remove what is a user's own
+  notifyd dev-token --user REF               issue a token for trying things out
+  notifyd version                            print the version
 
 With --help each of them prints its own help. SIGTERM and SIGINT end the server
 when the requests in flight are done; SIGHUP makes it read the catalog again.
