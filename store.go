@@ -131,7 +131,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
-	s := &store{db: db, log: log, dialect: d, gormLog: logger.NewSlogLogger(log, logger.Config{
+	s := &store{db: db, log: log, dialect: d, gormLog: logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
 		SlowThreshold: time.Second, LogLevel: logger.Warn, ParameterizedQueries: true,
 	})}
 	if d.oneWriter {
@@ -176,6 +176,21 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 		SkipHooks:              true,
 		Logger:                 s.gormLog,
 	})
+}
+
+// forgiving tells at debug level what is told of a query that was broken off:
+// that whoever asked has gone is no fault.
+type forgiving struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		r.Level = slog.LevelDebug
+		if !h.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) (Page, error) {

@@ -47,7 +47,10 @@ type Files struct {
 	now    atomic.Pointer[snapshot]
 }
 
-var _ notifications.Catalog = (*Files)(nil)
+var (
+	_ notifications.Catalog = (*Files)(nil)
+	_ notifications.Sizer   = (*Files)(nil)
+)
 
 // Load reads the named files, at least one. The error tells every fault of
 // every file, one a line, with file and line.
@@ -146,4 +149,16 @@ func (f *Files) Missing(_ context.Context, refs []string) ([]string, error) {
 		}
 	}
 	return missing, nil
+}
+
+// Size returns how many users are in the group, a canonical ref, or how many
+// the files define for the empty ref. It reports false for a group they do not
+// define, and never fails.
+func (f *Files) Size(_ context.Context, group string) (int, bool, error) {
+	now := f.now.Load()
+	if group == "" {
+		return len(now.users), true, nil
+	}
+	n, ok := now.groups[group]
+	return n, ok, nil
 }

@@ -125,6 +125,46 @@ spec: {members: [JANE, user:guest]}
 	if users, groups := files.Len(); users != 4 || groups != 6 {
 		t.Errorf("Len() = %d, %d, want 4, 6", users, groups)
 	}
+	for group, want := range map[string]int{
+		"":                   4, // everybody
+		"group:default/ops":  1, // named by the user
+		"group:other/qa":     1, // naming the user, twice
+		"group:default/both": 2, // one by both ends
+		"group:other/dev":    3,
+	} {
+		if got := sizeOf(t, files, group); got != want {
+			t.Errorf("%q has %d users, want %d", group, got, want)
+		}
+	}
+}
+
+// sizeOf returns how many users are in a group; negative if that is not known.
+func sizeOf(t *testing.T, files *catalog.Files, group string) int {
+	t.Helper()
+	n, known, err := files.Size(t.Context(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !known {
+		return -1
+	}
+	return n
+}
+
+func TestSizeOfWhatIsNoGroup(t *testing.T) {
+	t.Parallel()
+	files := mustLoad(t, "kind: User\nmetadata: {name: a}\nspec: {memberOf: [gone]}\n---\nkind: Group\nmetadata: {name: empty}\n")
+	for group, want := range map[string]int{
+		"group:default/empty": 0,
+		"group:default/gone":  -1,
+		"Group:default/empty": -1, // not a canonical ref
+		"default/empty":       -1,
+		"user:default/a":      -1,
+	} {
+		if got := sizeOf(t, files, group); got != want {
+			t.Errorf("the size of %q is %d, want %d", group, got, want)
+		}
+	}
 }
 
 func TestMissing(t *testing.T) {
@@ -230,6 +270,9 @@ func TestReload(t *testing.T) {
 	}
 	if got := defined(t, files, "user:default/bob", "group:default/ops"); !slices.Equal(got, []string{"user:default/bob"}) {
 		t.Errorf("after the reload: %q", got)
+	}
+	if dev, ops, all := sizeOf(t, files, "group:default/dev"), sizeOf(t, files, "group:default/ops"), sizeOf(t, files, ""); dev != 1 || ops != -1 || all != 2 {
+		t.Errorf("after the reload dev has %d users, ops %d, all are %d", dev, ops, all)
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 // The host's ids are kept byte for byte: they are not folded, need no "/", and
 // lose no prefix, so the user "user:42" is canonically "user:user:42" and is
 // another user than "42". Canonical is therefore for ids, not for what it
-// returned before. An id is 1 to 255 bytes of valid UTF-8 without NUL.
+// returned before. An id is 1 to 255 bytes of valid UTF-8 without NUL. How many
+// users there are, or in a group, it cannot tell: it is no
+// [notifications.Sizer].
 //
 // groups returns the ids of the groups the user is in now. It is given the
 // host's id of the user and returns the host's ids of the groups, in any

@@ -84,3 +84,11 @@ func names(in []notifications.Membership) []string {
 	}
 	return refs
 }
+
+// Zero users would be a lie, and -1 is for the library to say.
+func TestOpenKnowsNoSizes(t *testing.T) {
+	t.Parallel()
+	if _, is := catalog.Open(nil).(notifications.Sizer); is {
+		t.Error("the open catalog says how many users there are")
+	}
+}

@@ -11,18 +11,19 @@ import (
 // snapshot is what the files said at one time. It never changes.
 type snapshot struct {
 	users  map[string][]notifications.Membership // by canonical ref; every user has an entry
-	groups map[string]bool
+	groups map[string]int                        // how many users are in it, by canonical ref
 }
 
 // has reports whether a canonical ref is defined.
 func (s *snapshot) has(ref string) bool {
-	_, ok := s.users[ref]
-	return ok || s.groups[ref]
+	_, isUser := s.users[ref]
+	_, isGroup := s.groups[ref]
+	return isUser || isGroup
 }
 
 // build joins entities to a snapshot and reports those defined twice.
 func build(entities []entity) (*snapshot, []error) {
-	s := &snapshot{users: make(map[string][]notifications.Membership), groups: make(map[string]bool)}
+	s := &snapshot{users: make(map[string][]notifications.Membership), groups: make(map[string]int)}
 	var faults []error
 	places := make(map[string]string, len(entities))
 	for _, e := range entities {
@@ -34,7 +35,7 @@ func build(entities []entity) (*snapshot, []error) {
 		if e.kind == notifications.KindUser {
 			s.users[e.ref] = nil
 		} else {
-			s.groups[e.ref] = true
+			s.groups[e.ref] = 0
 		}
 	}
 	for _, e := range entities {
@@ -48,14 +49,18 @@ func build(entities []entity) (*snapshot, []error) {
 	}
 	for user, in := range s.users {
 		slices.SortFunc(in, func(a, b notifications.Membership) int { return cmp.Compare(a.Group, b.Group) })
-		s.users[user] = slices.Compact(in) // both ends may name the membership
+		in = slices.Compact(in) // both ends may name the membership
+		s.users[user] = in
+		for _, m := range in {
+			s.groups[m.Group]++
+		}
 	}
 	return s, faults
 }
 
 // join makes the user a member of the group if both exist.
 func (s *snapshot) join(user, group string) {
-	if in, ok := s.users[user]; ok && s.groups[group] {
-		s.users[user] = append(in, notifications.Membership{Group: group})
+	if s.has(user) && s.has(group) {
+		s.users[user] = append(s.users[user], notifications.Membership{Group: group})
 	}
 }

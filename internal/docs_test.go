@@ -71,7 +71,7 @@ func notifydHelp(t *testing.T) string {
 		t.Fatalf("go build ./cmd/notifyd: %v\n%s", err, out)
 	}
 	var help strings.Builder
-	for _, args := range [][]string{{"--help"}, {"migrate", "--help"}, {"dev-token", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"migrate", "--help"}, {"explain", "--help"}, {"erase-user", "--help"}, {"dev-token", "--help"}, {"version", "--help"}} {
 		out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("notifyd %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -194,7 +194,7 @@ func newSecrets(c *config, catalog notifications.Catalog) (*notifications.Secret
 }
 
 // newPolicy is the policy of the file. Without one, whoever is let in may do
-// everything.
+// everything but withdraw what others have posted.
 func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, error) {
 	if c.policy == nil {
 		return notifications.AllowAll{}, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/notifications-go/notifications"
 )
 
 const (
@@ -199,6 +202,23 @@ func effectOfLegacyKeys(t *testing.T) {
 	i.post(t, "default/jane", bearer(sign(strings.Repeat("\xfb\xff\xbf", 6)))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign(legacyKey))).want(t, http.StatusUnauthorized)
 	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+}
+
+// Without rules whoever is let in, a guest too, may do all but withdraw what
+// others have posted.
+func TestDefaultPolicy(t *testing.T) {
+	t.Parallel()
+	s := wired(t)
+	for _, who := range []notifications.Identity{
+		notifications.User("default/jane"), notifications.ServiceAccount("external"), {Kind: notifications.KindUser, Name: guestRef, Guest: true},
+	} {
+		for _, permission := range notifications.Permissions() {
+			err := s.svc.Authorize(t.Context(), who, permission)
+			if denied := errors.Is(err, notifications.ErrForbidden); denied != (permission == notifications.PermissionDeleteAny) {
+				t.Errorf("%s, %s: %v", who, permission, err)
+			}
+		}
+	}
 }
 
 // The rules of the file narrow what who is let in may do.

@@ -38,6 +38,10 @@ type config struct {
 	legacyKeyFiles                                []string
 	guest                                         *bool // nil: nobody said
 
+	retention         time.Duration // zero: without end
+	purgeInterval     time.Duration
+	idempotencyWindow time.Duration
+
 	readHeaderTimeout, readTimeout, writeTimeout, idleTimeout time.Duration
 	shutdownTimeout                                           time.Duration
 	maxHeaderBytes, maxBodyBytes                              int
@@ -105,6 +109,11 @@ func (c *config) sections() []section {
 			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256)."},
 			{"guest", "", "", false, optionalToggle(&c.guest), "Let in whoever shows nothing, as " + guestRef + ". On when nothing else lets anybody in and --listen is loopback."},
 		}},
+		{"Notifications", []setting{
+			{"retention", "DURATION", "", false, duration(&c.retention), "Remove notifications older than that, unless somebody saved them. Without it they are kept however old."},
+			{"purge-interval", "DURATION", "1h", false, duration(&c.purgeInterval), "How often what is old, expired, withdrawn or replaced is removed for good; also at the start."},
+			{"idempotency-window", "DURATION", "168h", false, duration(&c.idempotencyWindow), "How long an idempotency key is remembered."},
+		}},
 		{"Limits", []setting{
 			{"read-header-timeout", "DURATION", "10s", false, duration(&c.readHeaderTimeout), "For the head of a request."},
 			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "For a whole request."},
@@ -166,12 +175,23 @@ func number(to *int, least int) func([]string) error {
 
 func duration(to *time.Duration) func([]string) error {
 	return scalar(to, func(s string) (time.Duration, error) {
-		d, err := time.ParseDuration(s)
+		d, err := parseDuration(s)
 		if err != nil || d <= 0 {
-			return 0, fmt.Errorf("%q is not a duration above zero, such as 500ms, 30s or 2m", s)
+			return 0, fmt.Errorf("%q is not a duration above zero, such as 500ms, 30s, 2m or 90d", s)
 		}
 		return d, nil
 	})
+}
+
+// parseDuration reads what [time.ParseDuration] does and whole days, which
+// that leaves out because they are not always of 24 hours. Here they are.
+func parseDuration(s string) (time.Duration, error) {
+	number, inDays := strings.CutSuffix(s, "d")
+	if !inDays {
+		return time.ParseDuration(s)
+	}
+	days, err := strconv.ParseUint(number, 10, 16) // 179 years, and a Duration ends at 292
+	return time.Duration(days) * 24 * time.Hour, err
 }
 
 func oneOf(to *string, choices ...string) func([]string) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // load reads settings as the server does.
@@ -125,6 +126,19 @@ func TestConfigFileFromEnvironment(t *testing.T) {
 	}
 }
 
+// Durations can be in days.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"90d": 90 * 24 * time.Hour, "1d": 24 * time.Hour, "65535d": 65535 * 24 * time.Hour, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute,
+	} {
+		c, err := load([]string{"--retention=" + value, "--idle-timeout=" + value}, nil)
+		if err != nil || c.retention != want || c.idleTimeout != want {
+			t.Errorf("%s is %v and %v, %v", value, c.retention, c.idleTimeout, err)
+		}
+	}
+}
+
 func TestLists(t *testing.T) {
 	t.Parallel()
 	path := file(t, "notifyd.yaml", "catalog: [a, b]\nlegacy-key-file: one\ncors-origin:\n  - https://x\n  - https://y\n")
@@ -185,6 +199,12 @@ func TestRefusedSettings(t *testing.T) {
 		"no duration":               {args: []string{"--idle-timeout=soon"}, want: []string{`--idle-timeout: "soon" is not a duration`}},
 		"zero duration":             {args: []string{"--write-timeout=0s"}, want: []string{`--write-timeout: "0s" is not a duration`}},
 		"negative duration":         {args: []string{"--shutdown-timeout=-1s"}, want: []string{`--shutdown-timeout: "-1s" is not a duration`}},
+		"half a day":                {args: []string{"--retention=0.5d"}, want: []string{`--retention: "0.5d" is not a duration`}},
+		"days and hours":            {args: []string{"--retention=1d12h"}, want: []string{`--retention: "1d12h" is not a duration`}},
+		"no days":                   {args: []string{"--retention=0d"}, want: []string{`--retention: "0d" is not a duration`}},
+		"negative days":             {args: []string{"--retention=-1d"}, want: []string{`--retention: "-1d" is not a duration`}},
+		"just the unit":             {args: []string{"--retention=d"}, want: []string{`--retention: "d" is not a duration`}},
+		"too many days":             {args: []string{"--retention=65536d"}, want: []string{`--retention: "65536d" is not a duration`}},
 		"no number":                 {environ: []string{"NOTIFYD_MAX_BODY_BYTES=1k"}, want: []string{`NOTIFYD_MAX_BODY_BYTES: "1k" is not a whole number from 1`}},
 		"negative number":           {args: []string{"--database-min-conns=-1"}, want: []string{`--database-min-conns: "-1" is not a whole number from 0`}},
 		"zero connections":          {args: []string{"--database-max-conns=0"}, want: []string{`--database-max-conns: "0" is not a whole number from 1`}},
@@ -290,7 +310,7 @@ func TestFileForms(t *testing.T) {
 // Help holds every setting, every variable and every default.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}, {"explain", "--help"}, {"erase-user", "--help"}} {
 		r := invoke(t, nil, args...)
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("%q: exit status %d: %s", args, r.status, r.stderr)
@@ -316,6 +336,23 @@ func TestHelp(t *testing.T) {
 	}
 	if r := invoke(t, nil, "dev-token", "--help"); !strings.Contains(r.stdout, "--expires DURATION") {
 		t.Errorf("the help of dev-token is %q", r.stdout)
+	}
+}
+
+// The rules the help shows are rules.
+func TestHelpOfPolicy(t *testing.T) {
+	t.Parallel()
+	_, example, found := strings.Cut(settingsHelp, "\n  policy:")
+	c, err := load([]string{"--config=" + file(t, "notifyd.yaml", "policy:"+strings.ReplaceAll(example, "\n  ", "\n"))}, nil)
+	if err != nil || !found || len(c.policy) != 2 {
+		t.Fatalf("%d rules, %v", len(c.policy), err)
+	}
+	cat, err := loadCatalog(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPolicy(c, cat); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -54,14 +54,17 @@ type devToken struct {
 
 // runDevToken issues a token and publishes the key that proves it.
 func runDevToken(_ context.Context, p process) error {
-	var d devToken
+	d := devToken{expires: 24 * time.Hour}
 	flags := flag.NewFlagSet("dev-token", flag.ContinueOnError)
 	flags.StringVar(&d.user, "user", "", "")
 	flags.StringVar(&d.service, "service", "", "")
 	flags.StringVar(&d.keys, "keys", "dev-keys.json", "")
 	flags.StringVar(&d.issuer, "issuer", "notifyd-dev", "")
 	flags.StringVar(&d.audience, "audience", "notifications", "")
-	flags.DurationVar(&d.expires, "expires", 24*time.Hour, "")
+	flags.Func("expires", "", func(s string) (err error) {
+		d.expires, err = parseDuration(s)
+		return err
+	})
 	if err := parseFlags(flags, p.args); err != nil {
 		return err
 	}

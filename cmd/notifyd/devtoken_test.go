@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // The command that is printed starts a server that accepts the token, also
@@ -67,6 +70,19 @@ func TestDevTokenKeys(t *testing.T) {
 	others, err := filepath.Glob(filepath.Join(filepath.Dir(keys), "*"))
 	if err != nil || len(others) != 1 {
 		t.Errorf("beside the keys there are %q, %v", others, err)
+	}
+}
+
+// A token can hold for days.
+func TestDevTokenExpires(t *testing.T) {
+	t.Parallel()
+	token, _ := issued(t, "--user=default/jane", "--expires=2d")
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil {
+		t.Fatal(err)
+	}
+	if lasts := claims.ExpiresAt.Sub(claims.IssuedAt.Time); lasts != 48*time.Hour {
+		t.Errorf("it holds for %v", lasts)
 	}
 }
 

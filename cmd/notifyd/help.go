@@ -12,10 +12,12 @@ import (
 const usage = `notifyd serves notifications to users, to groups and to everybody.
 
 Usage:
-  notifyd [settings]                       serve
-  notifyd migrate [--dry-run] [settings]   create or update the tables, and end
-  notifyd dev-token --user REF             issue a token for trying things out
-  notifyd version                          print the version
+  notifyd [settings]                         serve
+  notifyd migrate [--dry-run] [settings]     create or update the tables, and end
+  notifyd explain --user REF ID [settings]   tell why a user sees a notification or not
+  notifyd erase-user REF [settings]          remove what is a user's own
+  notifyd dev-token --user REF               issue a token for trying things out
+  notifyd version                            print the version
 
 With --help each of them prints its own help. SIGTERM and SIGINT end the server
 when the requests in flight are done; SIGHUP makes it read the catalog again.
@@ -25,10 +27,11 @@ const settingsHelp = `
 Every setting can be given as a flag, as an environment variable, or as a key in
 the file that --config names; the first of these that has it counts. Flags that
 can be repeated are a list in the file, and separated by commas in the
-environment. Rules of the policy can only be given in the file:
+environment. A DURATION is written 500ms, 30s, 1h30m or, in whole days, 90d.
+Rules of the policy can only be given in the file:
 
-  policy:        # without it whoever is let in may do everything
-    - allow: [notifications.create, notifications.create.system]
+  policy:        # without it all is allowed, but to withdraw what others posted
+    - allow: [notifications.create, notifications.create.system, notifications.delete]
       services: [external]
     - allow: [notifications.list, notifications.update.read]
       users: ["*"]                         # or refs; also groups: [default/ops]

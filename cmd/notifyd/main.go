@@ -66,10 +66,12 @@ type command struct {
 
 // commands are all there are. Serving is what happens without a word.
 var commands = map[string]command{
-	"":          {runServe, serveHelp},
-	"migrate":   {runMigrate, migrateHelp},
-	"dev-token": {runDevToken, devTokenHelp},
-	"version":   {runVersion, versionHelp},
+	"":           {runServe, serveHelp},
+	"migrate":    {runMigrate, migrateHelp},
+	"explain":    {runExplain, explainHelp},
+	"erase-user": {runEraseUser, eraseUserHelp},
+	"dev-token":  {runDevToken, devTokenHelp},
+	"version":    {runVersion, versionHelp},
 }
 
 // dispatch finds the command and runs it.

@@ -1,20 +1,22 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 const repository = "../.."
 
-// readmeBlocks returns the code blocks of the README in a language.
-func readmeBlocks(t *testing.T, language string) []string {
+// blocksOf returns the code blocks of a document in a language.
+func blocksOf(t *testing.T, document, language string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	text, err := os.ReadFile(filepath.Join(repository, document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestReadmeCommands(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatalf("the README's commands need curl: %v", err)
 	}
-	blocks := readmeBlocks(t, "sh")
+	blocks := blocksOf(t, "README.md", "sh")
 	t.Chdir(t.TempDir())
 	var server *instance
 	compared := 0
@@ -45,7 +47,7 @@ func TestReadmeCommands(t *testing.T) {
 			server = readmeServer(t, block)
 		default:
 			host := strings.TrimSuffix(strings.TrimPrefix(server.url, "http://"), "/api/notifications")
-			compared += compareWithReadme(t, strings.ReplaceAll(block, "127.0.0.1:7007", host))
+			compared += compareWithDocument(t, strings.ReplaceAll(block, "127.0.0.1:7007", host))
 		}
 	}
 	if compared < 10 {
@@ -63,28 +65,78 @@ func readmeServer(t *testing.T, block string) *instance {
 	return spawn(t, append(args, "--database=sqlite:notifications.db")...) // the default, but for the directory
 }
 
-// compareWithReadme runs the commands of a block. A comment holds the answer
+// compareWithDocument runs the commands of a block. A comment holds the answer
 // to what stands before it, with … for what differs each time.
-func compareWithReadme(t *testing.T, block string) (compared int) {
+func compareWithDocument(t *testing.T, block string) (compared int) {
 	t.Helper()
 	const mark = "--8<--"
 	var script strings.Builder
 	var want []string
+	inAnswer := false
 	for line := range strings.SplitSeq(block, "\n") {
-		if answer, is := strings.CutPrefix(line, "# "); is {
+		answer, is := strings.CutPrefix(line, "# ")
+		switch {
+		case is && inAnswer: // goes on
+			want[len(want)-1] += "\n" + answer
+		case is:
 			want = append(want, answer)
-			line = "printf %s '" + mark + "'"
+			script.WriteString("printf %s '" + mark + "'\n")
+		default:
+			script.WriteString(line + "\n")
 		}
-		script.WriteString(line + "\n")
+		inAnswer = is
 	}
 	got := strings.Split(shell(t, script.String()), mark)
 	for i, answer := range want {
 		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(answer), "…", ".*") + "$"
 		if !regexp.MustCompile(pattern).MatchString(strings.TrimSpace(got[i])) {
-			t.Errorf("the README says %s\nthe answer is  %s\nto %s", answer, got[i], block)
+			t.Errorf("the document says %s\nthe answer is %s\nto %s", answer, got[i], block)
 		}
 	}
 	return len(want)
+}
+
+// TestOperationsCommands runs every command of the page about running notifyd,
+// in its order: what it erases it has explained before.
+func TestOperationsCommands(t *testing.T) {
+	blocks := blocksOf(t, "docs/operations.md", "sh")
+	t.Chdir(t.TempDir())
+	t.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	const database = "--database=sqlite:notifications.db" // the default, but for the directory
+	var server *instance
+	var kept string // by the backup
+	compared := 0
+	for _, block := range blocks {
+		args, serves := strings.CutPrefix(block, "notifyd --")
+		switch {
+		case serves:
+			server = spawn(t, append(strings.Fields("--"+args), database)...)
+			id, err := server.post(t, "default/jane").messageID()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("ID", id)
+			kept, err = server.post(t, guestRef).messageID()
+			if err != nil {
+				t.Fatal(err)
+			}
+		case strings.HasPrefix(block, "rm "):
+			server.post(t, guestRef).want(t, http.StatusOK)
+			server.stop()
+			shell(t, block)
+			if ids := spawn(t, database).get(t, "/notifications").ids(t); !slices.Equal(ids, []string{kept}) {
+				t.Errorf("from the backup come %q, want %q", ids, kept)
+			}
+		default:
+			if _, err := exec.LookPath(strings.Fields(block)[0]); err != nil {
+				t.Skipf("the page's commands need one more: %v", err)
+			}
+			compared += compareWithDocument(t, block)
+		}
+	}
+	if compared != 2 {
+		t.Errorf("compared %d answers; is the page still read rightly?", compared)
+	}
 }
 
 // shell runs a script in which a curl that is answered with an error fails.
@@ -118,7 +170,7 @@ func TestReadmeProgram(t *testing.T) {
 	}
 	const module = "github.com/notifications-go/notifications"
 	for name, content := range map[string]string{
-		"main.go": readmeBlocks(t, "go")[0],
+		"main.go": blocksOf(t, "README.md", "go")[0],
 		"go.mod": strings.Replace(string(mod), "module "+module, "module readme", 1) +
 			"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n",
 		"go.sum": string(sum),

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/cors"
@@ -58,8 +59,11 @@ type server struct {
 	listener net.Listener
 	catalog  notifications.Catalog
 	db       *gorm.DB
+	svc      *notifications.Service
 	log      *slog.Logger
 	patience time.Duration // with requests in flight, at the end
+
+	retention, purgeInterval time.Duration
 }
 
 // start does everything up to listening. What is wrong with the files the
@@ -79,7 +83,10 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{catalog: cat, db: db, log: log, patience: c.shutdownTimeout}
+	s := &server{
+		catalog: cat, db: db, log: log, patience: c.shutdownTimeout,
+		retention: c.retention, purgeInterval: c.purgeInterval,
+	}
 	if err := s.listen(ctx, c, who, certificates); err != nil {
 		return nil, errors.Join(err, closeDatabase(db))
 	}
@@ -88,14 +95,17 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 
 // listen makes the tables and the HTTP server over them.
 func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
-	svc, err := notifications.New(notifications.Config{DB: s.db, Catalog: s.catalog, Policy: who.policy, Logger: s.log})
+	var err error
+	s.svc, err = notifications.New(notifications.Config{
+		DB: s.db, Catalog: s.catalog, Policy: who.policy, IdempotencyWindow: c.idempotencyWindow, Logger: s.log,
+	})
 	if err != nil {
 		return err
 	}
-	if err := svc.Migrate(ctx); err != nil {
+	if err := s.svc.Migrate(ctx); err != nil {
 		return err
 	}
-	api, err := httpapi.New(svc, httpapi.Config{
+	api, err := httpapi.New(s.svc, httpapi.Config{
 		Prefix:         c.prefix,
 		Verifier:       who.verifier,
 		Secrets:        who.secrets,
@@ -157,15 +167,22 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", "X-Request-Id"},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"},
 		ExposedHeaders: []string{"ETag", "Link", "Retry-After", "X-Request-Id"},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	}).Handler(next)
 }
 
-// serve answers requests until ctx is done, and then those in flight.
+// serve answers requests until ctx is done, and then those in flight. Beside
+// that it purges, which ends with ctx, and before the database is closed.
 func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
+	ctx, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { s.purge(ctx) })
+	defer background.Wait()
+	defer stop()
+
 	ended := make(chan error, 1)
 	go func() { ended <- s.accept() }()
 	for {

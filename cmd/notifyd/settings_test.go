@@ -52,6 +52,9 @@ var effects = []struct {
 	{"external-caller-user", effectOfExternalCallerUser},
 	{"legacy-key-file", effectOfLegacyKeys},
 	{"guest", effectOfGuest},
+	{"retention", effectOfRetention},
+	{"purge-interval", effectOfPurgeInterval},
+	{"idempotency-window", effectOfIdempotencyWindow},
 	{"read-header-timeout", effectOfReadHeaderTimeout},
 	{"read-timeout", effectOfReadTimeout},
 	{"write-timeout", effectOfWriteTimeout},
@@ -148,11 +151,17 @@ func effectOfCORSOrigin(t *testing.T) {
 	const app = "https://app.example"
 	i := serving(t, "--cors-origin", app, "--cors-origin=http://localhost:3000")
 	for _, origin := range []string{app, "http://localhost:3000"} {
-		r := i.do(t, http.MethodOptions, "/notifications/read", "", "Origin: "+origin, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization")
-		if got := r.want(t, http.StatusNoContent).header.Get("Access-Control-Allow-Origin"); got != origin {
-			t.Errorf("%s may call: %q", origin, got)
+		for _, call := range []struct{ method, path, headers string }{
+			{http.MethodPut, "/notifications/read", "authorization"},
+			{http.MethodPost, "/notifications", "authorization,content-type,idempotency-key"},
+			{http.MethodDelete, "/notifications/x", "authorization"},
+		} {
+			r := i.do(t, http.MethodOptions, call.path, "", "Origin: "+origin, "Access-Control-Request-Method: "+call.method, "Access-Control-Request-Headers: "+call.headers)
+			if got := r.want(t, http.StatusNoContent).header.Get("Access-Control-Allow-Origin"); got != origin {
+				t.Errorf("%s may call %s: %q", origin, call.method, got)
+			}
 		}
-		r = i.post(t, "default/guest", "Origin: "+origin, "Sec-Fetch-Site: cross-site").want(t, http.StatusOK)
+		r := i.post(t, "default/guest", "Origin: "+origin, "Sec-Fetch-Site: cross-site").want(t, http.StatusOK)
 		if got := r.header.Get("Access-Control-Allow-Origin"); got != origin {
 			t.Errorf("%s may read the answer: %q", origin, got)
 		}
@@ -315,7 +324,8 @@ func named(url string) string {
 
 func effectOfMaxConnsAndAcquireTimeout(t *testing.T) {
 	database := dbtest.PostgresURL(t)
-	i := serving(t, "--database="+named(database), "--database-min-conns=0", "--database-max-conns=1", "--database-acquire-timeout=100ms")
+	i := serving(t, "--database="+named(database), "--database-min-conns=0", "--database-max-conns=1", "--database-acquire-timeout=100ms", "--log-level=debug")
+	i.stderr.wait(t, "msg=purged") // which takes the connection, too
 	watch := connect(t, database)
 	release := hold(t, database)
 	first := make(chan int, 1)

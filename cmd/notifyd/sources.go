@@ -36,11 +36,12 @@ type given struct {
 // cannot be is refused even where another one counts. flags may already hold
 // flags that are no settings.
 //
-// Rules between settings are left to [config.check].
-func loadConfig(flags *flag.FlagSet, args, environ []string) (*config, error) {
+// Rules between settings are left to [config.check]. For operands see
+// [parseFlags].
+func loadConfig(flags *flag.FlagSet, args, environ []string, operands ...*string) (*config, error) {
 	c := &config{places: map[string]string{}}
 	table := c.settings()
-	fromFlags, err := readFlags(flags, table, args)
+	fromFlags, err := readFlags(flags, table, args, operands)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func loadConfig(flags *flag.FlagSet, args, environ []string) (*config, error) {
 
 // readFlags parses the command line. It ends at the first flag there is not,
 // for whether the next word is its value cannot be told.
-func readFlags(flags *flag.FlagSet, table []setting, args []string) (source, error) {
+func readFlags(flags *flag.FlagSet, table []setting, args []string, operands []*string) (source, error) {
 	from := source{}
 	for _, s := range table {
 		add := func(value string) error {
@@ -93,23 +94,29 @@ func readFlags(flags *flag.FlagSet, table []setting, args []string) (source, err
 			flags.Func(s.name, s.help, add)
 		}
 	}
-	return from, parseFlags(flags, args)
+	return from, parseFlags(flags, args, operands...)
 }
 
-// parseFlags leaves it to the caller to print errors, and takes no arguments
-// beside flags.
-func parseFlags(flags *flag.FlagSet, args []string) error {
+// parseFlags leaves it to the caller to print errors. What is no flag goes to
+// the operands in turn, wherever it stands between the flags; there can be
+// fewer than operands, and not more.
+func parseFlags(flags *flag.FlagSet, args []string, operands ...*string) error {
 	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return err
-	case err != nil:
-		return usageError{err}
-	case flags.NArg() > 0:
-		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	for {
+		err := flags.Parse(args) // up to what is no flag
+		switch args = flags.Args(); {
+		case errors.Is(err, flag.ErrHelp):
+			return err
+		case err != nil:
+			return usageError{err}
+		case len(args) == 0:
+			return nil
+		case len(operands) == 0:
+			return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+		}
+		*operands[0] = args[0]
+		args, operands = args[1:], operands[1:]
 	}
-	return nil
 }
 
 // readEnvironment finds the settings among the variables. Lists are separated
