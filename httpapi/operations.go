@@ -32,7 +32,8 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
-	return writeTagged(w, r, notificationBodies(page.Items))
+	writeTaggedBody(w, r, encodeNotifications(page.Items))
+	return nil
 }
 
 func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {

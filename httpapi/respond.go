@@ -26,42 +26,6 @@ type healthBody struct {
 	Status string `json:"status"`
 }
 
-type notificationBody struct {
-	ID         string       `json:"id"`
-	Created    string       `json:"created"`
-	ReadByUser bool         `json:"readByUser"`
-	IsSystem   bool         `json:"isSystem"`
-	Origin     string       `json:"origin"`
-	Title      string       `json:"title"`
-	Message    string       `json:"message,omitempty"`
-	Topic      string       `json:"topic,omitempty"`
-	Actions    []actionBody `json:"actions"`
-}
-
-type actionBody struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-	URL   string `json:"url"`
-}
-
-// createdLayout is RFC 3339 to the millisecond, for times in UTC.
-const createdLayout = "2006-01-02T15:04:05.000Z"
-
-func notificationBodies(items []notifications.Notification) []notificationBody {
-	bodies := make([]notificationBody, len(items))
-	for i, n := range items {
-		bodies[i] = notificationBody{
-			ID: n.ID, Created: n.Created.Format(createdLayout), ReadByUser: n.Read, IsSystem: n.System,
-			Origin: n.Origin, Title: n.Title, Message: n.Message, Topic: n.Topic,
-			Actions: make([]actionBody, len(n.Actions)),
-		}
-		for j, a := range n.Actions {
-			bodies[i].Actions[j] = actionBody(a)
-		}
-	}
-	return bodies
-}
-
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -85,13 +49,20 @@ func writeBody(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body) // a client that left cannot be told
 }
 
-// writeTagged is writeJSON with an entity tag over everything that can change
-// (RFC 9110, section 8.8.3), so that polling what did not change is cheap.
+// writeTagged is writeJSON with an entity tag.
 func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := encode(v)
 	if err != nil {
 		return err
 	}
+	writeTaggedBody(w, r, body)
+	return nil
+}
+
+// writeTaggedBody is writeBody with an entity tag over everything that can
+// change (RFC 9110, section 8.8.3), so that polling what did not change is
+// cheap.
+func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	sum := sha256.New()
 	sum.Write(body)
 	sum.Write([]byte(w.Header().Get("Link")))
@@ -99,10 +70,9 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	w.Header().Set("ETag", "W/"+tag)
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	writeBody(w, body)
-	return nil
 }
 
 // matches compares weakly (RFC 9110, section 13.1.2). Our tags have no comma,
