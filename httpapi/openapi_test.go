@@ -109,7 +109,7 @@ func TestOpenAPIKeepsThePluginsNames(t *testing.T) {
 	}
 	for name, required := range map[string][]string{
 		"Notifications": nil,
-		"Notification":  {"id", "created", "readByUser", "isSystem", "origin", "title", "actions"},
+		"Notification":  {"id", "created", "readByUser", "isSystem", "origin", "title", "actions", "severity", "saved", "archived"},
 		"Action":        {"id", "title", "url"},
 		"CreateBody":    {"origin", "title"},
 	} {
@@ -231,7 +231,9 @@ func checkClosed(t *testing.T, path string, schema *openapi3.Schema) {
 		t.Errorf("%s admits unknown fields", path)
 	}
 	for name, property := range schema.Properties {
-		checkClosed(t, path+"."+name, property.Value)
+		if name != "metadata" { // it belongs to the sender
+			checkClosed(t, path+"."+name, property.Value)
+		}
 	}
 	if schema.Items != nil {
 		checkClosed(t, path+"[]", schema.Items.Value)
@@ -243,13 +245,19 @@ func TestOpenAPILimits(t *testing.T) {
 	body := document(t).Components.Schemas["CreateBody"].Value.Properties
 	action := body["actions"].Value.Items.Value.Properties
 	for field, pair := range map[string][2]uint64{
-		"origin":       {*body["origin"].Value.MaxLength, notifications.MaxTitleChars},
-		"title":        {*body["title"].Value.MaxLength, notifications.MaxTitleChars},
-		"topic":        {*body["topic"].Value.MaxLength, notifications.MaxTitleChars},
-		"message":      {*body["message"].Value.MaxLength, notifications.MaxMessageBytes},
-		"action title": {*action["title"].Value.MaxLength, notifications.MaxTitleChars},
-		"action url":   {*action["url"].Value.MaxLength, notifications.MaxURLBytes},
-		"pageSize":     {uint64(*operation(t, "getNotifications").Parameters.GetByInAndName("query", "pageSize").Schema.Value.Max), notifications.MaxLimit},
+		"origin":        {*body["origin"].Value.MaxLength, notifications.MaxTitleChars},
+		"title":         {*body["title"].Value.MaxLength, notifications.MaxTitleChars},
+		"topic":         {*body["topic"].Value.MaxLength, notifications.MaxTitleChars},
+		"message":       {*body["message"].Value.MaxLength, notifications.MaxMessageBytes},
+		"link":          {*body["link"].Value.MaxLength, notifications.MaxURLBytes},
+		"icon":          {*body["icon"].Value.MaxLength, notifications.MaxURLBytes},
+		"scope":         {*body["scope"].Value.MaxLength, notifications.MaxTitleChars},
+		"key":           {*operation(t, "createNotification").Parameters.GetByInAndName("header", "Idempotency-Key").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"topic filter":  {*operation(t, "getNotifications").Parameters.GetByInAndName("query", "topic").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"origin filter": {*operation(t, "getNotifications").Parameters.GetByInAndName("query", "origin").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"action title":  {*action["title"].Value.MaxLength, notifications.MaxTitleChars},
+		"action url":    {*action["url"].Value.MaxLength, notifications.MaxURLBytes},
+		"pageSize":      {uint64(*operation(t, "getNotifications").Parameters.GetByInAndName("query", "pageSize").Schema.Value.Max), notifications.MaxLimit},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is limited to %d in openapi.yaml, to %d in the code", field, pair[0], pair[1])
