@@ -6,9 +6,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
@@ -85,6 +88,49 @@ func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
 
 func notPrintableASCII(c rune) bool { return c < ' ' || c > '~' }
 
+// decodeState reads the body of setState.
+func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notifications.Selection, change notifications.StateChange, err error) {
+	in, err := a.decodeBody(w, r)
+	if err != nil {
+		return sel, change, err
+	}
+	sel.IDs, _ = in.Strings("ids")
+	in.Object("filter", func(filter *strictjson.Reader) {
+		sel.Filter = new(decodeFilter(bodyFields{filter}))
+	})
+	sel.UpTo = in.text("upTo") // empty would be no bound
+	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
+	return sel, change, asInvalid(in.Faults()...)
+}
+
+// inFilter gives what the service says of the filter of a setState the path
+// it has in the body. Whatever it says of read, saved and archived is about
+// what is to be marked: as parts of a filter they were checked before.
+func inFilter(err error) error {
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	named := slices.Clone(invalid.Fields)
+	for i, f := range named {
+		switch f.Field {
+		case "containsText", "createdAfter", "messageScope", "minSeverity", "topic", "origin":
+			named[i].Field = "filter." + f.Field
+		}
+	}
+	return &notifications.InvalidError{Fields: named}
+}
+
+// decodeWithdraw reads the body of withdrawByScope.
+func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (origin, scope string, err error) {
+	in, err := a.decodeBody(w, r)
+	if err != nil {
+		return "", "", err
+	}
+	origin, scope = in.String("origin"), in.String("scope")
+	return origin, scope, asInvalid(in.Faults()...)
+}
+
 // decodeAudience: no targets at all is everybody, as the plugin has it, but
 // an array that is there and empty is a mistake.
 func decodeAudience(in bodyFields) notifications.Audience {
@@ -114,6 +160,14 @@ func (f bodyFields) text(name string) string {
 		f.Reject(name, mustNotBeEmpty)
 	}
 	return f.String(name)
+}
+
+// flag returns nil for absent.
+func (f bodyFields) flag(name string) *bool {
+	if v, given := f.Bool(name); given {
+		return &v
+	}
+	return nil
 }
 
 func (f bodyFields) choice(name string, allowed ...string) string {
@@ -204,6 +258,26 @@ func (a *api) decodeSetRead(r *http.Request, who notifications.Identity) (id str
 	id = q.text("messageId")
 	read = q.choice("read", "true", "false") == "true"
 	return id, read, a.finish(q, who)
+}
+
+// decodeInbox reads the query string of getStatus and getTopics.
+func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifications.Scope, error) {
+	q, err := parseParams(r)
+	if err != nil {
+		return 0, err
+	}
+	scope := decodeScope(q)
+	return scope, a.finish(q, who)
+}
+
+// decodeID reads the path of an operation on one notification, which takes no
+// parameters. The router matches the path as it was sent, escapes and all.
+func decodeID(r *http.Request) (string, error) {
+	id, err := url.PathUnescape(mux.Vars(r)["id"])
+	if err != nil {
+		return "", notifications.Invalid("id", "is not well-formed")
+	}
+	return id, takesNoParams(r)
 }
 
 // fields is what a filter is read from: a query string, or an object in a

@@ -57,13 +57,20 @@ func TestOpenAPIIsValid(t *testing.T) {
 func TestOpenAPIOperations(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"POST /notifications":      "createNotification",
-		"GET /notifications":       "getNotifications",
-		"GET /notifications/count": "getNotificationsCount",
-		"PUT /notifications/read":  "setRead",
-		"GET /openapi.yaml":        "getOpenAPI",
-		"GET /healthz":             "getHealth",
-		"GET /readyz":              "getReadiness",
+		"POST /notifications":           "createNotification",
+		"GET /notifications":            "getNotifications",
+		"GET /notifications/count":      "getNotificationsCount",
+		"PUT /notifications/read":       "setRead",
+		"PUT /notifications/state":      "setState",
+		"GET /notifications/status":     "getStatus",
+		"GET /notifications/topics":     "getTopics",
+		"POST /notifications/withdraw":  "withdrawByScope",
+		"GET /notifications/{id}":       "getNotification",
+		"DELETE /notifications/{id}":    "withdrawNotification",
+		"GET /notifications/{id}/reach": "getReach",
+		"GET /openapi.yaml":             "getOpenAPI",
+		"GET /healthz":                  "getHealth",
+		"GET /readyz":                   "getReadiness",
 	}
 	for path, item := range document(t).Paths.Map() {
 		for method, op := range item.Operations() {
@@ -262,5 +269,32 @@ func TestOpenAPILimits(t *testing.T) {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is limited to %d in openapi.yaml, to %d in the code", field, pair[0], pair[1])
 		}
+	}
+}
+
+// The filter of setState is the list's: the same names, and the same words.
+func TestOpenAPIStateFilterIsTheLists(t *testing.T) {
+	t.Parallel()
+	filter := document(t).Components.Schemas["StateFilter"].Value.Properties
+	notOfFilter := []string{"pageSize", "pageNumber", "orderBy", "orderByDirec", "cursor", "user", "If-None-Match"}
+	known := 0
+	for _, p := range operation(t, "getNotifications").Parameters {
+		if slices.Contains(notOfFilter, p.Value.Name) {
+			continue
+		}
+		property := filter[p.Value.Name]
+		if property == nil {
+			t.Errorf("the filter has no %s", p.Value.Name)
+			continue
+		}
+		known++
+		for _, word := range p.Value.Schema.Value.Enum {
+			if err := property.Value.VisitJSON(word); err != nil {
+				t.Errorf("the filter's %s: %v", p.Value.Name, err)
+			}
+		}
+	}
+	if known != len(filter) {
+		t.Errorf("the filter has %d fields, %d of which are parameters of a list", len(filter), known)
 	}
 }

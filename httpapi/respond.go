@@ -26,6 +26,77 @@ type healthBody struct {
 	Status string `json:"status"`
 }
 
+type updatedBody struct {
+	Updated int64 `json:"updated"`
+}
+
+type withdrawnBody struct {
+	Withdrawn int64 `json:"withdrawn"`
+}
+
+type statusBody struct {
+	Unread   int64 `json:"unread"`
+	Read     int64 `json:"read"`
+	Saved    int64 `json:"saved"`
+	Archived int64 `json:"archived"`
+}
+
+type topicsBody struct {
+	Topics  []topicBody  `json:"topics"`
+	Origins []originBody `json:"origins"`
+}
+
+type topicBody struct {
+	Topic  string `json:"topic"`
+	Unread int64  `json:"unread"`
+	Total  int64  `json:"total"`
+}
+
+type originBody struct {
+	Origin string `json:"origin"`
+	Unread int64  `json:"unread"`
+	Total  int64  `json:"total"`
+}
+
+// topicsBodyOf has arrays also where there is nothing.
+func topicsBodyOf(t notifications.Topics) topicsBody {
+	body := topicsBody{Topics: make([]topicBody, len(t.Topics)), Origins: make([]originBody, len(t.Origins))}
+	for i, c := range t.Topics {
+		body.Topics[i] = topicBody{Topic: c.Name, Unread: c.Unread, Total: c.Total}
+	}
+	for i, c := range t.Origins {
+		body.Origins[i] = originBody{Origin: c.Name, Unread: c.Unread, Total: c.Total}
+	}
+	return body
+}
+
+type reachBody struct {
+	Audiences []audienceBody `json:"audiences"`
+	Delivered int64          `json:"delivered"`
+	Read      int64          `json:"read"`
+	Saved     int64          `json:"saved"`
+	Archived  int64          `json:"archived"`
+}
+
+type audienceBody struct {
+	Audience string `json:"audience"`
+	Size     *int   `json:"size,omitempty"` // left out where it is not known
+}
+
+func reachBodyOf(r notifications.Reach) reachBody {
+	body := reachBody{
+		Audiences: make([]audienceBody, len(r.Audiences)),
+		Delivered: r.Delivered, Read: r.Read, Saved: r.Saved, Archived: r.Archived,
+	}
+	for i, a := range r.Audiences {
+		body.Audiences[i].Audience = a.Audience
+		if a.Size >= 0 {
+			body.Audiences[i].Size = &a.Size
+		}
+	}
+	return body
+}
+
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
