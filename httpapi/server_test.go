@@ -288,8 +288,13 @@ type item struct {
 // post posts as a service and returns the id.
 func (s *server) post(body string) string {
 	s.t.Helper()
+	return s.postAs("ci", body)
+}
+
+func (s *server) postAs(who, body string) string {
+	s.t.Helper()
 	var created struct{ MessageID, Msgid string }
-	a := s.do("POST", "/notifications", as("ci"), jsonBody(body)).want(http.StatusOK)
+	a := s.do("POST", "/notifications", as(who), jsonBody(body)).want(http.StatusOK)
 	a.decode(&created)
 	if created.MessageID == "" || created.MessageID != created.Msgid {
 		s.t.Fatalf("created %s, want the id under both names", a.body)
