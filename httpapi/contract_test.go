@@ -341,9 +341,18 @@ func TestHeadAndMethods(t *testing.T) {
 		}
 		for path, allow := range map[string]string{
 			"/notifications": "GET, HEAD, OPTIONS, POST", "/notifications/count": "GET, HEAD, OPTIONS", "/notifications/read": "OPTIONS, PUT",
+			"/notifications/state": "OPTIONS, PUT", "/notifications/status": "GET, HEAD, OPTIONS", "/notifications/topics": "GET, HEAD, OPTIONS",
+			"/notifications/withdraw": "OPTIONS, POST", "/notifications/" + unknown: "DELETE, GET, HEAD, OPTIONS",
+			"/notifications/" + unknown + "/reach": "GET, HEAD, OPTIONS",
 		} {
-			if got := s.do("DELETE", path).problem(http.StatusMethodNotAllowed).header.Get("Allow"); got != allow {
-				t.Errorf("DELETE %s: Allow %q, want %q", path, got, allow)
+			if got := s.do("PATCH", path).problem(http.StatusMethodNotAllowed).header.Get("Allow"); got != allow {
+				t.Errorf("PATCH %s: Allow %q, want %q", path, got, allow)
+			}
+			if !strings.Contains(allow, "DELETE") { // and is none of an id
+				s.do("DELETE", path, as(jane)).problem(http.StatusMethodNotAllowed)
+			}
+			if !strings.Contains(allow, "GET") {
+				s.do("GET", path, as(jane)).problem(http.StatusMethodNotAllowed)
 			}
 			if got := s.do("OPTIONS", path).want(http.StatusNoContent).header.Get("Allow"); got != allow {
 				t.Errorf("OPTIONS %s: Allow %q, want %q", path, got, allow)
