@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -51,48 +53,90 @@ func TestAbsentFields(t *testing.T) {
 	})
 }
 
-// TestEveryCombination lists and counts with every combination of parameters
-// and holds them against each other and against the whole list.
+// TestEveryCombination lists and counts with every combination of the plugin's
+// parameters, and of the new ones, and holds them against each other and
+// against the whole list. Of all combinations of both it takes two for each of
+// the plugin's, so that each of the new ones has its turn.
 func TestEveryCombination(t *testing.T) {
 	eachServer(t, func(s *server) {
 		for i, to := range []string{`,"targetUsers":["default/jane"]`, `,"targetGroups":["default/ops"]`, ``} {
 			for j, text := range []string{"alpha", "Beta", "ALPHA beta"} {
-				s.post(fmt.Sprintf(`{"origin":"o%d","title":%q,"message":"m%d%d","topic":"t%d"%s}`, j, text, i, j, (i+j)%3, to))
-			}
-		}
-		whole := s.list(jane, "?messageScope=all")
-		for i, n := range whole {
-			if i%2 == 0 {
-				s.do("PUT", "/notifications/read?messageId="+n.ID+"&read=true", as(jane)).want(http.StatusOK)
-			}
-		}
-		whole = s.list(jane, "?messageScope=all")
-		middle := whole[4].Created
-
-		for _, text := range []string{"", "alpha"} {
-			for _, after := range []string{"", middle} {
-				for _, scope := range []string{"", "all", "user", "system"} {
-					for _, read := range []string{"", "true", "false"} {
-						filter := url.Values{}
-						for name, value := range map[string]string{"containsText": text, "createdAfter": after, "messageScope": scope, "read": read} {
-							if value != "" {
-								filter.Set(name, value)
-							}
-						}
-						want := 0
-						for _, n := range whole {
-							if strings.Contains(strings.ToLower(n.Title), text) && (after == "" || n.Created > after) &&
-								(read == "" || n.ReadByUser == (read == "true")) &&
-								(scope == "all" || n.IsSystem == (scope == "system")) {
-								want++
-							}
-						}
-						s.checkOrders(filter, want)
-					}
+				for k, severity := range []string{"low", "high", "critical"} {
+					s.post(fmt.Sprintf(`{"origin":"o%d","title":%q,"message":"m%d%d","topic":"t%d","severity":%q%s}`,
+						(j+k)%2, text, i, j, (i+j+k)%3, severity, to))
 				}
 			}
 		}
+		for i, n := range s.list(jane, "?messageScope=all&pageSize=100") {
+			s.mark(jane, fmt.Sprintf(`{"ids":[%q],"read":%t,"saved":%t,"archived":%t}`, n.ID, i%2 == 0, i%4 < 2, i%3 == 0))
+		}
+		whole := s.list(jane, "?messageScope=all&archived=all&pageSize=100")
+		middle := whole[len(whole)/2].Created
+		filters := combinations([]parameter{
+			{"containsText", []string{"", "alpha"}}, {"createdAfter", []string{"", middle}},
+			{"messageScope", []string{"", "all", "user", "system"}}, {"read", []string{"", "true", "false"}},
+		})
+		added := combinations([]parameter{
+			{"saved", []string{"", "true", "false"}}, {"archived", []string{"all", "", "true", "false"}},
+			{"minSeverity", []string{"", "high"}}, {"topic", []string{"", "t1"}}, {"origin", []string{"", "o1"}},
+		})
+		if len(filters) != 48 || len(added) != 96 {
+			t.Fatalf("%d and %d combinations", len(filters), len(added))
+		}
+		found := 0
+		for i, filter := range filters {
+			for _, more := range []url.Values{added[i], added[len(added)-1-i]} {
+				both := maps.Clone(filter)
+				maps.Copy(both, more)
+				want := 0
+				for _, n := range whole {
+					if selects(both, n) {
+						want++
+					}
+				}
+				s.checkOrders(both, want)
+				found += want
+			}
+		}
+		if found < 96 {
+			t.Errorf("all of them together select %d notifications: that shows little", found)
+		}
 	})
+}
+
+// parameter is one and the values it is tried with; empty leaves it out.
+type parameter struct {
+	name   string
+	values []string
+}
+
+func combinations(parameters []parameter) []url.Values {
+	all := []url.Values{{}}
+	for _, p := range parameters {
+		var longer []url.Values
+		for _, q := range all {
+			for _, value := range p.values {
+				with := maps.Clone(q)
+				if value != "" {
+					with.Set(p.name, value)
+				}
+				longer = append(longer, with)
+			}
+		}
+		all = longer
+	}
+	return all
+}
+
+// selects is what the parameters mean, once more and in other words.
+func selects(q url.Values, n item) bool {
+	is := func(name string, value bool) bool { return q.Get(name) == "" || q.Get(name) == fmt.Sprint(value) }
+	equal := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
+	scope, archived := cmp.Or(q.Get("messageScope"), "user"), cmp.Or(q.Get("archived"), "false")
+	return strings.Contains(strings.ToLower(n.Title), q.Get("containsText")) && n.Created > q.Get("createdAfter") &&
+		(scope == "all" || n.IsSystem == (scope == "system")) && is("read", n.ReadByUser) && is("saved", n.Saved) &&
+		(archived == "all" || fmt.Sprint(n.Archived) == archived) && equal("topic", *n.Topic) && equal("origin", n.Origin) &&
+		(q.Get("minSeverity") == "" || n.Severity == "high" || n.Severity == "critical")
 }
 
 // checkOrders lists one filter in every order and by pages.
@@ -297,9 +341,18 @@ func TestHeadAndMethods(t *testing.T) {
 		}
 		for path, allow := range map[string]string{
 			"/notifications": "GET, HEAD, OPTIONS, POST", "/notifications/count": "GET, HEAD, OPTIONS", "/notifications/read": "OPTIONS, PUT",
+			"/notifications/state": "OPTIONS, PUT", "/notifications/status": "GET, HEAD, OPTIONS", "/notifications/topics": "GET, HEAD, OPTIONS",
+			"/notifications/withdraw": "OPTIONS, POST", "/notifications/" + unknown: "DELETE, GET, HEAD, OPTIONS",
+			"/notifications/" + unknown + "/reach": "GET, HEAD, OPTIONS",
 		} {
-			if got := s.do("DELETE", path).problem(http.StatusMethodNotAllowed).header.Get("Allow"); got != allow {
-				t.Errorf("DELETE %s: Allow %q, want %q", path, got, allow)
+			if got := s.do("PATCH", path).problem(http.StatusMethodNotAllowed).header.Get("Allow"); got != allow {
+				t.Errorf("PATCH %s: Allow %q, want %q", path, got, allow)
+			}
+			if !strings.Contains(allow, "DELETE") { // and is none of an id
+				s.do("DELETE", path, as(jane)).problem(http.StatusMethodNotAllowed)
+			}
+			if !strings.Contains(allow, "GET") {
+				s.do("GET", path, as(jane)).problem(http.StatusMethodNotAllowed)
 			}
 			if got := s.do("OPTIONS", path).want(http.StatusNoContent).header.Get("Allow"); got != allow {
 				t.Errorf("OPTIONS %s: Allow %q, want %q", path, got, allow)

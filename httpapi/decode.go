@@ -6,8 +6,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
@@ -15,37 +19,121 @@ import (
 // maxPosition bounds pageNumber × pageSize.
 const maxPosition = 1_000_000_000
 
-// decodeDraft reads the body of a post. What the service checks of a draft is
-// left to it; what only the wire has (types, nulls, unknown fields, empty
-// target arrays) is checked here.
-func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
-	if q, err := parseParams(r); err != nil {
-		return notifications.Draft{}, err
-	} else if err := q.err(); err != nil { // it takes none
-		return notifications.Draft{}, err
+// decodeBody reads the body of an operation that takes no parameters. A field
+// is checked here for what only the wire has (types, nulls, unknown fields,
+// empty arrays); whatever else the service checks is left to it.
+func (a *api) decodeBody(w http.ResponseWriter, r *http.Request) (in bodyFields, err error) {
+	if err := takesNoParams(r); err != nil {
+		return in, err
 	}
 	body, err := a.readBody(w, r)
 	if err != nil {
+		return in, err
+	}
+	if in.Reader, err = strictjson.Parse(body); err != nil {
+		return in, asInvalid(err)
+	}
+	return in, nil
+}
+
+func takesNoParams(r *http.Request) error {
+	q, err := parseParams(r)
+	if err != nil {
+		return err
+	}
+	return q.err()
+}
+
+// decodeDraft reads the body of a post, and the header beside it.
+func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
+	in, err := a.decodeBody(w, r)
+	if err != nil {
 		return notifications.Draft{}, err
 	}
-	in, err := strictjson.Parse(body)
-	if err != nil {
-		return notifications.Draft{}, asInvalid(err)
-	}
 	d := notifications.Draft{
-		Origin: in.String("origin"), Title: in.String("title"),
+		IdempotencyKey: decodeIdempotencyKey(r, in),
+		Origin:         in.String("origin"), Title: in.String("title"),
 		Message: in.String("message"), Topic: in.String("topic"),
 		To: decodeAudience(in),
 	}
 	in.Objects("actions", func(_ int, action *strictjson.Reader) {
 		d.Actions = append(d.Actions, notifications.ActionDraft{Title: action.String("title"), URL: action.String("url")})
 	})
+	d.Severity = decodeSeverity(in, "severity")
+	d.Link, d.Icon, d.Metadata = in.String("link"), in.String("icon"), in.Raw("metadata")
+	d.Scope = in.String("scope")
+	resurface, given := in.Bool("resurface")
+	d.KeepPlace = given && !resurface
+	d.Expires, d.NotBefore = in.instant("expires"), in.instant("notBefore")
 	return d, asInvalid(in.Faults()...)
+}
+
+// decodeIdempotencyKey reads the header of that name, whose value is taken as
+// it is: quotes, where a client sends them, are part of it.
+func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
+	const name = "Idempotency-Key"
+	given := r.Header.Values(name)
+	switch {
+	case len(given) == 0:
+		return ""
+	case len(given) > 1:
+		in.Reject(name, fmt.Sprintf("is given %d times", len(given)))
+	case given[0] == "" || len(given[0]) > notifications.MaxTitleChars || strings.ContainsFunc(given[0], notPrintableASCII):
+		in.Reject(name, fmt.Sprintf("must have 1 to %d printable ASCII characters", notifications.MaxTitleChars))
+	default:
+		return given[0]
+	}
+	return ""
+}
+
+func notPrintableASCII(c rune) bool { return c < ' ' || c > '~' }
+
+// decodeState reads the body of setState.
+func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notifications.Selection, change notifications.StateChange, err error) {
+	in, err := a.decodeBody(w, r)
+	if err != nil {
+		return sel, change, err
+	}
+	sel.IDs, _ = in.Strings("ids")
+	in.Object("filter", func(filter *strictjson.Reader) {
+		sel.Filter = new(decodeFilter(bodyFields{filter}))
+	})
+	sel.UpTo = in.text("upTo") // empty would be no bound
+	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
+	return sel, change, asInvalid(in.Faults()...)
+}
+
+// inFilter gives what the service says of the filter of a setState the path
+// it has in the body. Whatever it says of read, saved and archived is about
+// what is to be marked: as parts of a filter they were checked before.
+func inFilter(err error) error {
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	named := slices.Clone(invalid.Fields)
+	for i, f := range named {
+		switch f.Field {
+		case "containsText", "createdAfter", "messageScope", "minSeverity", "topic", "origin":
+			named[i].Field = "filter." + f.Field
+		}
+	}
+	return &notifications.InvalidError{Fields: named}
+}
+
+// decodeWithdraw reads the body of withdrawByScope.
+func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (origin, scope string, err error) {
+	in, err := a.decodeBody(w, r)
+	if err != nil {
+		return "", "", err
+	}
+	origin, scope = in.String("origin"), in.String("scope")
+	return origin, scope, asInvalid(in.Faults()...)
 }
 
 // decodeAudience: no targets at all is everybody, as the plugin has it, but
 // an array that is there and empty is a mistake.
-func decodeAudience(in *strictjson.Reader) notifications.Audience {
+func decodeAudience(in bodyFields) notifications.Audience {
 	users, someUsers := in.Strings("targetUsers")
 	groups, someGroups := in.Strings("targetGroups")
 	if !someUsers && !someGroups {
@@ -59,6 +147,47 @@ func decodeAudience(in *strictjson.Reader) notifications.Audience {
 		in.Reject("targetGroups", advice)
 	}
 	return notifications.Users(users...).And(notifications.Groups(groups...))
+}
+
+// bodyFields reads an object as params reads a query string.
+type bodyFields struct{ *strictjson.Reader }
+
+func (f bodyFields) raw(name string) string { return f.String(name) }
+
+// text returns a text that must not be empty; empty is absent.
+func (f bodyFields) text(name string) string {
+	if string(f.Raw(name)) == `""` {
+		f.Reject(name, mustNotBeEmpty)
+	}
+	return f.String(name)
+}
+
+// flag returns nil for absent.
+func (f bodyFields) flag(name string) *bool {
+	if v, given := f.Bool(name); given {
+		return &v
+	}
+	return nil
+}
+
+func (f bodyFields) choice(name string, allowed ...string) string {
+	return f.Choice(name, allowed...)
+}
+
+// instant returns a time, or the zero time for absent. The year 1 begins with
+// the zero time, so what is given is moved off it.
+func (f bodyFields) instant(name string) time.Time {
+	s := f.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	at, wrong := parseInstant(s)
+	if wrong != "" {
+		f.Reject(name, wrong)
+	} else if at.IsZero() {
+		at = at.Add(1)
+	}
+	return at
 }
 
 func (a *api) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -131,18 +260,64 @@ func (a *api) decodeSetRead(r *http.Request, who notifications.Identity) (id str
 	return id, read, a.finish(q, who)
 }
 
+// decodeInbox reads the query string of getStatus and getTopics.
+func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifications.Scope, error) {
+	q, err := parseParams(r)
+	if err != nil {
+		return 0, err
+	}
+	scope := decodeScope(q)
+	return scope, a.finish(q, who)
+}
+
+// decodeID reads the path of an operation on one notification, which takes no
+// parameters. The router matches the path as it was sent, escapes and all.
+func decodeID(r *http.Request) (string, error) {
+	id, err := url.PathUnescape(mux.Vars(r)["id"])
+	if err != nil {
+		return "", notifications.Invalid("id", "is not well-formed")
+	}
+	return id, takesNoParams(r)
+}
+
+// fields is what a filter is read from: a query string, or an object in a
+// body.
+type fields interface {
+	raw(name string) string // which may be empty
+	text(name string) string
+	choice(name string, allowed ...string) string
+	instant(name string) time.Time
+}
+
 // decodeFilter reads what list and count have in common.
-func decodeFilter(q *params) notifications.Filter {
+func decodeFilter(in fields) notifications.Filter {
 	return notifications.Filter{
-		Text:         q.raw("containsText"), // empty is no filter
-		CreatedAfter: q.instant("createdAfter"),
-		Scope: map[string]notifications.Scope{
-			"user": notifications.ScopeUser, "system": notifications.ScopeSystem, "all": notifications.ScopeAll,
-		}[q.choice("messageScope", "user", "system", "all")],
+		Text:         in.raw("containsText"), // empty is no filter
+		CreatedAfter: in.instant("createdAfter"),
+		Scope:        decodeScope(in),
 		Read: map[string]notifications.ReadFilter{
 			"true": notifications.Read, "false": notifications.Unread,
-		}[q.choice("read", "true", "false")],
+		}[in.choice("read", "true", "false")],
+		Saved: map[string]notifications.SavedFilter{
+			"true": notifications.Saved, "false": notifications.NotSaved,
+		}[in.choice("saved", "true", "false")],
+		Archived: map[string]notifications.ArchivedFilter{
+			"true": notifications.Archived, "all": notifications.ArchivedOrNot,
+		}[in.choice("archived", "true", "false", "all")],
+		MinSeverity: decodeSeverity(in, "minSeverity"),
+		Topic:       in.text("topic"),
+		Origin:      in.text("origin"),
 	}
+}
+
+func decodeScope(in fields) notifications.Scope {
+	return map[string]notifications.Scope{
+		"user": notifications.ScopeUser, "system": notifications.ScopeSystem, "all": notifications.ScopeAll,
+	}[in.choice("messageScope", "user", "system", "all")]
+}
+
+func decodeSeverity(in fields, name string) notifications.Severity {
+	return notifications.Severity(in.choice(name, "critical", "high", "normal", "low"))
 }
 
 // decodePaging turns page numbers, which begin at 1, into a limit and an

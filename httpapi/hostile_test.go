@@ -3,11 +3,15 @@ package httpapi_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
@@ -34,69 +38,130 @@ func TestHostileInput(t *testing.T) {
 	if pg := dbtest.PostgresIfWanted(t); pg != nil {
 		databases = append(databases, newServer(t, pg))
 	}
+	known := make([][]string, len(databases)) // ids
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	accepted := 0
-	for range 1500 {
-		method, path, options := hostileRequest(random)
+	accepted := map[string]int{}
+	for round := range 3000 {
+		if round%50 == 0 { // some of the old ones may be withdrawn
+			for i, s := range databases {
+				known[i] = s.postSome()
+			}
+		}
+		r := hostileRequest(random)
 		var first answer
 		for i, s := range databases {
-			a := s.do(method, path, options...)
+			a := s.do(r.method, withIDs(r.path, known[i]), r.all(known[i])...)
 			if a.status >= 500 {
-				t.Fatalf("seed %d: %s %q: %d %s", seed, method, path, a.status, a.body)
+				t.Fatalf("seed %d: %+v: %d %s", seed, r, a.status, a.body)
 			}
 			if a.status < 300 {
-				accepted++
+				accepted[r.operation]++
 			}
 			if strings.Contains(strings.ToUpper(a.body), "SQLSTATE") || strings.Contains(a.body, "notification_") {
-				t.Errorf("seed %d: %s %q leaks: %s", seed, method, path, a.body)
+				t.Errorf("seed %d: %+v leaks: %s", seed, r, a.body)
 			}
+			a.body = differs.ReplaceAllString(a.body, "…")
 			if i == 0 {
 				first = a
-			} else if a.status != first.status || (a.status >= 400 && a.body != first.body) {
-				t.Errorf("seed %d: %s %q: %d %s on SQLite, %d %s on PostgreSQL", seed, method, path, first.status, first.body, a.status, a.body)
+			} else if a.status != first.status || a.body != first.body {
+				t.Fatalf("seed %d: %+v: %d %s on SQLite, %d %s on PostgreSQL", seed, r, first.status, first.body, a.status, a.body)
 			}
 		}
 	}
-	if accepted == 0 {
-		t.Error("nothing was accepted: the generator does not get past the first check")
+	for _, c := range calls {
+		if accepted[c.operation] == 0 {
+			t.Errorf("nothing was accepted by %s: the generator does not get past the first check", c.operation)
+		}
 	}
+}
+
+// differs is what is not the same twice: ids and times.
+var differs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+
+// postSome returns the ids of new notifications, for which KNOWN0 and so on
+// stand in what is generated.
+func (s *server) postSome() (ids []string) {
+	for n, poster := range []string{jane, "ci", jane, "ci", jane} {
+		ids = append(ids, s.postAs(poster, fmt.Sprintf(`{"origin":"o","title":"t","topic":"t","scope":"%d","targetGroups":["default/ops"]}`, n)))
+	}
+	return ids
+}
+
+func withIDs(s string, ids []string) string {
+	for i, id := range ids {
+		s = strings.ReplaceAll(s, fmt.Sprintf("KNOWN%d", i), id)
+	}
+	return s
 }
 
 func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
 
-// hostileRequest is mostly right, so that it gets far before it goes wrong.
-func hostileRequest(random *rand.Rand) (method, path string, options []option) {
-	options = append(options, as(pick(random, jane, jane, john, "ci", "user:default/nobody", "group:default/ops")))
-	switch random.IntN(4) {
-	case 0:
-		return "POST", "/notifications", append(options, jsonBody(hostileBody(random)))
-	case 1:
-		path = "/notifications"
-	case 2:
-		path = "/notifications/count"
-	case 3:
-		return "PUT", "/notifications/read" + hostileQuery(random, "messageId", "read", "user", "x"), options
-	}
-	return "GET", path + hostileQuery(random, "pageSize", "pageNumber", "orderBy", "orderByDirec", "containsText", "createdAfter", "messageScope", "read", "cursor", "user", "x"), options
+// hostile is a request.
+type hostile struct {
+	operation, method, path, body string
+	options                       []option
 }
+
+func (r hostile) all(ids []string) []option {
+	if r.body == "" {
+		return r.options
+	}
+	return append(slices.Clone(r.options), jsonBody(withIDs(r.body, ids)))
+}
+
+// hostileRequest is mostly right, so that it gets far before it goes wrong.
+func hostileRequest(random *rand.Rand) hostile {
+	c := pick(random, calls...)
+	r := hostile{operation: c.operation, method: c.method, path: strings.Split(c.path, "?")[0]}
+	r.options = append(r.options, as(pick(random, jane, jane, john, "ci", "ci", "user:default/nobody", "group:default/ops")))
+	filter := []string{"containsText", "createdAfter", "messageScope", "read", "saved", "archived", "minSeverity", "topic", "origin"}
+	list := append([]string{"pageSize", "pageNumber", "orderBy", "orderByDirec", "cursor", "user", "x"}, filter...)
+	switch r.operation {
+	case "createNotification":
+		r.body = hostileBody(random, map[string]any{"origin": "o", "title": "t"}, "origin", "title", "message", "topic", "actions", "targetUsers", "targetGroups",
+			"severity", "link", "icon", "metadata", "scope", "resurface", "expires", "notBefore", "Title", "x", "\x00")
+		if key := pick(random, append([]string{"k", "k2"}, nasty...)...); random.IntN(3) == 0 && !strings.ContainsFunc(key, unicode.IsControl) {
+			r.options = append(r.options, header("Idempotency-Key", key))
+		}
+	case "setState":
+		good := pick(random, map[string]any{"ids": []any{"KNOWN0", unknown}, "read": true}, map[string]any{"filter": map[string]any{}, "upTo": "KNOWN4", "archived": true},
+			map[string]any{"ids": []any{"KNOWN1", "KNOWN2"}, "saved": false}, map[string]any{"filter": map[string]any{"messageScope": "all"}, "read": false})
+		r.body = hostileBody(random, good, append(filter, "ids", "filter", "filter", "upTo", "x")...)
+	case "withdrawByScope":
+		r.body = hostileBody(random, map[string]any{"origin": "o", "scope": pick(random, "0", "1", "2", "s")}, "origin", "scope", "x")
+	case "setRead":
+		r.path += hostileQuery(random, "messageId", "read", "user", "x") + pick(random, "", "&messageId=KNOWN0&read=true")
+	case "getNotifications":
+		r.path += hostileQuery(random, list...)
+	case "getNotificationsCount":
+		r.path += hostileQuery(random, append(filter, "user", "x")...)
+	case "getStatus", "getTopics":
+		r.path += hostileQuery(random, "messageScope", "user", "x")
+	default: // has an id
+		id := pick(random, "KNOWN0", "KNOWN1", "KNOWN2", "KNOWN3", "KNOWN4", url.PathEscape(cut(pick(random, nasty...))))
+		r.path = strings.ReplaceAll(r.path, "{id}", id) + pick(random, "", "", "", hostileQuery(random, "user", "x"))
+	}
+	return r
+}
+
+// cut leaves what fits in a request line; more is a 431 of net/http.
+func cut(s string) string { return s[:min(len(s), 1000)] }
 
 // hostileQuery gives up to three of the parameters nasty values.
 func hostileQuery(random *rand.Rand, names ...string) string {
 	query := "?"
 	for range random.IntN(4) {
-		value := pick(random, nasty...)
-		if len(value) > 1000 {
-			value = value[:1000] // more is a 431 of net/http
-		}
+		value := cut(pick(random, nasty...))
 		query += pick(random, names...) + "=" + pick(random, url.QueryEscape(value), url.QueryEscape(value), url.PathEscape(value)) + pick(random, "&", "&", "&", ";", "&&")
 	}
 	return query
 }
 
-// hostileBody is a good body in which some values, or some bytes, are not.
-func hostileBody(random *rand.Rand) string {
+// hostileBody is a good body in which some values of the fields, or some
+// bytes, are not.
+func hostileBody(random *rand.Rand, good map[string]any, fields ...string) string {
 	text := func() any {
 		return pick[any](random, pick(random, nasty...), pick(random, nasty...), "t", "t", "t", nil, 7, 1.5e300, true, []any{}, map[string]any{})
 	}
@@ -107,13 +172,30 @@ func hostileBody(random *rand.Rand) string {
 		}
 		return pick[any](random, entries, entries, entries, nil, "x", map[string]any{"0": "x"})
 	}
-	body := map[string]any{"origin": "o", "title": "t"}
+	object := func() any {
+		members := map[string]any{}
+		for range random.IntN(3) {
+			members[pick(random, append(fields, nasty...)...)] = text()
+		}
+		return pick[any](random, members, members, members, text())
+	}
+	body := maps.Clone(good)
 	for range random.IntN(4) {
-		switch name := pick(random, "origin", "title", "message", "topic", "actions", "targetUsers", "targetGroups", "Title", "x", "\x00"); name {
+		switch name := pick(random, fields...); name {
 		case "actions":
 			body[name] = list(func() any { return pick[any](random, map[string]any{"title": text(), "url": text()}, text()) })
 		case "targetUsers", "targetGroups":
 			body[name] = list(text)
+		case "ids":
+			body[name] = list(func() any { return pick[any](random, "KNOWN0", "KNOWN3", unknown, text()) })
+		case "filter", "metadata":
+			body[name] = object()
+		case "severity", "minSeverity":
+			body[name] = pick[any](random, "low", "critical", text())
+		case "resurface", "read", "saved", "archived":
+			body[name] = pick[any](random, true, false, text())
+		case "upTo":
+			body[name] = pick[any](random, "KNOWN2", unknown, text())
 		default:
 			body[name] = text()
 		}

@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -122,8 +124,11 @@ func (a *api) newRouter() *mux.Router {
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problemOf(notifications.ErrNotFound))
 	})
-	for path, methods := range routesByPath() {
-		router.Handle(path, a.methods(methods))
+	paths := routesByPath()
+	// The router takes the first match. Sorted, a literal segment comes before
+	// {id}: the brace is after every letter.
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		router.Handle(path, a.methods(paths[path]))
 	}
 	return router
 }

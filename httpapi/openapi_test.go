@@ -57,13 +57,20 @@ func TestOpenAPIIsValid(t *testing.T) {
 func TestOpenAPIOperations(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"POST /notifications":      "createNotification",
-		"GET /notifications":       "getNotifications",
-		"GET /notifications/count": "getNotificationsCount",
-		"PUT /notifications/read":  "setRead",
-		"GET /openapi.yaml":        "getOpenAPI",
-		"GET /healthz":             "getHealth",
-		"GET /readyz":              "getReadiness",
+		"POST /notifications":           "createNotification",
+		"GET /notifications":            "getNotifications",
+		"GET /notifications/count":      "getNotificationsCount",
+		"PUT /notifications/read":       "setRead",
+		"PUT /notifications/state":      "setState",
+		"GET /notifications/status":     "getStatus",
+		"GET /notifications/topics":     "getTopics",
+		"POST /notifications/withdraw":  "withdrawByScope",
+		"GET /notifications/{id}":       "getNotification",
+		"DELETE /notifications/{id}":    "withdrawNotification",
+		"GET /notifications/{id}/reach": "getReach",
+		"GET /openapi.yaml":             "getOpenAPI",
+		"GET /healthz":                  "getHealth",
+		"GET /readyz":                   "getReadiness",
 	}
 	for path, item := range document(t).Paths.Map() {
 		for method, op := range item.Operations() {
@@ -109,7 +116,7 @@ func TestOpenAPIKeepsThePluginsNames(t *testing.T) {
 	}
 	for name, required := range map[string][]string{
 		"Notifications": nil,
-		"Notification":  {"id", "created", "readByUser", "isSystem", "origin", "title", "actions"},
+		"Notification":  {"id", "created", "readByUser", "isSystem", "origin", "title", "actions", "severity", "saved", "archived"},
 		"Action":        {"id", "title", "url"},
 		"CreateBody":    {"origin", "title"},
 	} {
@@ -231,7 +238,9 @@ func checkClosed(t *testing.T, path string, schema *openapi3.Schema) {
 		t.Errorf("%s admits unknown fields", path)
 	}
 	for name, property := range schema.Properties {
-		checkClosed(t, path+"."+name, property.Value)
+		if name != "metadata" { // it belongs to the sender
+			checkClosed(t, path+"."+name, property.Value)
+		}
 	}
 	if schema.Items != nil {
 		checkClosed(t, path+"[]", schema.Items.Value)
@@ -243,16 +252,49 @@ func TestOpenAPILimits(t *testing.T) {
 	body := document(t).Components.Schemas["CreateBody"].Value.Properties
 	action := body["actions"].Value.Items.Value.Properties
 	for field, pair := range map[string][2]uint64{
-		"origin":       {*body["origin"].Value.MaxLength, notifications.MaxTitleChars},
-		"title":        {*body["title"].Value.MaxLength, notifications.MaxTitleChars},
-		"topic":        {*body["topic"].Value.MaxLength, notifications.MaxTitleChars},
-		"message":      {*body["message"].Value.MaxLength, notifications.MaxMessageBytes},
-		"action title": {*action["title"].Value.MaxLength, notifications.MaxTitleChars},
-		"action url":   {*action["url"].Value.MaxLength, notifications.MaxURLBytes},
-		"pageSize":     {uint64(*operation(t, "getNotifications").Parameters.GetByInAndName("query", "pageSize").Schema.Value.Max), notifications.MaxLimit},
+		"origin":        {*body["origin"].Value.MaxLength, notifications.MaxTitleChars},
+		"title":         {*body["title"].Value.MaxLength, notifications.MaxTitleChars},
+		"topic":         {*body["topic"].Value.MaxLength, notifications.MaxTitleChars},
+		"message":       {*body["message"].Value.MaxLength, notifications.MaxMessageBytes},
+		"link":          {*body["link"].Value.MaxLength, notifications.MaxURLBytes},
+		"icon":          {*body["icon"].Value.MaxLength, notifications.MaxURLBytes},
+		"scope":         {*body["scope"].Value.MaxLength, notifications.MaxTitleChars},
+		"key":           {*operation(t, "createNotification").Parameters.GetByInAndName("header", "Idempotency-Key").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"topic filter":  {*operation(t, "getNotifications").Parameters.GetByInAndName("query", "topic").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"origin filter": {*operation(t, "getNotifications").Parameters.GetByInAndName("query", "origin").Schema.Value.MaxLength, notifications.MaxTitleChars},
+		"action title":  {*action["title"].Value.MaxLength, notifications.MaxTitleChars},
+		"action url":    {*action["url"].Value.MaxLength, notifications.MaxURLBytes},
+		"pageSize":      {uint64(*operation(t, "getNotifications").Parameters.GetByInAndName("query", "pageSize").Schema.Value.Max), notifications.MaxLimit},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is limited to %d in openapi.yaml, to %d in the code", field, pair[0], pair[1])
 		}
+	}
+}
+
+// The filter of setState is the list's: the same names, and the same words.
+func TestOpenAPIStateFilterIsTheLists(t *testing.T) {
+	t.Parallel()
+	filter := document(t).Components.Schemas["StateFilter"].Value.Properties
+	notOfFilter := []string{"pageSize", "pageNumber", "orderBy", "orderByDirec", "cursor", "user", "If-None-Match"}
+	known := 0
+	for _, p := range operation(t, "getNotifications").Parameters {
+		if slices.Contains(notOfFilter, p.Value.Name) {
+			continue
+		}
+		property := filter[p.Value.Name]
+		if property == nil {
+			t.Errorf("the filter has no %s", p.Value.Name)
+			continue
+		}
+		known++
+		for _, word := range p.Value.Schema.Value.Enum {
+			if err := property.Value.VisitJSON(word); err != nil {
+				t.Errorf("the filter's %s: %v", p.Value.Name, err)
+			}
+		}
+	}
+	if known != len(filter) {
+		t.Errorf("the filter has %d fields, %d of which are parameters of a list", len(filter), known)
 	}
 }

@@ -32,7 +32,8 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
-	return writeTagged(w, r, notificationBodies(page.Items))
+	writeTaggedBody(w, r, encodeNotifications(page.Items))
+	return nil
 }
 
 func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -57,6 +58,91 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	selection, change, err := a.decodeState(w, r)
+	if err != nil {
+		return err
+	}
+	n, err := a.svc.SetState(r.Context(), who, selection, change)
+	if err != nil {
+		return inFilter(err)
+	}
+	return writeJSON(w, updatedBody{Updated: n})
+}
+
+func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	scope, err := a.decodeInbox(r, who)
+	if err != nil {
+		return err
+	}
+	status, err := a.svc.Status(r.Context(), who, scope)
+	if err != nil {
+		return err
+	}
+	return writeTagged(w, r, statusBody(status))
+}
+
+func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	scope, err := a.decodeInbox(r, who)
+	if err != nil {
+		return err
+	}
+	topics, err := a.svc.Topics(r.Context(), who, scope)
+	if err != nil {
+		return err
+	}
+	return writeTagged(w, r, topicsBodyOf(topics))
+}
+
+func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	id, err := decodeID(r)
+	if err != nil {
+		return err
+	}
+	n, err := a.svc.Get(r.Context(), who, id)
+	if err != nil {
+		return err
+	}
+	writeTaggedBody(w, r, encodeNotification(&n))
+	return nil
+}
+
+func (a *api) withdrawNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	id, err := decodeID(r)
+	if err != nil {
+		return err
+	}
+	if err := a.svc.Withdraw(r.Context(), who, id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *api) withdrawByScope(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	origin, scope, err := a.decodeWithdraw(w, r)
+	if err != nil {
+		return err
+	}
+	n, err := a.svc.WithdrawScope(r.Context(), who, origin, scope)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, withdrawnBody{Withdrawn: n})
+}
+
+func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
+	id, err := decodeID(r)
+	if err != nil {
+		return err
+	}
+	reach, err := a.svc.Reach(r.Context(), who, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, reachBodyOf(reach))
 }
 
 func (a *api) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ notifications.Identity) error {

@@ -62,11 +62,13 @@ func (q *params) raw(name string) string {
 	return given[0]
 }
 
+const mustNotBeEmpty = "must not be empty"
+
 // text returns a parameter that must not be empty; empty is absent.
 func (q *params) text(name string) string {
 	s := q.raw(name)
 	if given := q.values[name]; len(given) == 1 && given[0] == "" {
-		q.reject(name, "must not be empty")
+		q.reject(name, mustNotBeEmpty)
 	}
 	return s
 }
@@ -95,23 +97,30 @@ func (q *params) number(name string, fallback, limit int) int {
 	return int(n)
 }
 
-// instant returns a time (RFC 3339, which allows small letters), or the zero
-// time for absent.
+// instant returns a time, or the zero time for absent.
 func (q *params) instant(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s))
-	if err != nil || strings.Contains(s, ",") {
-		reason := "must be a date and time of RFC 3339, such as 2023-10-30T13:48:34.931Z"
+	at, wrong := parseInstant(s)
+	if wrong != "" {
 		if strings.Contains(s, " ") {
-			reason += `; a "+" is sent as %2B`
+			wrong += `; a "+" is sent as %2B`
 		}
-		q.reject(name, "%s", reason)
-		return time.Time{}
+		q.reject(name, "%s", wrong)
 	}
 	return at
+}
+
+// parseInstant reads a time (RFC 3339, which allows small letters), or says
+// what is wrong with it.
+func parseInstant(s string) (at time.Time, wrong string) {
+	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s))
+	if err != nil || strings.Contains(s, ",") {
+		return time.Time{}, "must be a date and time of RFC 3339, such as 2023-10-30T13:48:34.931Z"
+	}
+	return at, ""
 }
 
 // err reports every fault, and every parameter nobody asked for.

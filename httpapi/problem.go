@@ -41,6 +41,8 @@ var problems = []struct {
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
 	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
+	{notifications.ErrKeyReused, http.StatusConflict, "the Idempotency-Key was used before, for a post with other content"},
+	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface false a post must have the targets of the one it replaces"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
 	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; try again later"},
 }

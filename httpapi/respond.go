@@ -26,40 +26,75 @@ type healthBody struct {
 	Status string `json:"status"`
 }
 
-type notificationBody struct {
-	ID         string       `json:"id"`
-	Created    string       `json:"created"`
-	ReadByUser bool         `json:"readByUser"`
-	IsSystem   bool         `json:"isSystem"`
-	Origin     string       `json:"origin"`
-	Title      string       `json:"title"`
-	Message    string       `json:"message,omitempty"`
-	Topic      string       `json:"topic,omitempty"`
-	Actions    []actionBody `json:"actions"`
+type updatedBody struct {
+	Updated int64 `json:"updated"`
 }
 
-type actionBody struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-	URL   string `json:"url"`
+type withdrawnBody struct {
+	Withdrawn int64 `json:"withdrawn"`
 }
 
-// createdLayout is RFC 3339 to the millisecond, for times in UTC.
-const createdLayout = "2006-01-02T15:04:05.000Z"
+type statusBody struct {
+	Unread   int64 `json:"unread"`
+	Read     int64 `json:"read"`
+	Saved    int64 `json:"saved"`
+	Archived int64 `json:"archived"`
+}
 
-func notificationBodies(items []notifications.Notification) []notificationBody {
-	bodies := make([]notificationBody, len(items))
-	for i, n := range items {
-		bodies[i] = notificationBody{
-			ID: n.ID, Created: n.Created.Format(createdLayout), ReadByUser: n.Read, IsSystem: n.System,
-			Origin: n.Origin, Title: n.Title, Message: n.Message, Topic: n.Topic,
-			Actions: make([]actionBody, len(n.Actions)),
-		}
-		for j, a := range n.Actions {
-			bodies[i].Actions[j] = actionBody(a)
+type topicsBody struct {
+	Topics  []topicBody  `json:"topics"`
+	Origins []originBody `json:"origins"`
+}
+
+type topicBody struct {
+	Topic  string `json:"topic"`
+	Unread int64  `json:"unread"`
+	Total  int64  `json:"total"`
+}
+
+type originBody struct {
+	Origin string `json:"origin"`
+	Unread int64  `json:"unread"`
+	Total  int64  `json:"total"`
+}
+
+// topicsBodyOf has arrays also where there is nothing.
+func topicsBodyOf(t notifications.Topics) topicsBody {
+	body := topicsBody{Topics: make([]topicBody, len(t.Topics)), Origins: make([]originBody, len(t.Origins))}
+	for i, c := range t.Topics {
+		body.Topics[i] = topicBody{Topic: c.Name, Unread: c.Unread, Total: c.Total}
+	}
+	for i, c := range t.Origins {
+		body.Origins[i] = originBody{Origin: c.Name, Unread: c.Unread, Total: c.Total}
+	}
+	return body
+}
+
+type reachBody struct {
+	Audiences []audienceBody `json:"audiences"`
+	Delivered int64          `json:"delivered"`
+	Read      int64          `json:"read"`
+	Saved     int64          `json:"saved"`
+	Archived  int64          `json:"archived"`
+}
+
+type audienceBody struct {
+	Audience string `json:"audience"`
+	Size     *int   `json:"size,omitempty"` // left out where it is not known
+}
+
+func reachBodyOf(r notifications.Reach) reachBody {
+	body := reachBody{
+		Audiences: make([]audienceBody, len(r.Audiences)),
+		Delivered: r.Delivered, Read: r.Read, Saved: r.Saved, Archived: r.Archived,
+	}
+	for i, a := range r.Audiences {
+		body.Audiences[i].Audience = a.Audience
+		if a.Size >= 0 {
+			body.Audiences[i].Size = &a.Size
 		}
 	}
-	return bodies
+	return body
 }
 
 func encode(v any) ([]byte, error) {
@@ -85,13 +120,20 @@ func writeBody(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body) // a client that left cannot be told
 }
 
-// writeTagged is writeJSON with an entity tag over everything that can change
-// (RFC 9110, section 8.8.3), so that polling what did not change is cheap.
+// writeTagged is writeJSON with an entity tag.
 func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := encode(v)
 	if err != nil {
 		return err
 	}
+	writeTaggedBody(w, r, body)
+	return nil
+}
+
+// writeTaggedBody is writeBody with an entity tag over everything that can
+// change (RFC 9110, section 8.8.3), so that polling what did not change is
+// cheap.
+func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	sum := sha256.New()
 	sum.Write(body)
 	sum.Write([]byte(w.Header().Get("Link")))
@@ -99,10 +141,9 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	w.Header().Set("ETag", "W/"+tag)
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	writeBody(w, body)
-	return nil
 }
 
 // matches compares weakly (RFC 9110, section 13.1.2). Our tags have no comma,

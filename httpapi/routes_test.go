@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gorilla/mux"
 )
 
 // TestRoutesAreTheDocuments: the route table and openapi.yaml have the same
@@ -39,6 +41,34 @@ func TestRoutesAreTheDocuments(t *testing.T) {
 	}
 	if !maps.Equal(inDocument, inTable) {
 		t.Errorf("openapi.yaml has %v\nthe table has %v", inDocument, inTable)
+	}
+}
+
+// A path that is there literally is never taken for an id, however the routes
+// were shuffled.
+func TestLiteralPathsComeFirst(t *testing.T) {
+	t.Parallel()
+	literal := 0
+	for range 100 {
+		router := (&api{}).newRouter()
+		for path := range routesByPath() {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			if strings.Contains(path, "{") {
+				r = httptest.NewRequest(http.MethodGet, strings.ReplaceAll(path, "{id}", "x"), nil)
+			} else {
+				literal++
+			}
+			var match mux.RouteMatch
+			if !router.Match(r, &match) || match.Route == nil {
+				t.Fatalf("%s has no route", path)
+			}
+			if got, err := match.Route.GetPathTemplate(); got != path || err != nil {
+				t.Fatalf("%s is served as %s (%v)", path, got, err)
+			}
+		}
+	}
+	if literal < 100*8 {
+		t.Errorf("only %d literal paths were tried", literal)
 	}
 }
 

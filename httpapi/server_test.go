@@ -275,17 +275,26 @@ func (a answer) problem(status int, fields ...string) answer {
 }
 
 type item struct {
-	ID, Created, Origin, Title string
-	Message, Topic             *string
-	ReadByUser, IsSystem       bool
-	Actions                    []struct{ ID, Title, URL string }
+	ID, Created, Origin, Title        string
+	Message, Topic, Link, Icon, Scope *string
+	ReadByUser, IsSystem              bool
+	Actions                           []struct{ ID, Title, URL string }
+	Severity                          string
+	Saved, Archived                   bool
+	Metadata                          json.RawMessage
+	Updated, Expires                  *string
 }
 
 // post posts as a service and returns the id.
 func (s *server) post(body string) string {
 	s.t.Helper()
+	return s.postAs("ci", body)
+}
+
+func (s *server) postAs(who, body string) string {
+	s.t.Helper()
 	var created struct{ MessageID, Msgid string }
-	a := s.do("POST", "/notifications", as("ci"), jsonBody(body)).want(http.StatusOK)
+	a := s.do("POST", "/notifications", as(who), jsonBody(body)).want(http.StatusOK)
 	a.decode(&created)
 	if created.MessageID == "" || created.MessageID != created.Msgid {
 		s.t.Fatalf("created %s, want the id under both names", a.body)
@@ -312,6 +321,24 @@ func (s *server) expect(who, query string, titles ...string) {
 	}
 }
 
+func (s *server) get(who, id string) (n item) {
+	s.t.Helper()
+	s.do("GET", "/notifications/"+id, as(who)).want(http.StatusOK).decode(&n)
+	return n
+}
+
+// mark sends a body to setState and returns how many it changed.
+func (s *server) mark(who, body string) int {
+	s.t.Helper()
+	var answer struct{ Updated *int }
+	a := s.do("PUT", "/notifications/state", as(who), jsonBody(body)).want(http.StatusOK)
+	a.decode(&answer)
+	if answer.Updated == nil {
+		s.t.Fatalf("setState answers %s", a.body)
+	}
+	return *answer.Updated
+}
+
 func (s *server) count(who, query string) int {
 	s.t.Helper()
 	var body struct{ Count *int }
@@ -326,6 +353,8 @@ func (s *server) count(who, query string) int {
 const (
 	jane = "user:default/jane"
 	john = "user:default/john"
+	// unknown is an id no notification has.
+	unknown = "01890000-0000-7000-8000-000000000000"
 )
 
 // policyFunc is a policy made of a function.

@@ -130,7 +130,14 @@ func TestMounts(t *testing.T) {
 				{"DELETE", prefix + "/notifications", "", 405, `"status":405`},
 				{"OPTIONS", prefix + "/notifications", "", 204, ""},
 				{"GET", prefix + "/nothing", "", 404, `"status":404`},
-				{"GET", prefix + "/notifications/a%2Fb", "", 404, `"status":404`},
+				{"GET", prefix + "/notifications/status", "", 200, `"unread":1`},
+				{"PUT", prefix + "/notifications/state", `{"filter":{},"read":true}`, 200, `{"updated":1}`},
+				{"GET", prefix + "/notifications/01890000-0000-7000-8000-000000000000", "", 404, `"status":404`},
+				{"GET", prefix + "/notifications/%301890000-0000-7000-8000-000000000000/reach", "", 404, `"status":404`},
+				{"DELETE", prefix + "/notifications/01890000-0000-7000-8000-000000000000", "", 404, `"status":404`},
+				{"DELETE", prefix + "/notifications/count", "", 405, `"status":405`},
+				{"GET", prefix + "/notifications/a%2Fb", "", 400, `"field":"id"`},
+				{"GET", prefix + "/notifications/a/b", "", 404, `"status":404`},
 				{"GET", prefix + "/healthz", "", 200, "ok"},
 			} {
 				if got, body := send(t, tt.method, srv.URL+tt.path, tt.body); got != tt.status || !strings.Contains(body, tt.has) {

@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"github.com/notifications-go/notifications"
+)
+
+// Notifications are written by hand: encoding/json compacts a
+// json.RawMessage, and metadata goes out byte for byte as it came in.
+
+// createdLayout is RFC 3339 to the millisecond, for times in UTC.
+const createdLayout = "2006-01-02T15:04:05.000Z"
+
+// encodeNotifications returns a JSON array, and a line feed as encoding/json
+// has it.
+func encodeNotifications(items []notifications.Notification) []byte {
+	size := len("[]\n")
+	for i := range items {
+		size += sizeHint(&items[i])
+	}
+	b := append(make([]byte, 0, size), '[')
+	for i := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendNotification(b, &items[i])
+	}
+	return append(b, "]\n"...)
+}
+
+// encodeNotification returns a JSON object and a line feed.
+func encodeNotification(n *notifications.Notification) []byte {
+	return append(appendNotification(make([]byte, 0, sizeHint(n)+1), n), '\n')
+}
+
+// sizeHint is how long a notification becomes if little of it is escaped.
+func sizeHint(n *notifications.Notification) int {
+	const names, namesOfAction = 400, 80 // everything of a fixed length
+	size := names + len(n.Origin) + len(n.Title) + len(n.Message) + len(n.Topic) +
+		len(n.Link) + len(n.Icon) + len(n.Metadata) + len(n.Scope)
+	for _, a := range n.Actions {
+		size += namesOfAction + len(a.Title) + len(a.URL)
+	}
+	return size
+}
+
+// appendNotification writes what the plugin has first, in its order, and then
+// what is new.
+func appendNotification(b []byte, n *notifications.Notification) []byte {
+	b = appendText(b, `{"id":`, n.ID)
+	b = appendTime(b, `,"created":`, n.Created)
+	b = appendBool(b, `,"readByUser":`, n.Read)
+	b = appendBool(b, `,"isSystem":`, n.System)
+	b = appendText(b, `,"origin":`, n.Origin)
+	b = appendText(b, `,"title":`, n.Title)
+	b = appendOptional(b, `,"message":`, n.Message)
+	b = appendOptional(b, `,"topic":`, n.Topic)
+	b = appendActions(b, `,"actions":`, n.Actions)
+	b = appendText(b, `,"severity":`, string(n.Severity))
+	b = appendBool(b, `,"saved":`, n.Saved)
+	b = appendBool(b, `,"archived":`, n.Archived)
+	b = appendOptional(b, `,"link":`, n.Link)
+	b = appendOptional(b, `,"icon":`, n.Icon)
+	if len(n.Metadata) > 0 {
+		b = append(append(b, `,"metadata":`...), n.Metadata...)
+	}
+	b = appendOptional(b, `,"scope":`, n.Scope)
+	if !n.Updated.IsZero() {
+		b = appendTime(b, `,"updated":`, n.Updated)
+	}
+	if !n.Expires.IsZero() {
+		b = appendTime(b, `,"expires":`, n.Expires)
+	}
+	return append(b, '}')
+}
+
+// appendActions writes an array also where there are none.
+func appendActions(b []byte, name string, actions []notifications.Action) []byte {
+	b = append(append(b, name...), '[')
+	for i, a := range actions {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, `{"id":`, a.ID)
+		b = appendText(b, `,"title":`, a.Title)
+		b = appendText(b, `,"url":`, a.URL)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// appendOptional leaves out what is empty.
+func appendOptional(b []byte, name, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return appendText(b, name, s)
+}
+
+func appendText(b []byte, name, s string) []byte {
+	return appendString(append(b, name...), s)
+}
+
+func appendBool(b []byte, name string, v bool) []byte {
+	b = append(b, name...)
+	if v {
+		return append(b, "true"...)
+	}
+	return append(b, "false"...)
+}
+
+func appendTime(b []byte, name string, at time.Time) []byte {
+	b = append(append(b, name...), '"')
+	b = at.AppendFormat(b, createdLayout)
+	return append(b, '"')
+}
+
+// appendString writes a string literal as encoding/json does without the
+// escaping for HTML: U+2028 and U+2029, which end a line of JavaScript, are
+// escaped, and U+FFFD stands for what is not UTF-8.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	written := 0
+	for i := 0; i < len(s); {
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		if r < ' ' || r == '"' || r == '\\' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && size == 1 {
+			b = appendEscape(append(b, s[written:i]...), r)
+			written = i + size
+		}
+		i += size
+	}
+	return append(append(b, s[written:]...), '"')
+}
+
+// appendEscape writes one character of at most 16 bits.
+func appendEscape(b []byte, r rune) []byte {
+	switch r {
+	case '"', '\\':
+		return append(b, '\\', byte(r))
+	case '\b':
+		return append(b, `\b`...)
+	case '\f':
+		return append(b, `\f`...)
+	case '\n':
+		return append(b, `\n`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\t':
+		return append(b, `\t`...)
+	}
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', hex[r>>12], hex[r>>8&0xf], hex[r>>4&0xf], hex[r&0xf])
+}
