@@ -26,6 +26,10 @@ var (
 	unread   = notifications.StateChange{Read: new(false)}
 	saved    = notifications.StateChange{Saved: new(true)}
 	archived = notifications.StateChange{Archived: new(true)}
+
+	unsaved    = notifications.StateChange{Saved: new(false)}
+	unarchived = notifications.StateChange{Archived: new(false)}
+	allMarks   = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
 )
 
 func TestSmoke(t *testing.T) {
