@@ -144,6 +144,9 @@ func (s *store) deleteDeliveries(db *gorm.DB, id string, audiences []string) err
 // a parameter rather than a join, so that the planner, which knows nothing of
 // their number, always takes the key.
 func (s *store) deletePairs(db *gorm.DB, pairs [][2]string) error {
+	if len(pairs) == 0 {
+		return nil
+	}
 	list, err := json.Marshal(pairs)
 	if err != nil {
 		return err
