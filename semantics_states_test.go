@@ -203,12 +203,3 @@ func (f *fixture) unmarkable(who notifications.Identity, id string) {
 		f.set(who, filter(everything), change, 0)
 	}
 }
-
-func filter(f notifications.Filter) notifications.Selection {
-	return notifications.Selection{Filter: &f}
-}
-
-// upTo selects everything up to an id.
-func upTo(id string) notifications.Selection {
-	return notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}, UpTo: id}
-}
