@@ -370,6 +370,26 @@ func TestWithdrawAtOnce(t *testing.T) {
 	})
 }
 
+// TestWithdrawTooLate: somebody else does it after the look and before the
+// write.
+func TestWithdrawTooLate(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		id := f.post("a", toJane)
+		stop := onStatement(t, db, func(n int64) {
+			if n == 1 {
+				f.withdraw(id)
+			}
+		})
+		err := f.Withdraw(t.Context(), ci, id)
+		stop()
+		if !errors.Is(err, notifications.ErrNotFound) {
+			t.Errorf("withdrawing what was just withdrawn: %v, want ErrNotFound", err)
+		}
+	})
+}
+
 // TestEraseWhilePosting: a post that takes over what the user shares with
 // others does not write his name down again.
 func TestEraseWhilePosting(t *testing.T) {
