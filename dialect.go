@@ -27,9 +27,10 @@ type dialect struct {
 	// hand; textArray makes a JSON array of its values.
 	audiencesOf, textArray string
 	// keepRows, after a selection of messages, keeps them from being removed
-	// before the transaction ends; lockRows keeps others from locking them,
-	// and leaves out what others have locked.
-	keepRows, lockRows string
+	// before the transaction ends; changeRows keeps others from changing them;
+	// lockRows keeps others from locking them, and leaves out what others have
+	// locked.
+	keepRows, changeRows, lockRows string
 	// purgeLock asks for the lock of those who purge, until the transaction
 	// ends; empty where writing is lock enough.
 	purgeLock string
@@ -70,6 +71,7 @@ var dialects = map[string]dialect{
 		audiencesOf:  "json_array_elements_text(notification_messages.audiences::json) AS a(value)",
 		textArray:    "coalesce(json_agg(a.value)::text, '[]')",
 		keepRows:     " FOR KEY SHARE",
+		changeRows:   " FOR NO KEY UPDATE",
 		lockRows:     " FOR UPDATE SKIP LOCKED",
 		purgeLock:    "SELECT pg_try_advisory_xact_lock(?)",
 		text:         "?::text",

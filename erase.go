@@ -29,7 +29,11 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) erro
 
 // erase goes from the messages to the deliveries, as withdraw does.
 func (s *store) erase(tx *gorm.DB, user string) error {
-	const his = "id IN (SELECT d.message_id FROM notification_deliveries d WHERE d.audience = ?)"
+	// What is withdrawn has no deliveries, and names him all the same until it
+	// is purged.
+	his := "id IN (SELECT d.message_id FROM notification_deliveries d WHERE d.audience = ?" +
+		" UNION ALL SELECT id FROM notification_messages WHERE withdrawn_at IS NOT NULL" +
+		" AND EXISTS (SELECT 1 FROM " + s.dialect.audiencesOf + " WHERE a.value = ?))"
 	shared := "UPDATE notification_messages SET audiences = (SELECT " + s.dialect.textArray + " FROM " + s.dialect.audiencesOf +
 		" WHERE a.value <> ?) WHERE " + his + " AND (SELECT count(*) FROM " + s.dialect.audiencesOf + ") > 1"
 	alone := "SELECT id FROM notification_messages WHERE " + his + " AND (SELECT count(*) FROM " + s.dialect.audiencesOf +
@@ -39,11 +43,11 @@ func (s *store) erase(tx *gorm.DB, user string) error {
 	if err := tx.Exec("DELETE FROM notification_states WHERE user_ref = ?", user).Error; err != nil {
 		return err
 	}
-	if err := tx.Exec(shared, user, user).Error; err != nil {
+	if err := tx.Exec(shared, user, user, user).Error; err != nil {
 		return err
 	}
 	var ids []string
-	if err := tx.Raw(alone, user, user).Find(&ids).Error; err != nil {
+	if err := tx.Raw(alone, user, user, user).Find(&ids).Error; err != nil {
 		return err
 	}
 	gone := jsonArray(append([]string{}, ids...))

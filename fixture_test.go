@@ -7,17 +7,21 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/notifications-go/notifications"
 	"gorm.io/gorm"
 )
 
-// town is a catalog whose people move between groups while a test runs.
+// town is a catalog whose people move between groups while a test runs. It
+// knows the dates it was told, and no others.
 type town struct {
-	mu      sync.Mutex
-	users   map[string][]string // canonical user → canonical groups
-	groups  []string
-	failing error
+	mu       sync.Mutex
+	users    map[string][]string                   // canonical user → canonical groups
+	joined   map[string][]notifications.Membership // beside users, with dates
+	accounts map[string]time.Time                  // canonical user → since when
+	groups   []string
+	failing  error
 }
 
 func newTown() *town {
@@ -27,7 +31,9 @@ func newTown() *town {
 			"user:default/john":  {"group:default/ops"},
 			"user:default/guest": nil,
 		},
-		groups: []string{"group:default/ops", "group:default/dev", "group:default/empty"},
+		joined:   map[string][]notifications.Membership{},
+		accounts: map[string]time.Time{},
+		groups:   []string{"group:default/ops", "group:default/dev", "group:default/empty"},
 	}
 }
 
@@ -36,6 +42,35 @@ func (c *town) move(user string, groups ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.users["user:"+user] = groups
+}
+
+// join puts a user into one more group, since a moment.
+func (c *town) join(user, group string, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	user = "user:" + user
+	c.joined[user] = append(c.joined[user], notifications.Membership{Group: "group:" + group, Since: since})
+}
+
+// open gives a user an account, since a moment.
+func (c *town) open(user string, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	user = "user:" + user
+	c.accounts[user] = since
+	if _, known := c.users[user]; !known {
+		c.users[user] = nil
+	}
+}
+
+// remove lets the town forget a user.
+func (c *town) remove(user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	user = "user:" + user
+	delete(c.users, user)
+	delete(c.joined, user)
+	delete(c.accounts, user)
 }
 
 // fail makes the catalog unable to answer; nil heals it.
@@ -61,7 +96,13 @@ func (c *town) Groups(_ context.Context, user string) ([]notifications.Membershi
 	for _, g := range c.users[user] {
 		in = append(in, notifications.Membership{Group: g})
 	}
-	return in, c.failing
+	return append(in, c.joined[user]...), c.failing
+}
+
+func (c *town) AccountSince(_ context.Context, user string) (time.Time, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accounts[user], c.failing
 }
 
 func (c *town) Missing(_ context.Context, refs []string) ([]string, error) {
@@ -90,21 +131,46 @@ func allowAll(notifications.Identity, notifications.Permission) (notifications.D
 // fixture is a service over a fresh database.
 type fixture struct {
 	*notifications.Service
-	t    *testing.T
-	town *town
+	t     *testing.T
+	db    *gorm.DB
+	town  *town
+	clock *clock // nil: that of the machine
 }
 
 func newFixture(t *testing.T, db *gorm.DB) *fixture {
 	t.Helper()
-	town := newTown()
-	svc, err := notifications.New(notifications.Config{DB: db, Catalog: town, Policy: policyFunc(allowAll)})
+	f := (&fixture{t: t, db: db, town: newTown()}).with(nil)
+	if err := f.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// newClockedFixture is newFixture with a clock that stands still.
+func newClockedFixture(t *testing.T, db *gorm.DB) *fixture {
+	t.Helper()
+	f := newFixture(t, db)
+	f.clock = newClock()
+	notifications.SetClock(f.Service, f.clock.now)
+	return f
+}
+
+// with is another service over the same database, town and clock, configured
+// otherwise.
+func (f *fixture) with(change func(*notifications.Config)) *fixture {
+	f.t.Helper()
+	cfg := notifications.Config{DB: f.db, Catalog: f.town, Policy: policyFunc(allowAll)}
+	if change != nil {
+		change(&cfg)
+	}
+	svc, err := notifications.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	if err := svc.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
+	if f.clock != nil {
+		notifications.SetClock(svc, f.clock.now)
 	}
-	return &fixture{Service: svc, t: t, town: town}
+	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock}
 }
 
 var (

@@ -164,7 +164,7 @@ func contentHash(p *posting) string {
 	var metadata bytes.Buffer
 	_ = json.Compact(&metadata, d.Metadata) // checked before
 	canonical, _ := json.Marshal([]any{     // of strings, numbers, bools: cannot fail
-		d.Origin, d.Title, d.Message, d.Topic, severityRank[d.Severity], d.Link, d.Icon, metadata.String(), d.Actions,
+		d.Origin, d.Title, d.Message, d.Topic, severityRank[d.Severity], d.Link, d.Icon, metadata.String(), append([]ActionDraft{}, d.Actions...),
 		d.Scope, d.KeepPlace, millis(d.Expires), millis(d.NotBefore), p.audiences,
 	})
 	sum := sha256.Sum256(canonical)

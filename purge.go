@@ -145,7 +145,9 @@ func (p purge) withdrawAll(ctx context.Context, condition string, args []any, un
 // may be much, then the messages themselves.
 func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	for more := true; more; {
+		var gone int64 // counts once the transaction has ended well
 		err := p.tx(ctx, func(tx *gorm.DB) error {
+			gone = 0
 			var ids []string
 			err := tx.Raw(fmt.Sprintf("SELECT id FROM notification_messages WHERE withdrawn_at IS NOT NULL ORDER BY withdrawn_at LIMIT %d%s",
 				p.batch, p.dialect.lockRows)).Find(&ids).Error
@@ -158,12 +160,13 @@ func (p purge) removeAll(ctx context.Context, removed *int64) error {
 				return states.Error // and there may be more of them
 			}
 			messages := tx.Exec("DELETE FROM notification_messages WHERE id IN ("+p.dialect.ids+")", jsonArray(ids))
-			*removed += messages.RowsAffected
+			gone = messages.RowsAffected
 			return messages.Error
 		})
 		if err != nil {
 			return err
 		}
+		*removed += gone
 	}
 	return nil
 }

@@ -34,14 +34,15 @@ func (s *store) lockScope(db *gorm.DB, p *posting) ([]earlierPost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return postsOfScope(db, row.Poster, row.Origin, *row.Scope)
+	return s.postsOfScope(db, row.Poster, row.Origin, *row.Scope)
 }
 
-// postsOfScope returns the posts that still have a delivery.
-func postsOfScope(db *gorm.DB, poster, origin, scope string) ([]earlierPost, error) {
+// postsOfScope returns the posts that still have a delivery, and keeps those
+// who withdraw, purge or erase from changing them until the transaction ends.
+func (s *store) postsOfScope(db *gorm.DB, poster, origin, scope string) ([]earlierPost, error) {
 	var earlier []earlierPost
 	err := db.Raw("SELECT id, audiences, expires_at FROM notification_messages"+
-		" WHERE poster = ? AND origin = ? AND scope = ? AND withdrawn_at IS NULL ORDER BY id",
+		" WHERE poster = ? AND origin = ? AND scope = ? AND withdrawn_at IS NULL ORDER BY id"+s.dialect.changeRows,
 		poster, origin, scope).Find(&earlier).Error
 	return earlier, err
 }
@@ -143,6 +144,9 @@ func (s *store) deleteDeliveries(db *gorm.DB, id string, audiences []string) err
 // a parameter rather than a join, so that the planner, which knows nothing of
 // their number, always takes the key.
 func (s *store) deletePairs(db *gorm.DB, pairs [][2]string) error {
+	if len(pairs) == 0 {
+		return nil
+	}
 	list, err := json.Marshal(pairs)
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package notifications_test
 
 import (
-	"errors"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +13,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// states sets states by ids and checks how many changed.
+// set marks what is selected and checks how many that changed.
 func (f *fixture) set(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
 	f.t.Helper()
 	n, err := f.SetState(f.t.Context(), who, sel, change)
@@ -21,81 +24,389 @@ func (f *fixture) set(who notifications.Identity, sel notifications.Selection, c
 
 func ids(list ...string) notifications.Selection { return notifications.Selection{IDs: list} }
 
+func filter(f notifications.Filter) notifications.Selection {
+	return notifications.Selection{Filter: &f}
+}
+
+// upTo selects everything up to an id.
+func upTo(id string) notifications.Selection {
+	return notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}, UpTo: id}
+}
+
 var (
 	read     = notifications.StateChange{Read: new(true)}
 	unread   = notifications.StateChange{Read: new(false)}
 	saved    = notifications.StateChange{Saved: new(true)}
 	archived = notifications.StateChange{Archived: new(true)}
+
+	unsaved    = notifications.StateChange{Saved: new(false)}
+	unarchived = notifications.StateChange{Archived: new(false)}
+	allMarks   = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
 )
 
-func TestSmoke(t *testing.T) {
+func TestMarksOfManyKinds(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		a := f.post("a", notifications.Users("default/jane"))
-		b := f.post("b", notifications.Groups("default/ops"))
-		c := f.post("c", notifications.Everyone())
-		f.set(jane, ids(a, b, c, a), read, 3)
+		a, b, c := f.post("a", toJane), f.post("b", toOps), f.post("c", toEveryone)
+		f.set(jane, ids(a, strings.ToUpper(b), c, a), read, 3) // each once, in any spelling
 		f.set(jane, ids(a, b, c), read, 0)
-		f.set(jane, ids(a, b), saved, 2)
-		f.set(jane, ids(a), archived, 1)
-		f.set(jane, ids(a), unread, 1)
-		st, err := f.Status(t.Context(), jane, notifications.ScopeAll)
-		if want := (notifications.Status{Read: 2, Saved: 1, Archived: 1}); err != nil || st != want {
-			t.Errorf("%+v %v", st, err)
-		}
-		tp, err := f.Topics(t.Context(), jane, notifications.ScopeAll)
-		t.Logf("%+v %v", tp, err)
-		f.expect(jane, notifications.ListQuery{}, "b")
-		n, err := f.Get(t.Context(), jane, a)
-		if err != nil || !n.Archived || n.Read || !n.Saved {
-			t.Errorf("%+v %v", n, err)
-		}
-		r, err := f.Reach(t.Context(), ci, b)
-		t.Logf("%+v %v", r, err)
-		e, err := f.Explain(t.Context(), ci, a, "default/jane")
-		t.Logf("%+v %v", e, err)
-		if err := f.Withdraw(t.Context(), ci, c); err != nil {
-			t.Error(err)
-		}
-		f.expect(john, notifications.ListQuery{Filter: all}, "b")
-		d := notifications.Draft{Origin: "o", Title: "s1", Scope: "s", To: notifications.Groups("default/ops").And(notifications.Users("default/guest")), IdempotencyKey: "k"}
-		s1 := f.postDraft(d)
-		if again := f.postDraft(d); again != s1 {
-			t.Error("again", again)
-		}
-		d.Title = "s2"
-		if _, err := f.Post(t.Context(), ci, d); !errors.Is(err, notifications.ErrKeyReused) {
-			t.Error(err)
-		}
-		d.IdempotencyKey = ""
-		d.To = notifications.Groups("default/ops")
-		f.postDraft(d)
-		f.expect(john, notifications.ListQuery{Filter: all}, "s2", "b")
-		f.expect(guest, notifications.ListQuery{Filter: all}, "s1")
-		d.KeepPlace = true
-		d.Title = "s3"
-		f.postDraft(d)
-		f.expect(john, notifications.ListQuery{Filter: all}, "s3", "b")
-		d.To = notifications.Everyone()
-		if _, err := f.Post(t.Context(), ci, d); !errors.Is(err, notifications.ErrTargetsDiffer) {
-			t.Error(err)
-		}
-		if n, err := f.WithdrawScope(t.Context(), ci, "o", "s"); n != 2 || err != nil {
-			t.Error(n, err)
-		}
-		if err := f.EraseUser(t.Context(), ci, "default/jane"); err != nil {
-			t.Error(err)
-		}
-		f.expect(jane, notifications.ListQuery{Filter: all}, "b")
-		p, err := f.Purge(t.Context(), notifications.PurgeOptions{})
-		t.Logf("%+v %v", p, err)
-		n3, err := f.SetState(t.Context(), john, notifications.Selection{Filter: &notifications.Filter{}}, notifications.StateChange{Read: new(true), Saved: new(true)})
-		if n3 != 1 || err != nil {
-			t.Error(n3, err)
-		}
-		p, err = f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: time.Nanosecond})
-		t.Logf("%+v %v", p, err)
-		f.expect(john, notifications.ListQuery{Filter: all}, "b")
+		f.set(jane, ids(a, b), notifications.StateChange{Read: new(true), Saved: new(true)}, 2)
+		f.set(jane, ids(a, b, c), notifications.StateChange{Read: new(false), Saved: new(true), Archived: new(false)}, 3)
+		f.marked(jane, a, "saved")
+		f.marked(jane, c, "saved")
+		f.set(jane, ids(a), notifications.StateChange{Read: new(true), Saved: new(false), Archived: new(true)}, 1)
+		f.marked(jane, a, "read archived")
+		f.set(jane, ids(b), notifications.StateChange{Read: new(false), Archived: new(false)}, 0)
+		f.marked(john, b, "")
+		f.counted(john, notifications.Status{Unread: 2})
+
+		// What was never touched needs no state to be unmarked.
+		d := f.post("d", toJane)
+		f.set(jane, ids(d), notifications.StateChange{Read: new(false), Saved: new(false), Archived: new(false)}, 0)
+		f.set(jane, ids("01890000-0000-7000-8000-000000000000"), read, 0)
+		f.rows(map[string]int64{"states": 3})
 	})
+}
+
+func TestUpTo(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		var list []string
+		for i := range 5 {
+			list = append(list, f.post(fmt.Sprint(i), []notifications.Audience{toJane, toOps}[i%2]))
+		}
+		f.set(jane, upTo("00000000-0000-7000-8000-000000000000"), read, 0)
+		f.set(jane, upTo(strings.ToUpper(list[1])), read, 2)
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "4", "3", "2")
+		f.set(jane, upTo("ffffffff-ffff-7fff-bfff-ffffffffffff"), archived, 5) // need not exist
+	})
+}
+
+func TestFaultsOfSetState(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	id := f.post("a", toJane)
+	many := slices.Repeat([]string{id}, notifications.MaxMarkIDs)
+	type selection = notifications.Selection
+	for _, tt := range []struct {
+		name   string
+		sel    selection
+		change notifications.StateChange
+		fields []string
+	}{
+		{"nothing", selection{}, notifications.StateChange{}, []string{"ids", "read"}},
+		{"both", selection{IDs: []string{id}, Filter: &all}, read, []string{"ids"}},
+		{"no ids", ids([]string{}...), read, []string{"ids"}},
+		{"no ids at all", selection{IDs: []string{}}, read, []string{"ids"}},
+		{"many", ids(append(many, id)...), read, []string{"ids"}},
+		{"no id", ids(id, "x", id, "{"+id+"}"), read, []string{"ids[1]", "ids[3]"}},
+		{"upTo of ids", selection{IDs: []string{id}, UpTo: id}, read, []string{"upTo"}},
+		{"upTo", selection{Filter: &all, UpTo: "x"}, read, []string{"upTo"}},
+		{"upTo, twice wrong", selection{IDs: []string{id}, UpTo: "x"}, read, []string{"upTo", "upTo"}},
+		{"filter", filter(notifications.Filter{Text: "\xff", Saved: 9, Archived: -1, MinSeverity: "x"}), read,
+			[]string{"containsText", "saved", "archived", "minSeverity"}},
+		{"no change", ids(id), notifications.StateChange{}, []string{"read"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n, err := f.SetState(t.Context(), jane, tt.sel, tt.change)
+			wantFields(t, err, tt.fields...)
+			if n != 0 {
+				t.Errorf("%d changed", n)
+			}
+		})
+	}
+	f.marked(jane, id, "")
+	f.set(jane, ids(many...), read, 1)
+}
+
+// sample is a notification as a test made it.
+type sample struct {
+	notifications.Notification
+	toUser bool // to jane or her group, perhaps beside everybody
+}
+
+// samples stores notifications of every kind, marked by jane in every way.
+func (f *fixture) samples() []sample {
+	f.t.Helper()
+	severities := []notifications.Severity{"", "low", "normal", "high", "critical"}
+	list := make([]sample, 40)
+	for i := range list {
+		d := notifications.Draft{
+			Origin: []string{"ci", "CI", "shop"}[i%3], Title: fmt.Sprintf("%02d", i), Topic: []string{"", "build", "Build"}[i/3%3],
+			Severity: severities[i%5], To: []notifications.Audience{toJane, toEveryone, toOps, toEveryone.And(toJane)}[i%4],
+		}
+		change := notifications.StateChange{Read: new(i*5%13 < 6), Saved: new(i*7%11 < 5), Archived: new(i*3%17 > 10)}
+		s := sample{toUser: i%4 != 1}
+		s.ID, s.Title, s.Origin, s.Topic = f.postDraft(d), d.Title, d.Origin, d.Topic
+		s.Severity, s.System = cmp.Or(d.Severity, "normal"), i%2 == 1
+		s.Read, s.Saved, s.Archived = *change.Read, *change.Saved, *change.Archived
+		if _, err := f.SetState(f.t.Context(), jane, ids(s.ID), change); err != nil {
+			f.t.Fatal(err)
+		}
+		list[i] = s
+	}
+	return list
+}
+
+// selects says whether a filter of jane selects a sample, written without a
+// look at the library.
+func selects(f notifications.Filter, s sample) bool {
+	rank := []notifications.Severity{"low", "normal", "high", "critical"}
+	return (f.Scope == notifications.ScopeAll || f.Scope == notifications.ScopeSystem && s.System || f.Scope == notifications.ScopeUser && s.toUser) &&
+		(f.Read == notifications.ReadOrUnread || s.Read == (f.Read == notifications.Read)) &&
+		(f.Saved == notifications.SavedOrNot || s.Saved == (f.Saved == notifications.Saved)) &&
+		(f.Archived == notifications.ArchivedOrNot || s.Archived == (f.Archived == notifications.Archived)) &&
+		(f.MinSeverity == "" || slices.Index(rank, s.Severity) >= slices.Index(rank, f.MinSeverity)) &&
+		(f.Topic == "" || s.Topic == f.Topic) && (f.Origin == "" || s.Origin == f.Origin) && strings.Contains(s.Title, f.Text)
+}
+
+// stateFilters are all ways to ask for states.
+func stateFilters() []notifications.Filter {
+	var list []notifications.Filter
+	for _, read := range []notifications.ReadFilter{notifications.ReadOrUnread, notifications.Unread, notifications.Read} {
+		for _, saved := range []notifications.SavedFilter{notifications.SavedOrNot, notifications.Saved, notifications.NotSaved} {
+			for _, archived := range []notifications.ArchivedFilter{notifications.NotArchived, notifications.Archived, notifications.ArchivedOrNot} {
+				list = append(list, notifications.Filter{Read: read, Saved: saved, Archived: archived})
+			}
+		}
+	}
+	return list
+}
+
+// TestFilters asks in every combination, and compares list and count with what
+// plain Go selects.
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		list := f.samples()
+		slices.Reverse(list) // newest first
+		check := func(filter notifications.Filter) {
+			t.Helper()
+			var want []string
+			for _, s := range list {
+				if selects(filter, s) {
+					want = append(want, s.Title)
+				}
+			}
+			f.expect(jane, notifications.ListQuery{Filter: filter, Limit: 100}, want...)
+		}
+		for _, filter := range stateFilters() {
+			for _, filter.Scope = range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+				check(filter)
+			}
+			for _, filter.MinSeverity = range []notifications.Severity{"", "low", "normal", "high", "critical"} {
+				for _, filter.Topic = range []string{"", "build", "BUILD"} { // byte for byte
+					for _, filter.Origin = range []string{"", "ci"} {
+						check(filter)
+					}
+				}
+			}
+			filter.Text = "3"
+			check(filter)
+		}
+		consistent(f, jane)
+	})
+}
+
+// consistent checks that status, topics and counts of who say the same.
+func consistent(f *fixture, who notifications.Identity) {
+	f.t.Helper()
+	count := func(filter notifications.Filter) int64 {
+		n, err := f.Count(f.t.Context(), who, filter)
+		if err != nil {
+			f.t.Error(err)
+		}
+		return n
+	}
+	for _, scope := range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+		want := notifications.Status{
+			Unread:   count(notifications.Filter{Scope: scope, Read: notifications.Unread}),
+			Read:     count(notifications.Filter{Scope: scope, Read: notifications.Read}),
+			Saved:    count(notifications.Filter{Scope: scope, Saved: notifications.Saved}),
+			Archived: count(notifications.Filter{Scope: scope, Archived: notifications.Archived}),
+		}
+		got, err := f.Status(f.t.Context(), who, scope)
+		if err != nil || got != want {
+			f.t.Errorf("Status(%s, %d) = %+v, %v; counts say %+v", who, scope, got, err, want)
+		}
+		topics, err := f.Topics(f.t.Context(), who, scope)
+		if err != nil {
+			f.t.Error(err)
+		}
+		for _, topic := range topics.Topics {
+			filter := notifications.Filter{Scope: scope, Topic: topic.Name}
+			total := count(filter)
+			filter.Read = notifications.Unread
+			if want := (notifications.TopicCount{Name: topic.Name, Unread: count(filter), Total: total}); topic != want {
+				f.t.Errorf("topic %+v, counts say %+v", topic, want)
+			}
+		}
+		var unread, total int64
+		for _, origin := range topics.Origins {
+			unread, total = unread+origin.Unread, total+origin.Total
+		}
+		if unread != want.Unread || total != want.Unread+want.Read {
+			f.t.Errorf("origins have %d unread of %d, status is %+v", unread, total, want)
+		}
+	}
+}
+
+// TestMarkByFilter marks what a list of the same filter shows, and nothing
+// else.
+func TestMarkByFilter(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		f.samples()
+		for _, chosen := range []notifications.Filter{
+			{MinSeverity: "high"}, {Topic: "build"}, {Origin: "shop", Archived: notifications.ArchivedOrNot}, {Saved: notifications.Saved},
+			{Archived: notifications.Archived, Scope: notifications.ScopeSystem}, {Text: "1", Scope: notifications.ScopeAll},
+		} {
+			before := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
+			listed := idsOf(f.list(jane, notifications.ListQuery{Filter: chosen, Limit: 100}).Items)
+			var changes int64
+			for i, n := range before {
+				if slices.Contains(listed, n.ID) && (n.Read || !n.Saved) {
+					changes++
+				}
+				if slices.Contains(listed, n.ID) {
+					before[i].Read, before[i].Saved = false, true
+				}
+			}
+			if changes == 0 {
+				t.Fatalf("%+v selects nothing to change", chosen)
+			}
+			f.set(jane, filter(chosen), notifications.StateChange{Read: new(false), Saved: new(true)}, changes)
+			after := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
+			if fmt.Sprint(after) != fmt.Sprint(before) {
+				t.Errorf("marking %+v left\n%+v, want\n%+v", chosen, after, before)
+			}
+		}
+		consistent(f, jane)
+	})
+}
+
+// TestPagesOfFilters walks by cursor, under filters and with scheduled posts.
+func TestPagesOfFilters(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		for i := range 40 {
+			d := notifications.Draft{
+				Origin: "o", Title: fmt.Sprint(i % 5), Topic: []string{"x", "y"}[i%2], Severity: []notifications.Severity{"low", "high", "critical"}[i%3], To: toOps,
+			}
+			if i%4 == 0 {
+				d.NotBefore = f.now().Add(time.Duration(i%16) * time.Hour)
+			}
+			f.set(jane, ids(f.postDraft(d)), notifications.StateChange{Archived: new(i%8 == 1)}, map[bool]int64{true: 1}[i%8 == 1])
+			f.advance(time.Minute)
+		}
+		f.advance(6 * time.Hour) // some have appeared, others have not
+		for _, filter := range []notifications.Filter{
+			{}, {MinSeverity: "high"}, {Topic: "x"}, {Origin: "o", Topic: "y", MinSeverity: "critical"},
+			{Archived: notifications.ArchivedOrNot, Topic: "y"}, {Saved: notifications.NotSaved, MinSeverity: "high"},
+		} {
+			for _, order := range []notifications.Order{"created", "title", "message"} {
+				for _, ascending := range []bool{false, true} {
+					q := notifications.ListQuery{Filter: filter, OrderBy: order, Ascending: ascending, Limit: 100}
+					whole := f.list(jane, q).Items
+					if len(whole) < 5 {
+						t.Fatalf("%+v selects %d", filter, len(whole))
+					}
+					for _, n := range whole {
+						if n.Created.After(f.now()) {
+							t.Errorf("%s is seen before its time", n.Title)
+						}
+					}
+					q.Limit = 3
+					if pages := f.walk(jane, q); !slices.Equal(pages, idsOf(whole)) {
+						t.Errorf("%+v by %s: pages %v, whole %v", filter, order, pages, idsOf(whole))
+					}
+				}
+			}
+		}
+
+		// What appears between two pages is neither seen twice nor in the way.
+		q := notifications.ListQuery{Limit: 10, Ascending: true}
+		first := f.list(jane, q)
+		f.advance(day)
+		q.After = first.Next
+		rest := f.walk(jane, q)
+		both := append(idsOf(first.Items), rest...)
+		q = notifications.ListQuery{Limit: 100, Ascending: true}
+		whole := idsOf(f.list(jane, q).Items)
+		for _, id := range both {
+			if !slices.Contains(whole, id) {
+				t.Errorf("%s is on a page and not in the list", id)
+			}
+		}
+		if slices.Sort(both); len(slices.Compact(both)) != len(both) || !slices.Contains(both, whole[len(whole)-1]) {
+			t.Errorf("pages hold %v, whole %v", both, whole)
+		}
+	})
+}
+
+// TestCursorsBelongToTheirFilter: each field of a filter is a part of it.
+func TestCursorsBelongToTheirFilter(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	for range 3 {
+		f.postDraft(notifications.Draft{Origin: "o", Title: "t", Topic: "x", Severity: "high", To: toJane})
+	}
+	base := notifications.Filter{MinSeverity: "high", Topic: "x", Origin: "o", Saved: notifications.NotSaved}
+	next := f.list(jane, notifications.ListQuery{Filter: base, Limit: 1}).Next
+	if next == "" {
+		t.Fatal("there is no second page")
+	}
+	for name, change := range map[string]func(*notifications.Filter){
+		"minSeverity": func(f *notifications.Filter) { f.MinSeverity = "normal" },
+		"topic":       func(f *notifications.Filter) { f.Topic = "X" },
+		"no topic":    func(f *notifications.Filter) { f.Topic = "" },
+		"origin":      func(f *notifications.Filter) { f.Origin = "O" },
+		"swapped":     func(f *notifications.Filter) { f.Topic, f.Origin = f.Origin, f.Topic },
+		"saved":       func(f *notifications.Filter) { f.Saved = notifications.SavedOrNot },
+		"archived":    func(f *notifications.Filter) { f.Archived = notifications.ArchivedOrNot },
+		"read":        func(f *notifications.Filter) { f.Read = notifications.Unread },
+		"scope":       func(f *notifications.Filter) { f.Scope = notifications.ScopeAll },
+		"text":        func(f *notifications.Filter) { f.Text = "t" },
+		"after":       func(f *notifications.Filter) { f.CreatedAfter = time.UnixMilli(0) },
+	} {
+		other := base
+		change(&other)
+		_, err := f.List(t.Context(), jane, notifications.ListQuery{Filter: other, Limit: 1, After: next})
+		t.Run(name, func(t *testing.T) { wantFields(t, err, "cursor") })
+	}
+	f.expect(jane, notifications.ListQuery{Filter: base, Limit: 2, After: next}, "t", "t")
+}
+
+func TestFaultsOfFilters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	long := strings.Repeat("é", notifications.MaxTitleChars+1)
+	for _, tt := range []struct {
+		filter notifications.Filter
+		fields []string
+	}{
+		{notifications.Filter{Saved: -1}, []string{"saved"}},
+		{notifications.Filter{Saved: 3}, []string{"saved"}},
+		{notifications.Filter{Archived: -1}, []string{"archived"}},
+		{notifications.Filter{Archived: 3}, []string{"archived"}},
+		{notifications.Filter{MinSeverity: "High"}, []string{"minSeverity"}},
+		{notifications.Filter{Topic: long, Origin: long}, []string{"topic", "origin"}},
+		{notifications.Filter{Topic: "\x00", Origin: "\xff", MinSeverity: "x", Saved: 9, Archived: 9, Scope: -1},
+			[]string{"messageScope", "saved", "archived", "minSeverity", "topic", "origin"}},
+	} {
+		_, err := f.List(t.Context(), jane, notifications.ListQuery{Filter: tt.filter})
+		wantFields(t, err, tt.fields...)
+		_, err = f.Count(t.Context(), jane, tt.filter)
+		wantFields(t, err, tt.fields...)
+	}
+	_, err := f.Status(t.Context(), jane, 3)
+	wantFields(t, err, "messageScope")
+	_, err = f.Topics(t.Context(), jane, -1)
+	wantFields(t, err, "messageScope")
+	f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: long[2:], Origin: long[2:]}})
 }

@@ -51,7 +51,7 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, origin, scope
 			return nil, err
 		}
 		var ids []string
-		posts, err := postsOfScope(tx, poster, origin, scope)
+		posts, err := s.store.postsOfScope(tx, poster, origin, scope)
 		for _, p := range posts {
 			ids = append(ids, p.ID)
 		}

@@ -1,0 +1,438 @@
+package notifications_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+// atOnce is how many do the same at the same time.
+const atOnce = 20
+
+// inTx runs do in a transaction of the host, and again whenever it is told to.
+func inTx(db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) error {
+	for {
+		err := db.Transaction(do, options...)
+		if !errors.Is(err, notifications.ErrRetry) {
+			return err
+		}
+	}
+}
+
+// posters are the ways to post: by itself, and in a transaction of the host.
+var posters = map[string]func(f *fixture, d notifications.Draft) (string, error){
+	"Post": func(f *fixture, d notifications.Draft) (string, error) { return f.Post(f.t.Context(), ci, d) },
+	"PostTx": func(f *fixture, d notifications.Draft) (id string, err error) {
+		err = inTx(f.db, func(tx *gorm.DB) error {
+			id, err = f.PostTx(f.t.Context(), tx, ci, d)
+			return err
+		})
+		return id, err
+	},
+}
+
+// eachPoster runs body for each way to post, on both databases.
+func eachPoster(t *testing.T, body func(f *fixture, post func(notifications.Draft) (string, error))) {
+	t.Helper()
+	for name, post := range posters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+				f := newFixture(t, db)
+				body(f, func(d notifications.Draft) (string, error) { return post(f, d) })
+			})
+		})
+	}
+}
+
+// TestScopeAtOnce: of many posts of one scope at once one is left, and readers
+// see neither two of them nor, from the first on, none.
+func TestScopeAtOnce(t *testing.T) {
+	t.Parallel()
+	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
+		first, err := post(about("first", toJane.And(toOps)))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		posted := []string{first}
+		var mu sync.Mutex
+		f.whileReading(func(items []notifications.Notification) bool { return len(items) == 1 }, func() {
+			concurrently(f.t, atOnce, func(i int) error {
+				id, err := post(about(fmt.Sprint(i), toJane.And(toOps)))
+				mu.Lock()
+				defer mu.Unlock()
+				posted = append(posted, id)
+				return err
+			})
+		})
+		f.oneLeft(jane, posted)
+		f.oneLeft(john, posted)
+		f.purge(0, atOnce)
+	})
+}
+
+// TestScopeAtOnceWithWithdrawals: somebody withdraws the scope meanwhile. Then
+// there may be none, but never two.
+func TestScopeAtOnceWithWithdrawals(t *testing.T) {
+	t.Parallel()
+	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
+		var withdrawn atomic.Int64
+		f.whileReading(func(items []notifications.Notification) bool { return len(items) <= 1 }, func() {
+			concurrently(f.t, 2*atOnce, func(i int) error {
+				if i%2 == 0 {
+					_, err := post(about(fmt.Sprint(i), toJane.And(toOps)))
+					return err
+				}
+				n, err := f.WithdrawScope(f.t.Context(), ci, "test", "build 7")
+				withdrawn.Add(n)
+				return err
+			})
+		})
+		last, err := post(about("last", toJane.And(toOps)))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.oneLeft(jane, []string{last})
+		if n := withdrawn.Load(); n > atOnce {
+			f.t.Errorf("%d withdrawn, of %d", n, atOnce)
+		}
+		f.withdrawScope(1)
+		f.see(jane)
+		f.purge(0, atOnce+1)
+	})
+}
+
+// whileReading checks again and again what jane sees, until do is done.
+func (f *fixture) whileReading(good func([]notifications.Notification) bool, do func()) {
+	f.t.Helper()
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for reads := 0; !done.Load() || reads == 0; reads++ {
+				page, err := f.List(f.t.Context(), jane, notifications.ListQuery{})
+				if err != nil || !good(page.Items) {
+					f.t.Errorf("meanwhile jane sees %q, %v", titlesOf(page.Items), err)
+					return
+				}
+			}
+		})
+	}
+	do()
+	done.Store(true)
+	readers.Wait()
+}
+
+// oneLeft checks that who sees one notification, and that it is one of these.
+func (f *fixture) oneLeft(who notifications.Identity, posted []string) {
+	f.t.Helper()
+	items := f.list(who, notifications.ListQuery{Filter: everything}).Items
+	if len(items) != 1 || !slices.Contains(posted, items[0].ID) {
+		f.t.Errorf("%s sees %q, want one of those posted", who, titlesOf(items))
+	}
+}
+
+// TestKeyAtOnce: of many posts with one key one is stored, and all are answered
+// with its id.
+func TestKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
+		for name, d := range map[string]notifications.Draft{"plain": keyed("plain", toJane), "scope": about("scope", toJohn)} {
+			d.IdempotencyKey = name
+			ids := make([]string, atOnce)
+			concurrently(f.t, atOnce, func(i int) (err error) {
+				ids[i], err = post(d)
+				return err
+			})
+			if slices.Sort(ids); ids[0] != ids[atOnce-1] || ids[0] == "" {
+				f.t.Errorf("%s: answered with %q, want one id", name, slices.Compact(ids))
+			}
+		}
+		f.see(jane, "plain")
+		f.see(john, "scope")
+	})
+}
+
+func withKey(key string, d notifications.Draft) notifications.Draft {
+	d.IdempotencyKey = key
+	return d
+}
+
+var errRollBack = errors.New("roll back")
+
+// TestKeyRolledBack: a key is remembered when the transaction commits, and
+// whoever waited for one that rolls back stores the notification instead.
+func TestKeyRolledBack(t *testing.T) {
+	t.Parallel()
+	for name, outcome := range map[string]error{"commit": nil, "rollback": errRollBack} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+				f := newFixture(t, db)
+				var first, second string
+				var other sync.WaitGroup
+				var done atomic.Bool
+				err := f.db.Transaction(func(tx *gorm.DB) (err error) {
+					if first, err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil {
+						return err
+					}
+					other.Go(func() {
+						second = f.postDraft(keyed("a", toJane))
+						done.Store(true)
+					})
+					waitForLock(t, tx, &done)
+					return outcome
+				})
+				if !errors.Is(err, outcome) {
+					t.Fatal(err)
+				}
+				other.Wait()
+				f.see(jane, "a")
+				f.get(jane, second)
+				if (first == second) != (outcome == nil) {
+					t.Errorf("first %s, then %s", first, second)
+				}
+			})
+		})
+	}
+}
+
+// waitForLock waits until somebody else waits for a lock, where that can be
+// seen, or is done without.
+func waitForLock(t *testing.T, tx *gorm.DB, done *atomic.Bool) {
+	t.Helper()
+	if tx.Name() != "postgres" {
+		return
+	}
+	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for n := 0; n == 0 && !done.Load(); runtime.Gosched() {
+		// The view is kept for a transaction otherwise.
+		if err := tx.Exec("SELECT pg_stat_clear_snapshot()").Error; err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Raw(waiting).Find(&n).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKeyAtOnceWithRollbacks: whatever commits is answered with one id.
+func TestKeyAtOnceWithRollbacks(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		ids := make([]string, atOnce)
+		concurrently(t, atOnce, func(i int) error {
+			err := inTx(db, func(tx *gorm.DB) (err error) {
+				if ids[i], err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil || i%2 == 0 {
+					return err
+				}
+				ids[i] = ""
+				return errRollBack
+			})
+			if errors.Is(err, errRollBack) {
+				return nil
+			}
+			return err
+		})
+		slices.Sort(ids)
+		if committed := slices.Compact(ids[atOnce/2:]); len(committed) != 1 || committed[0] == "" {
+			t.Errorf("answered with %q, want one id", committed)
+		}
+		f.see(jane, "a")
+	})
+}
+
+// TestConflictLeavesTheTransaction: what is refused with 409 is refused before
+// any statement failed.
+func TestConflictLeavesTheTransaction(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		if err := db.Exec("CREATE TABLE orders (id INTEGER PRIMARY KEY)").Error; err != nil {
+			t.Fatal(err)
+		}
+		f.postDraft(keyed("first", toJane))
+		f.postDraft(about("scoped", toJane))
+		both := keeping("other targets", toJohn)
+		both.IdempotencyKey = "another key"
+		for i, tt := range []struct {
+			d    notifications.Draft
+			want error
+		}{
+			{keyed("other content", toJane), notifications.ErrKeyReused},
+			{keeping("other targets", toJohn), notifications.ErrTargetsDiffer},
+			{both, notifications.ErrTargetsDiffer},
+		} {
+			err := db.Transaction(func(tx *gorm.DB) error {
+				if id, err := f.PostTx(t.Context(), tx, ci, tt.d); !errors.Is(err, tt.want) || id != "" || errors.Is(err, notifications.ErrUnavailable) {
+					t.Errorf("PostTx(%q) = %q, %v; want %v", tt.d.Title, id, err, tt.want)
+				}
+				return tx.Exec("INSERT INTO orders VALUES (?)", i).Error
+			})
+			if err != nil {
+				t.Errorf("the transaction after %v: %v", tt.want, err)
+			}
+		}
+		var orders int64
+		if err := db.Raw("SELECT count(*) FROM orders").Find(&orders).Error; err != nil || orders != 3 {
+			t.Errorf("%d orders, %v; want 3", orders, err)
+		}
+		f.see(jane, "scoped", "first")
+		f.see(john)
+		f.postDraft(withKey("another key", keyed("other content", toJane.And(toJohn)))) // it was not remembered
+		f.see(john, "other content")
+	})
+}
+
+// TestRepeatableRead: a transaction that cannot see what it meets is told to
+// begin again, and never stores a second notification.
+func TestRepeatableRead(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable} {
+		for name, d := range map[string]notifications.Draft{
+			"key":       keyed("a", toJane),
+			"scope":     about("a", toJane),
+			"keeping":   keeping("a", toJane),
+			"key+scope": withKey("k", about("a", toJane)),
+		} {
+			for _, before := range []bool{false, true} {
+				if before && d.Scope == "" {
+					continue
+				}
+				t.Run(fmt.Sprint(isolation, "/", name, "/before=", before), func(t *testing.T) {
+					t.Parallel()
+					f := newFixture(t, dbtest.Postgres(t))
+					if before {
+						f.postDraft(about("earlier", toJane))
+					}
+					meet := sync.OnceValue(func() string { return f.postDraft(d) })
+					var failures int
+					var id string
+					options := &sql.TxOptions{Isolation: isolation}
+					err := inTx(f.db, func(tx *gorm.DB) (err error) {
+						var n int64
+						if err := tx.Raw("SELECT count(*) FROM notification_messages").Find(&n).Error; err != nil {
+							return err
+						}
+						meet() // after the snapshot was taken
+						if id, err = f.PostTx(t.Context(), tx, ci, d); err != nil {
+							failures++
+							if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {
+								t.Errorf("PostTx: %v, want ErrRetry and ErrUnavailable", err)
+							}
+						}
+						return err
+					}, options)
+					if err != nil || failures != 1 {
+						t.Errorf("%d failures, then %v; want one, then none", failures, err)
+					}
+					if same := id == meet(); same != (d.IdempotencyKey != "" || d.KeepPlace) {
+						t.Errorf("answered with %s, the other with %s", id, meet())
+					}
+					f.see(jane, "a")
+				})
+			}
+		}
+	}
+}
+
+// TestWithdrawAtOnce: one of them did it.
+func TestWithdrawAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		id := f.post("a", toJane)
+		var done atomic.Int64
+		concurrently(t, atOnce, func(int) error {
+			err := f.Withdraw(t.Context(), ci, id)
+			if err == nil {
+				done.Add(1)
+			}
+			if errors.Is(err, notifications.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		if done.Load() != 1 {
+			t.Errorf("%d have withdrawn it, want 1", done.Load())
+		}
+	})
+}
+
+// TestWithdrawTooLate: somebody else does it after the look and before the
+// write.
+func TestWithdrawTooLate(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		id := f.post("a", toJane)
+		stop := onStatement(t, db, func(n int64) {
+			if n == 1 {
+				f.withdraw(id)
+			}
+		})
+		err := f.Withdraw(t.Context(), ci, id)
+		stop()
+		if !errors.Is(err, notifications.ErrNotFound) {
+			t.Errorf("withdrawing what was just withdrawn: %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// TestEraseWhilePosting: a post that takes over what the user shares with
+// others does not write his name down again.
+func TestEraseWhilePosting(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		for i := range 30 {
+			f.postDraft(about("first", toJane.And(toJohn).And(toOps)))
+			concurrently(t, 2, func(j int) error {
+				if j == 0 {
+					return f.EraseUser(t.Context(), ci, "default/jane")
+				}
+				_, err := f.Post(t.Context(), ci, about("later", toJohn))
+				return err
+			})
+			if found := f.mentions("user:default/jane"); len(found) > 0 {
+				t.Fatalf("round %d: after erasing, the user is in %q", i, found)
+			}
+			f.withdrawScope(2)
+		}
+	})
+}
+
+// mentions returns the columns of the library's tables that hold a text.
+func (f *fixture) mentions(text string) []string {
+	f.t.Helper()
+	var found []string
+	for _, table := range []string{"messages", "deliveries", "states", "scopes", "idempotency_keys"} {
+		table = "notification_" + table
+		columns, err := f.db.Migrator().ColumnTypes(table)
+		if err != nil || len(columns) < 3 {
+			f.t.Fatalf("columns of %s: %v, %v", table, columns, err)
+		}
+		for _, column := range columns {
+			var n int64
+			sql := fmt.Sprintf("SELECT count(*) FROM %s WHERE CAST(%s AS text) LIKE ?", table, column.Name())
+			if err := f.db.Raw(sql, "%"+text+"%").Find(&n).Error; err != nil {
+				f.t.Fatal(err)
+			}
+			if n > 0 {
+				found = append(found, strings.TrimPrefix(table, "notification_")+"."+column.Name())
+			}
+		}
+	}
+	return found
+}

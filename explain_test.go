@@ -1,0 +1,130 @@
+package notifications_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+// explained checks the whole of an explanation, and that it agrees with Get
+// and List where the user is in the town.
+func (f *fixture) explained(id, user string, listed bool, want ...notifications.Reason) {
+	f.t.Helper()
+	e, err := f.Explain(f.t.Context(), ci, id, user)
+	if err != nil || !slices.Equal(e.Reasons, want) {
+		f.t.Errorf("Explain(%s, %s) = %v, %v; want %v", id, user, e.Reasons, err, want)
+	}
+	who := notifications.User(user)
+	_, err = f.Get(f.t.Context(), who, id)
+	if visible := err == nil; e.Visible != visible {
+		f.t.Errorf("Explain(%s, %s): visible %t, Get says %v", id, user, e.Visible, err)
+	}
+	page, err := f.List(f.t.Context(), who, notifications.ListQuery{Filter: all})
+	if inList := err == nil && slices.Contains(idsOf(page.Items), strings.ToLower(id)); e.Listed != inList || e.Listed != listed {
+		f.t.Errorf("Explain(%s, %s): listed %t, List says %t, want %t", id, user, e.Listed, inList, listed)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		type reason = notifications.Reason
+		f := newClockedFixture(t, db)
+		id := f.postDraft(about("a", toJane.And(toOps).And(toEveryone)))
+		later := f.advance(time.Minute).UTC()
+
+		// What lets it be seen.
+		direct := reason{Code: "direct", Audience: "user:default/jane"}
+		group := reason{Code: "group", Audience: "group:default/ops"}
+		system := reason{Code: "system", Audience: "system"}
+		f.explained(id, "default/jane", true, group, system, direct)
+		f.explained(strings.ToUpper(id), "user:Default/JOHN", true, group, system)
+		f.explained(id, "default/guest", true, system)
+
+		// What was done with it.
+		f.set(jane, ids(id), read, 1)
+		f.advance(time.Minute)
+		f.set(jane, ids(id), saved, 1)
+		f.set(jane, ids(id), archived, 1)
+		at2 := f.now().UTC()
+		f.explained(id, "default/jane", false, group, system, direct,
+			reason{Code: "read", At: later}, reason{Code: "saved", At: at2}, reason{Code: "archived", At: at2})
+
+		// What hides it.
+		f.explained(unknownID, "default/jane", false, reason{Code: "unknown"})
+		f.explained(unknownID, "default/stranger", false, reason{Code: "unknown"})
+		f.explained(id, "default/stranger", false, reason{Code: "no-such-user", Audience: "user:default/stranger"}, system)
+		johns := f.post("to john", toJohn)
+		f.explained(johns, "default/guest", false, reason{Code: "not-addressed"})
+
+		scheduled := f.postDraft(at(at2.Add(time.Hour), "scheduled", toJane))
+		f.explained(scheduled, "default/jane", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, direct)
+		f.explained(scheduled, "default/guest", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, reason{Code: "not-addressed"})
+		expiring := f.postDraft(until(at2.Add(time.Hour), "expiring", toOps))
+		f.explained(expiring, "default/jane", true, group)
+		f.advance(time.Hour)
+		f.explained(scheduled, "default/jane", true, direct)
+		f.explained(expiring, "default/jane", false, reason{Code: "expired", At: at2.Add(time.Hour)}, group)
+
+		taker := f.postDraft(about("taker", toJane.And(toEveryone)))
+		f.explained(id, "default/guest", false, reason{Code: "not-addressed", By: taker})
+		f.explained(id, "default/john", true, group)
+		last := f.postDraft(about("last", toOps))
+		f.explained(id, "default/john", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
+		f.explained(id, "default/guest", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
+		f.withdraw(taker)
+		f.explained(taker, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
+		f.explained(taker, "default/stranger", false, reason{Code: "withdrawn", At: f.now().UTC()},
+			reason{Code: "no-such-user", Audience: "user:default/stranger"})
+		f.purge(0, 3)
+		f.explained(id, "default/john", false, reason{Code: "unknown"})
+
+		// What is from before he came.
+		old := f.post("old", toOps.And(toEveryone))
+		came := f.advance(time.Minute).UTC()
+		f.town.join("default/mary", "default/ops", came)
+		f.town.open("default/mary", came)
+		f.with(groupsSinceJoining).explained(old, "default/mary", true,
+			reason{Code: "before-joined", Audience: "group:default/ops", At: came}, system)
+		f.with(systemSinceJoining).explained(old, "default/mary", true,
+			group, reason{Code: "before-joined", Audience: "system", At: came})
+		f.with(systemRead).explained(old, "default/mary", true, group, system, reason{Code: "read", At: came})
+		f.with(func(cfg *notifications.Config) { groupsSinceJoining(cfg); systemSinceJoining(cfg) }).explained(old, "default/mary", false,
+			reason{Code: "before-joined", Audience: "group:default/ops", At: came}, reason{Code: "before-joined", Audience: "system", At: came})
+	})
+}
+
+func TestFaultsOfExplain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	for _, tt := range []struct {
+		id, user string
+		fields   []string
+	}{
+		{"x", "default/jane", []string{"id"}},
+		{unknownID, "jane", []string{"user"}},
+		{"", "\x00", []string{"id", "user"}},
+	} {
+		_, err := f.Explain(t.Context(), ci, tt.id, tt.user)
+		wantFields(t, err, tt.fields...)
+	}
+}
+
+func TestReasonsInWords(t *testing.T) {
+	t.Parallel()
+	when := time.Date(2024, 5, 1, 12, 0, 0, 5e6, time.UTC)
+	for want, r := range map[string]notifications.Reason{
+		"unknown":                                {Code: "unknown"},
+		"group group:default/ops":                {Code: "group", Audience: "group:default/ops"},
+		"replaced by x 2024-05-01T12:00:00.005Z": {Code: "replaced", By: "x", At: when},
+	} {
+		if got := r.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package notifications_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+// TestSaveWhilePurging: what somebody saved in time is kept, and what was not
+// kept was not saved.
+func TestSaveWhilePurging(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		rounds := 20
+		if db.Name() == "postgres" {
+			rounds = 150
+		}
+		var kept, lost int
+		for range rounds {
+			list := make([]string, 8)
+			for i := range list {
+				list[i] = f.post(fmt.Sprint(i), toOps)
+			}
+			f.advance(10 * day)
+			savedNow := make([]bool, len(list))
+			concurrently(t, len(list)+1, func(i int) error {
+				if i == 0 {
+					_, err := f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: day, Batch: 3})
+					return err
+				}
+				n, err := f.SetState(t.Context(), jane, ids(list[i-1]), saved)
+				savedNow[i-1] = n == 1
+				return err
+			})
+			for i, id := range list {
+				_, err := f.Get(t.Context(), john, id)
+				if visible := err == nil; visible != savedNow[i] {
+					t.Fatalf("saved %t, visible %t, %v", savedNow[i], visible, err)
+				}
+				if savedNow[i] {
+					kept++
+				} else {
+					lost++
+				}
+			}
+			f.set(jane, filter(everything), unsaved, int64(len(f.list(jane, notifications.ListQuery{}).Items)))
+			if _, err := f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: day}); err != nil {
+				t.Fatal(err)
+			}
+			f.see(jane)
+		}
+		t.Logf("%d saved in time, %d too late", kept, lost)
+		f.rows(map[string]int64{"messages": 0, "deliveries": 0, "states": 0})
+	})
+}
+
+// TestRewriteWhilePurging: a post that gives what is about to expire a new
+// expiry is not purged with it, or is a new one.
+func TestRewriteWhilePurging(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		later := f.with(nil)
+		notifications.SetClock(later.Service, func() time.Time { return f.now().Add(time.Hour) })
+		for range 50 {
+			d := keeping("first", toJane)
+			d.Expires = f.now().Add(time.Hour)
+			f.postDraft(d)
+			concurrently(t, 2, func(i int) (err error) {
+				if i == 0 {
+					_, err = later.Purge(t.Context(), notifications.PurgeOptions{})
+				} else {
+					_, err = f.Post(t.Context(), ci, keeping("rewritten", toJane))
+				}
+				return err
+			})
+			f.see(jane, "rewritten")
+			f.withdrawScope(1)
+			if t.Failed() {
+				return
+			}
+		}
+	})
+}
+
+// TestPurgesAtOnce: several purges do the work of one.
+func TestPurgesAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		const messages = 100
+		for i := range messages {
+			f.mark(jane, f.post(fmt.Sprint(i), toOps), true)
+		}
+		f.advance(10 * day)
+		kept := f.post("kept", toOps)
+		f.mark(jane, kept, true)
+		var removed atomic.Int64
+		var finished atomic.Bool
+		concurrently(t, 3, func(int) error {
+			result, err := f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: day, Batch: 7})
+			removed.Add(result.Removed)
+			if !result.Elsewhere {
+				finished.Store(true)
+			}
+			return err
+		})
+		if removed.Load() != messages || !finished.Load() {
+			t.Errorf("removed %d, finished %t; want %d", removed.Load(), finished.Load(), messages)
+		}
+		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1})
+		f.see(jane, "kept")
+	})
+}
+
+// TestPurgeInterrupted cancels a purge after its first statement, its second
+// and so on, until one comes to its end.
+func TestPurgeInterrupted(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		const messages = 10
+		for i := range messages {
+			f.mark(jane, f.postDraft(withKey(fmt.Sprint(i), keyed(fmt.Sprint(i), toOps))), true)
+		}
+		f.postDraft(withKey("scope", about("a", toJane)))
+		f.withdrawScope(1)
+		f.advance(10 * day)
+		f.set(jane, ids(f.post("kept", toOps)), saved, 1)
+		var removed int64
+		var after int64
+		for {
+			after++
+			ctx, cancel := context.WithCancel(t.Context())
+			stop := onStatement(t, db, func(n int64) {
+				if n == after {
+					cancel()
+				}
+			})
+			result, err := f.Purge(ctx, notifications.PurgeOptions{OlderThan: day, Batch: 3})
+			stop()
+			cancel()
+			removed += result.Removed
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, notifications.ErrUnavailable) {
+				t.Fatalf("cancelled after %d statements: %v", after, err)
+			}
+			for _, n := range f.list(john, notifications.ListQuery{}).Items {
+				f.mark(john, n.ID, true) // whatever is left is whole
+			}
+		}
+		if removed != messages+1 || after < 10 {
+			t.Errorf("removed %d after %d attempts, want %d", removed, after, messages+1)
+		}
+		f.see(jane, "kept")
+		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 2, "scopes": 0, "idempotency_keys": 0})
+	})
+}
+
+// rows checks how many rows tables have.
+func (f *fixture) rows(want map[string]int64) {
+	f.t.Helper()
+	for table, want := range want {
+		var n int64
+		if err := f.db.Raw("SELECT count(*) FROM notification_" + table).Find(&n).Error; err != nil || n != want {
+			f.t.Errorf("%d rows in %s, %v; want %d", n, table, err, want)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package notifications_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+func (f *fixture) topics(who notifications.Identity, scope notifications.Scope) notifications.Topics {
+	f.t.Helper()
+	topics, err := f.Topics(f.t.Context(), who, scope)
+	if err != nil {
+		f.t.Error(err)
+	}
+	return topics
+}
+
+func TestTopics(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		if got := f.topics(jane, notifications.ScopeAll); len(got.Topics)+len(got.Origins) != 0 {
+			t.Errorf("of nothing: %+v", got)
+		}
+		for _, d := range []notifications.Draft{
+			{Origin: "ci", Topic: "b", To: toJane}, {Origin: "ci", Topic: "é", To: toOps}, {Origin: "CI", Topic: "B", To: toJane},
+			{Origin: "ci", To: toJane.And(toOps)}, {Origin: "shop", Topic: "b", To: toJane}, {Origin: "shop", Topic: "z", To: toEveryone},
+			{Origin: "shop", Topic: "put away", To: toJane}, {Origin: "_", Topic: "john's", To: toJohn}, {Origin: "a", Topic: "b", To: toEveryone.And(toJane)},
+		} {
+			d.Title = "t"
+			id := f.postDraft(d)
+			switch d.Topic {
+			case "put away":
+				f.set(jane, ids(id), archived, 1)
+			case "é", "B":
+				f.mark(jane, id, true)
+			}
+		}
+		type counts = []notifications.TopicCount
+		for scope, want := range map[notifications.Scope]notifications.Topics{
+			notifications.ScopeUser: {
+				Topics:  counts{{Name: "B", Total: 1}, {Name: "b", Unread: 3, Total: 3}, {Name: "é", Total: 1}},
+				Origins: counts{{Name: "CI", Total: 1}, {Name: "a", Unread: 1, Total: 1}, {Name: "ci", Unread: 2, Total: 3}, {Name: "shop", Unread: 1, Total: 1}},
+			},
+			notifications.ScopeSystem: {
+				Topics:  counts{{Name: "b", Unread: 1, Total: 1}, {Name: "z", Unread: 1, Total: 1}},
+				Origins: counts{{Name: "a", Unread: 1, Total: 1}, {Name: "shop", Unread: 1, Total: 1}},
+			},
+			notifications.ScopeAll: {
+				Topics:  counts{{Name: "B", Total: 1}, {Name: "b", Unread: 3, Total: 3}, {Name: "z", Unread: 1, Total: 1}, {Name: "é", Total: 1}},
+				Origins: counts{{Name: "CI", Total: 1}, {Name: "a", Unread: 1, Total: 1}, {Name: "ci", Unread: 2, Total: 3}, {Name: "shop", Unread: 2, Total: 2}},
+			},
+		} {
+			if got := f.topics(jane, scope); !slices.Equal(got.Topics, want.Topics) || !slices.Equal(got.Origins, want.Origins) {
+				t.Errorf("Topics(%d) = %+v, want %+v", scope, got, want)
+			}
+		}
+		consistent(f, jane)
+	})
+}
+
+// TestTopicsOfHistory: what counts as read without a state is no unread topic.
+func TestTopicsOfHistory(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		topical := func(topic string) {
+			f.postDraft(notifications.Draft{Origin: "o", Title: "t", Topic: topic, To: toEveryone})
+		}
+		topical("x")
+		f.town.open("default/jane", f.advance(day))
+		topical("x")
+		want := []notifications.TopicCount{{Name: "x", Unread: 1, Total: 2}}
+		if got := f.with(systemRead).topics(jane, notifications.ScopeAll); !slices.Equal(got.Topics, want) {
+			t.Errorf("read: %+v, want %+v", got.Topics, want)
+		}
+		want = []notifications.TopicCount{{Name: "x", Unread: 1, Total: 1}}
+		if got := f.with(systemSinceJoining).topics(jane, notifications.ScopeAll); !slices.Equal(got.Topics, want) {
+			t.Errorf("since joining: %+v, want %+v", got.Topics, want)
+		}
+	})
+}
+
+// TestMaxTopics: of too many topics, those with the most unread are there, then
+// those with the most at all; origins have a limit of their own.
+func TestMaxTopics(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		fill(t, db, 2*notifications.MaxTopics+2)
+		// 1,001 topics of two each. All of the first is read, and one of the second.
+		const number = "(SELECT count(*) FROM notification_messages o WHERE o.id < notification_messages.id) / 2"
+		topic := "printf('%04d', " + number + ")"
+		if db.Name() == "postgres" {
+			topic = "to_char(" + number + ", 'FM0000')"
+		}
+		if err := db.Exec("UPDATE notification_messages SET topic = " + topic + ", origin = " + topic).Error; err != nil {
+			t.Fatal(err)
+		}
+		oldest := f.list(jane, notifications.ListQuery{Ascending: true, Limit: 4}).Items
+		f.set(jane, ids(oldest[0].ID, oldest[1].ID, oldest[2].ID), read, 3)
+		got := f.topics(jane, notifications.ScopeUser)
+		for _, list := range [][]notifications.TopicCount{got.Topics, got.Origins} {
+			if len(list) != notifications.MaxTopics || list[0] != (notifications.TopicCount{Name: "0001", Unread: 1, Total: 2}) || list[999].Name != "1000" {
+				t.Errorf("%d topics, from %+v to %+v", len(list), list[0], list[len(list)-1])
+			}
+		}
+		f.mark(jane, oldest[3].ID, true)                                                        // now 0000 and 0001 have no unread
+		f.postDraft(notifications.Draft{Origin: "0000", Title: "t", Topic: "0000", To: toJane}) // 0000 has more
+		id := f.list(jane, notifications.ListQuery{Limit: 1}).Items[0].ID
+		f.mark(jane, id, true)
+		if got := f.topics(jane, notifications.ScopeUser); got.Topics[0] != (notifications.TopicCount{Name: "0000", Total: 3}) || got.Topics[1].Name != "0002" {
+			t.Errorf("topics begin with %+v", got.Topics[:2])
+		}
+	})
+}
+
+func TestStatusOfManyKinds(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.counted(jane, notifications.Status{})
+		f.samples()
+		f.postDraft(at(f.now().Add(day), "not yet", toJane))
+		f.postDraft(until(f.now().Add(day/2), "over", toJane))
+		f.town.open("default/jane", f.advance(day/2))
+		f.post("new", toEveryone)
+		for _, h := range []*fixture{f, f.with(systemRead), f.with(systemSinceJoining), f.with(groupsSinceJoining)} {
+			consistent(h, jane)
+			consistent(h, john)
+			consistent(h, guest)
+		}
+	})
+}
