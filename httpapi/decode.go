@@ -78,8 +78,8 @@ func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
 		return ""
 	case len(given) > 1:
 		in.Reject(name, fmt.Sprintf("is given %d times", len(given)))
-	case given[0] == "" || len(given[0]) > notifications.MaxTitleChars || strings.ContainsFunc(given[0], notPrintableASCII):
-		in.Reject(name, fmt.Sprintf("must have 1 to %d printable ASCII characters", notifications.MaxTitleChars))
+	case given[0] == "" || strings.ContainsFunc(given[0], notPrintableASCII): // the service bounds it
+		in.Reject(name, "must have printable ASCII characters and no others")
 	default:
 		return given[0]
 	}

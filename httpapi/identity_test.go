@@ -47,6 +47,8 @@ func TestDatabaseAway(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.do("POST", "/notifications", as("ci"), header("Idempotency-Key", "k"), jsonBody(`{"origin":"o","title":"t"}`)).problem(http.StatusServiceUnavailable)
+		s.do("POST", "/notifications", as("ci"), jsonBody(`{"origin":"o","title":"t","scope":"s"}`)).problem(http.StatusServiceUnavailable)
 		for _, c := range calls {
 			for _, who := range []string{jane, "ci"} {
 				a := s.send(c, unknown, as(who))
