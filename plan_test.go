@@ -70,14 +70,22 @@ func TestPlans(t *testing.T) {
 func fillForPlans(t *testing.T, db *gorm.DB) {
 	t.Helper()
 	const id = "lpad(to_hex(i), 12, '0')::text || '70008000000000000000'"
+	const audience = "CASE WHEN i % 500 = 0 THEN 'system' WHEN i % 50 = 0 THEN 'group:default/g' || i / 50 % 10 ELSE 'user:default/u' || i % 200 END"
 	for _, sql := range []string{
-		`INSERT INTO notification_messages (id, origin, title, actions, is_system, origin_key, title_key)
-			SELECT (` + id + `)::uuid, 'o', 'title ' || i, '[]', i % 500 = 0, 'o', 'title ' || i FROM generate_series(1, 100000) i`,
-		`INSERT INTO notification_deliveries
-			SELECT CASE WHEN i % 500 = 0 THEN 'system' WHEN i % 50 = 0 THEN 'group:default/g' || i / 50 % 10 ELSE 'user:default/u' || i % 200 END,
-			(` + id + `)::uuid FROM generate_series(1, 100000) i`,
-		`INSERT INTO notification_states SELECT 'user:default/u' || i % 200, (` + id + `)::uuid, i FROM generate_series(1, 100000) i WHERE i % 3 = 0`,
+		`INSERT INTO notification_messages (id, poster, origin, title, topic, actions, is_system, audiences, scope, severity, expires_at, withdrawn_at, origin_key, title_key)
+			SELECT (` + id + `)::uuid, CASE WHEN i % 100 = 9 THEN 'user:default/u9' ELSE 'service:ci' END, 'o', 'title ' || i, 'topic ' || i % 7, '[]', i % 500 = 0,
+			json_build_array(` + audience + `)::text, CASE WHEN i % 2 = 1 THEN 'scope ' || i % 30000 END, i % 4,
+			CASE WHEN i % 40 = 0 THEN i WHEN i % 4 = 0 THEN 9000000000000 END, CASE WHEN i % 1000 = 1 THEN i END, 'o', 'title ' || i FROM generate_series(1, 100000) i`,
+		`INSERT INTO notification_deliveries (audience, message_id, severity)
+			SELECT ` + audience + `, (` + id + `)::uuid, i % 4 FROM generate_series(1, 100000) i`,
+		`INSERT INTO notification_states (user_ref, message_id, read_at, saved_at)
+			SELECT 'user:default/u' || i % 200, (` + id + `)::uuid, i, CASE WHEN i % 30 = 0 THEN i END FROM generate_series(1, 100000) i WHERE i % 3 = 0`,
+		`INSERT INTO notification_deliveries (audience, message_id, severity)
+			SELECT 'user:default/heavy', (` + id + `)::uuid, i % 4 FROM generate_series(1, 100000) i WHERE i % 10 = 3`,
+		"INSERT INTO notification_scopes SELECT 'user:default/u' || i % 200, 'o', 'scope ' || i, i FROM generate_series(1, 60000) i",
+		"INSERT INTO notification_idempotency_keys SELECT 'user:default/u' || i % 200, 'key ' || i, 'x', (" + id + ")::uuid, 9000000000000 - i FROM generate_series(1, 100000) i",
 		"VACUUM ANALYZE notification_messages", "VACUUM ANALYZE notification_deliveries", "VACUUM ANALYZE notification_states",
+		"VACUUM ANALYZE notification_scopes", "VACUUM ANALYZE notification_idempotency_keys",
 	} {
 		if err := db.Exec(sql).Error; err != nil {
 			t.Fatal(err)
@@ -105,7 +113,11 @@ func explain(t *testing.T, db *gorm.DB, sql *sqlText) plan {
 	if err := db.Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql.String(), sql.args...).Scan(&lines).Error; err != nil {
 		t.Fatalf("%v\n%s", err, sql.String())
 	}
-	text := strings.Join(lines, "\n")
+	return parsePlan(t, strings.Join(lines, "\n"))
+}
+
+func parsePlan(t *testing.T, text string) plan {
+	t.Helper()
 	var parsed []struct{ Plan node }
 	if err := json.Unmarshal([]byte(text), &parsed); err != nil {
 		t.Fatal(err)

@@ -82,8 +82,10 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 		return err
 	}
 	if oldest, bounded := firstIDAfter(p.now.Add(-o.OlderThan).Add(-time.Millisecond)); o.OlderThan > 0 && bounded {
-		const nobodySaved = " AND NOT EXISTS (SELECT 1 FROM notification_states s" +
-			" WHERE s.message_id = notification_messages.id AND s.saved_at IS NOT NULL)"
+		// Not by NOT EXISTS, which the planner turns into a join that reads all
+		// states for each batch.
+		const nobodySaved = " AND (SELECT 1 FROM notification_states s" +
+			" WHERE s.message_id = notification_messages.id AND s.saved_at IS NOT NULL LIMIT 1) IS NULL"
 		if err := p.withdrawAll(ctx, "id < ?", []any{oldest}, nobodySaved); err != nil {
 			return err
 		}
@@ -154,10 +156,8 @@ func (p purge) removeAll(ctx context.Context, removed *int64) error {
 			if more = len(ids) > 0; err != nil || !more {
 				return err
 			}
-			states := tx.Exec(fmt.Sprintf("DELETE FROM notification_states WHERE (user_ref, message_id) IN"+
-				" (SELECT user_ref, message_id FROM notification_states WHERE message_id IN (%s) LIMIT %d)", p.dialect.ids, purgeStates), jsonArray(ids))
-			if states.Error != nil || states.RowsAffected == purgeStates {
-				return states.Error // and there may be more of them
+			if all, err := p.removeStates(tx, ids); err != nil || !all {
+				return err
 			}
 			messages := tx.Exec("DELETE FROM notification_messages WHERE id IN ("+p.dialect.ids+")", jsonArray(ids))
 			gone = messages.RowsAffected
@@ -171,16 +171,34 @@ func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	return nil
 }
 
+// removeStates removes what readers did with some messages, and reports whether
+// that is all of it.
+func (p purge) removeStates(tx *gorm.DB, ids []string) (bool, error) {
+	done := tx.Exec(fmt.Sprintf("DELETE FROM notification_states WHERE (user_ref, message_id) IN"+
+		" (SELECT user_ref, message_id FROM notification_states WHERE message_id IN (%s) LIMIT %d)", p.dialect.ids, purgeStates), jsonArray(ids))
+	return done.RowsAffected < purgeStates, done.Error
+}
+
 // removeLeftovers removes lock rows of scopes that have no messages, and states
 // that were written while their message was being removed.
 func (p purge) removeLeftovers(ctx context.Context) error {
-	return p.tx(ctx, func(tx *gorm.DB) error {
-		err := tx.Exec("DELETE FROM notification_scopes WHERE used_at < ? AND NOT EXISTS (SELECT 1 FROM notification_messages m"+
+	err := p.tx(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("DELETE FROM notification_scopes WHERE used_at < ? AND NOT EXISTS (SELECT 1 FROM notification_messages m"+
 			" WHERE m.poster = notification_scopes.poster AND m.origin = notification_scopes.origin AND m.scope = notification_scopes.scope)",
 			p.now.Add(-scopeLockKept).UnixMilli()).Error
-		if err != nil {
-			return err
-		}
-		return tx.Exec("DELETE FROM notification_states WHERE message_id < (SELECT id FROM notification_messages ORDER BY id LIMIT 1)").Error
 	})
+	for more := true; more && err == nil; {
+		err = p.tx(ctx, func(tx *gorm.DB) error {
+			// Looked for in order, so that nothing is read where there are none.
+			var ids []string
+			err := tx.Raw(fmt.Sprintf("SELECT message_id FROM notification_states"+
+				" WHERE message_id < (SELECT id FROM notification_messages ORDER BY id LIMIT 1) ORDER BY message_id LIMIT %d", p.batch)).Find(&ids).Error
+			if more = len(ids) > 0; err != nil || !more {
+				return err
+			}
+			_, err = p.removeStates(tx, ids)
+			return err
+		})
+	}
+	return err
 }

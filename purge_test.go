@@ -177,3 +177,74 @@ func (f *fixture) rows(want map[string]int64) {
 		}
 	}
 }
+
+// TestPurgeLeftovers: what belongs to no notification any more goes as well,
+// and what is young or still remembered stays.
+func TestPurgeLeftovers(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.set(jane, ids(f.postDraft(withKey("old", about("kept", toJane)))), saved, 1)
+		for _, id := range oldIDs {
+			for _, user := range []string{"jane", "john"} {
+				if err := db.Exec("INSERT INTO notification_states (user_ref, message_id) VALUES (?, ?)", "user:default/"+user, id).Error; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		d := about("gone", toJane)
+		d.Origin = "other"
+		id := f.postDraft(d)
+		f.mark(jane, id, true)
+		f.withdraw(id)
+		f.advance(notifications.DefaultIdempotencyWindow - time.Millisecond)
+		d.Origin = "third"
+		f.withdraw(f.postDraft(withKey("young", d)))
+		f.advance(time.Millisecond)
+		result, err := f.Purge(t.Context(), notifications.PurgeOptions{Batch: 1})
+		if err != nil || result.Removed != 2 {
+			t.Errorf("purged %+v, %v", result, err)
+		}
+		f.see(jane, "kept")
+		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1, "scopes": 2, "idempotency_keys": 1})
+		f.advance(day - time.Millisecond)
+		f.purge(0, 0)
+		f.rows(map[string]int64{"scopes": 2}) // to the millisecond
+		f.advance(time.Millisecond)
+		f.purge(0, 0)
+		f.rows(map[string]int64{"scopes": 1})
+	})
+}
+
+// TestPurgeManyStates: what many readers did with one notification goes in
+// several transactions.
+func TestPurgeManyStates(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		id, kept := f.post("a", toEveryone), f.post("kept", toEveryone)
+		f.mark(jane, kept, true)
+		err := db.Exec("INSERT INTO notification_states (user_ref, message_id) WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 20000)"+
+			" SELECT 'user:default/u' || n, m.id FROM i JOIN notification_messages m ON m.id = ?", id).Error
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.withdraw(id)
+		f.purge(0, 1)
+		f.rows(map[string]int64{"messages": 1, "states": 1})
+		f.marked(jane, kept, "read")
+	})
+}
+
+func TestFaultsOfPurge(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	f.post("a", toJane)
+	for _, o := range []notifications.PurgeOptions{{OlderThan: -1}, {Batch: -1}} {
+		if result, err := f.Purge(t.Context(), o); err == nil || result.Removed != 0 {
+			t.Errorf("Purge(%+v) = %+v, %v", o, result, err)
+		}
+	}
+	f.purge(time.Duration(1<<63-1), 0) // from before there was time
+	f.see(jane, "a")
+}

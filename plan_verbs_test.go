@@ -1,0 +1,254 @@
+package notifications
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
+)
+
+// village is a catalog in which everybody is in two groups.
+type village struct{}
+
+func (village) Canonical(kind Kind, ref string) (string, error) { return string(kind) + ":" + ref, nil }
+
+func (village) Groups(context.Context, string) ([]Membership, error) {
+	return []Membership{{Group: "group:default/g1"}, {Group: "group:default/g2"}}, nil
+}
+
+func (village) Missing(context.Context, []string) ([]string, error) { return nil, nil }
+
+func (village) AccountSince(context.Context, string) (time.Time, error) {
+	return time.UnixMilli(50_000), nil
+}
+
+// permissive allows everything.
+type permissive struct{}
+
+func (permissive) Decide(context.Context, Identity, Permission) (Decision, error) { return Allow, nil }
+
+// planID is the id of the i-th message of fillForPlans.
+func planID(i int) string { return fmt.Sprintf("%08x-%04x-7000-8000-000000000000", i>>16, i&0xffff) }
+
+// planIDs are those of n messages, some of them to u7.
+func planIDs(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = planID(7 + i*100)
+	}
+	return list
+}
+
+// plannedVerbs come in an order in which each finds something to do.
+var plannedVerbs = []struct {
+	name string
+	do   func(ctx context.Context, s *Service) error
+}{
+	{"status", func(ctx context.Context, s *Service) error {
+		_, err := s.Status(ctx, User("default/u7"), ScopeAll)
+		return err
+	}},
+	{"topics", func(ctx context.Context, s *Service) error {
+		_, err := s.Topics(ctx, User("default/u7"), ScopeAll)
+		return err
+	}},
+	{"status of many", func(ctx context.Context, s *Service) error {
+		_, err := s.Status(ctx, User("default/heavy"), ScopeUser)
+		return err
+	}},
+	{"topics of many", func(ctx context.Context, s *Service) error {
+		_, err := s.Topics(ctx, User("default/heavy"), ScopeUser)
+		return err
+	}},
+	{"mark all of many", func(ctx context.Context, s *Service) error {
+		_, err := s.SetState(ctx, User("default/heavy"), Selection{Filter: &Filter{}}, StateChange{Read: new(true)})
+		return err
+	}},
+	{"list of filters", func(ctx context.Context, s *Service) error {
+		_, err := s.List(ctx, User("default/u7"), ListQuery{Filter: Filter{MinSeverity: SeverityHigh, Saved: Saved, Topic: "topic 3", Archived: ArchivedOrNot}})
+		return err
+	}},
+	{"count of filters", func(ctx context.Context, s *Service) error {
+		_, err := s.Count(ctx, User("default/u7"), Filter{Scope: ScopeAll, MinSeverity: SeverityLow, Archived: Archived, Origin: "o"})
+		return err
+	}},
+	{"get", func(ctx context.Context, s *Service) error {
+		_, err := s.Get(ctx, User("default/u7"), planID(10_007))
+		return err
+	}},
+	{"mark one", func(ctx context.Context, s *Service) error {
+		return s.MarkRead(ctx, User("default/u7"), planID(10_007), true)
+	}},
+	{"mark one again", func(ctx context.Context, s *Service) error {
+		return s.MarkRead(ctx, User("default/u7"), planID(10_007), true)
+	}},
+	{"mark few ids", setState(Selection{IDs: planIDs(3)}, StateChange{Read: new(true)})},
+	{"mark 1,000 ids", setState(Selection{IDs: planIDs(1000)}, StateChange{Read: new(true)})},
+	{"save few ids", setState(Selection{IDs: planIDs(3)}, StateChange{Saved: new(true)})},
+	{"save 1,000 ids", setState(Selection{IDs: planIDs(1000)}, StateChange{Saved: new(true)})},
+	{"mark by filter", setState(Selection{Filter: &Filter{Topic: "topic 3"}}, StateChange{Archived: new(true)})},
+	{"save by filter", setState(Selection{Filter: &Filter{Topic: "topic 4"}}, StateChange{Saved: new(true)})},
+	{"mark all", setState(Selection{Filter: &Filter{Scope: ScopeAll}, UpTo: planID(90_000)}, StateChange{Read: new(true)})},
+	{"reach", func(ctx context.Context, s *Service) error {
+		_, err := s.Reach(ctx, ServiceAccount("ci"), planID(10_007))
+		return err
+	}},
+	{"explain", func(ctx context.Context, s *Service) error {
+		_, err := s.Explain(ctx, ServiceAccount("ci"), planID(10_007), "default/u7")
+		return err
+	}},
+	{"post", post(Draft{To: Users("default/u7").And(Groups("default/g1"))})},
+	{"post with a key", post(Draft{To: Users("default/u7"), IdempotencyKey: "new"})},
+	{"post with a key again", post(Draft{To: Users("default/u7"), IdempotencyKey: "new"})},
+	{"take over", post(Draft{To: Users("default/u7", "default/u8").And(Everyone()), Scope: "scope 7"})},
+	{"take over all", post(Draft{To: Users("default/u7").And(Everyone()), Scope: "scope 8"})},
+	{"take over from everybody", post(Draft{To: Everyone(), Scope: "scope 8"})},
+	{"rewrite", post(Draft{To: Users("default/u7"), Scope: "scope 8", KeepPlace: true})},
+	{"withdraw", func(ctx context.Context, s *Service) error {
+		return s.Withdraw(ctx, ServiceAccount("ci"), planID(20_007))
+	}},
+	{"withdraw a scope", func(ctx context.Context, s *Service) error {
+		_, err := s.WithdrawScope(ctx, ServiceAccount("ci"), "o", "scope 7")
+		return err
+	}},
+	{"erase", func(ctx context.Context, s *Service) error {
+		return s.EraseUser(ctx, ServiceAccount("ci"), "default/u9")
+	}},
+	{"purge", func(ctx context.Context, s *Service) error {
+		_, err := s.Purge(ctx, PurgeOptions{OlderThan: time.Since(time.UnixMilli(2000))})
+		return err
+	}},
+}
+
+func setState(sel Selection, change StateChange) func(context.Context, *Service) error {
+	return func(ctx context.Context, s *Service) error {
+		n, err := s.SetState(ctx, User("default/u7"), sel, change)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("nothing is marked")
+		}
+		return err
+	}
+}
+
+func post(d Draft) func(context.Context, *Service) error {
+	return func(ctx context.Context, s *Service) error {
+		d.Origin, d.Title = "o", "t"
+		_, err := s.Post(ctx, ServiceAccount("ci"), d)
+		return err
+	}
+}
+
+// TestPlansOfVerbs lets a service do what it can over 100,000 messages, and
+// reads how PostgreSQL means to execute each statement of that: by indexes,
+// both with the parameters at hand and, as it may after five times, for any.
+func TestPlansOfVerbs(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	svc, err := New(Config{DB: db, Catalog: village{}, Policy: permissive{}, SystemHistory: HistoryRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fillForPlans(t, db)
+	for _, v := range plannedVerbs {
+		t.Run(v.name, func(t *testing.T) {
+			statements := record(t, db, func() {
+				if err := v.do(t.Context(), svc); err != nil {
+					t.Error(err)
+				}
+			})
+			if len(statements) == 0 {
+				t.Error("it did nothing")
+			}
+			for _, sql := range statements {
+				for _, p := range []plan{planned(t, db, sql), plannedForAny(t, db, sql)} {
+					p.scanned = slices.DeleteFunc(p.scanned, func(table string) bool { return readsAll(sql.String(), table) })
+					p.check(t, sql.String())
+				}
+			}
+		})
+	}
+}
+
+// readsAll says which statements may read a table from end to end: once for an
+// erasure, and once for a purge.
+func readsAll(sql, table string) bool {
+	switch {
+	case strings.HasPrefix(sql, "UPDATE notification_messages SET poster = ''"):
+		return table == "notification_messages"
+	case strings.HasPrefix(sql, "DELETE FROM notification_scopes WHERE used_at <"):
+		return table == "notification_scopes" || table == "notification_messages"
+	}
+	return false
+}
+
+// record returns the statements that db executes in do.
+func record(t *testing.T, db *gorm.DB, do func()) []*sqlText {
+	t.Helper()
+	var list []*sqlText
+	const name = "test:record"
+	take := func(db *gorm.DB) {
+		var sql sqlText
+		sql.add(db.Statement.SQL.String(), db.Statement.Vars...)
+		list = append(list, &sql)
+	}
+	raw, query := db.Callback().Raw(), db.Callback().Query()
+	for _, err := range []error{raw.After("*").Register(name, take), query.After("*").Register(name, take)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do()
+	for _, err := range []error{raw.Remove(name), query.Remove(name)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// planned is the plan for a statement with its parameters.
+func planned(t *testing.T, db *gorm.DB, sql *sqlText) plan {
+	t.Helper()
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	if err := pool.QueryRowContext(t.Context(), "EXPLAIN (FORMAT JSON) "+sql.String(), sql.args...).Scan(&text); err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	return parsePlan(t, text)
+}
+
+// plannedForAny is the plan for a statement whatever its parameters.
+func plannedForAny(t *testing.T, db *gorm.DB, sql *sqlText) plan {
+	t.Helper()
+	var text string
+	err := db.Transaction(func(tx *gorm.DB) error {
+		execute := "EXECUTE statement"
+		if len(sql.args) > 0 {
+			execute += "(NULL" + strings.Repeat(", NULL", len(sql.args)-1) + ")"
+		}
+		for _, sql := range []string{"SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE statement AS " + sql.String()} {
+			if err := tx.Exec(sql).Error; err != nil {
+				return err
+			}
+		}
+		if err := tx.Raw("EXPLAIN (FORMAT JSON) " + execute).Row().Scan(&text); err != nil {
+			return err
+		}
+		return tx.Exec("DEALLOCATE statement").Error
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	return parsePlan(t, text)
+}
