@@ -199,14 +199,14 @@ func record(t *testing.T, db *gorm.DB, do func()) []*sqlText {
 		sql.add(db.Statement.SQL.String(), db.Statement.Vars...)
 		list = append(list, &sql)
 	}
-	raw, query := db.Callback().Raw(), db.Callback().Query()
-	for _, err := range []error{raw.After("*").Register(name, take), query.After("*").Register(name, take)} {
+	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
+	for _, err := range []error{raw.After("*").Register(name, take), query.After("*").Register(name, take), row.After("*").Register(name, take)} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	do()
-	for _, err := range []error{raw.Remove(name), query.Remove(name)} {
+	for _, err := range []error{raw.Remove(name), query.Remove(name), row.Remove(name)} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -125,6 +125,7 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 // locked, as somebody may have saved it in between.
 func (p purge) withdrawAll(ctx context.Context, condition string, args []any, unless string) error {
 	for last, more := firstID, true; more; {
+		next := last // counts once the transaction has ended well
 		err := p.tx(ctx, func(tx *gorm.DB) error {
 			var ids []string
 			err := tx.Raw(fmt.Sprintf("SELECT id FROM notification_messages WHERE %s AND withdrawn_at IS NULL AND id > ?%s ORDER BY id LIMIT %d%s",
@@ -132,13 +133,14 @@ func (p purge) withdrawAll(ctx context.Context, condition string, args []any, un
 			if more = len(ids) > 0; err != nil || !more {
 				return err
 			}
-			last = ids[len(ids)-1]
+			next = ids[len(ids)-1]
 			_, err = p.withdrawTx(tx, p.now.UnixMilli(), ids, unless)
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		last = next
 	}
 	return nil
 }

@@ -60,18 +60,21 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, origin, scope
 }
 
 // ownPost returns a message that who posted, or, with the permission any if
-// that is not empty, that somebody posted. What is withdrawn is not found.
+// that is not empty, that somebody posted. What is withdrawn is not found. Of
+// other messages, whether or not they exist, everything is asked alike, so that
+// a policy or catalog that is away does not tell them apart.
 func (s *Service) ownPost(ctx context.Context, who Identity, id string, any Permission) (messageRow, error) {
 	m, err := s.store.message(ctx, id)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return m, err
 	}
-	if m.WithdrawnAt == nil && m.Poster == s.nameOf(who) {
+	there := err == nil && m.WithdrawnAt == nil
+	if there && m.Poster == s.nameOf(who) {
 		return m, nil
 	}
 	if any != "" {
 		err := s.Authorize(ctx, who, any)
-		if err == nil && m.WithdrawnAt == nil {
+		if there && err == nil {
 			return m, nil
 		}
 		if err != nil && !errors.Is(err, ErrForbidden) {

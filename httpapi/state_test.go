@@ -361,7 +361,9 @@ func TestReach(t *testing.T) {
 	}
 	t.Run("sizes unknown", func(t *testing.T) {
 		eachServer(t, check(`{"audiences":[{"audience":"group:default/ops"},{"audience":"user:default/john","size":1}],"delivered":2,"read":2,"saved":1,"archived":1}`),
-			func(c *notifications.Config, _ *httpapi.Config) { c.Catalog = struct{ notifications.Catalog }{c.Catalog} })
+			func(c *notifications.Config, _ *httpapi.Config) {
+				c.Catalog = struct{ notifications.Catalog }{c.Catalog}
+			})
 	})
 	t.Run("sizes known", func(t *testing.T) {
 		eachServer(t, check(`{"audiences":[{"audience":"group:default/ops","size":2},{"audience":"user:default/john","size":1}],"delivered":2,"read":2,"saved":1,"archived":1}`),
