@@ -311,14 +311,35 @@ func joinMessages(sql *sqlText, user string) {
 		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = p.message_id", user)
 }
 
+// countQuery counts what a list without a limit would have. Unlike a page it
+// looks at everything, so it reads the reader's states from end to end instead
+// of asking for the state of one message after another, where what the filter
+// asks of them allows that.
 func (s *store) countQuery(in inbox, f Filter) *sqlText {
-	var branch sqlText
-	s.selectDeliveries(&branch, in, selection{Filter: f})
-	var sql sqlText
-	sql.add("SELECT ")
-	countMessages(&sql, condition{"TRUE", nil})
-	sql.add(" FROM ")
+	q := questionsOf(in, f)
+	of := s.selectDeliveries
+	if len(q.state) > 0 && (q.unless || q.only) {
+		of = s.selectInAnyState
+	} else {
+		q = stateQuestions{}
+	}
+	var branch, sql sqlText
+	of(&branch, in, selection{Filter: f})
+	if len(q.state) == 0 {
+		sql.add("SELECT ")
+		countMessages(&sql, condition{"TRUE", nil})
+		sql.add(" FROM ")
+		s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
+		return &sql
+	}
+	sql.add("SELECT count(*) FROM (SELECT v.message_id FROM ")
 	s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
+	states := "SELECT r.message_id FROM notification_states r WHERE r.user_ref = ? AND "
+	if asked := strings.Join(q.state, " AND "); q.only {
+		sql.add(" INTERSECT "+states+asked+") c", in.user)
+	} else {
+		sql.add(" EXCEPT "+states+"NOT ("+asked+")) c", in.user)
+	}
 	return &sql
 }
 

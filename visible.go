@@ -24,6 +24,13 @@ func only(id string) selection {
 // reader may see now and the selection lets through. Whatever reads or marks
 // goes through it, so list, count and marks agree.
 func (s *store) selectDeliveries(sql *sqlText, in inbox, sel selection) {
+	s.selectInAnyState(sql, in, sel)
+	filterState(sql, in, sel.Filter)
+}
+
+// selectInAnyState is selectDeliveries but for what the filter asks of the
+// reader's state.
+func (s *store) selectInAnyState(sql *sqlText, in inbox, sel selection) {
 	sql.add("SELECT "+s.dialect.delivery+" FROM notification_deliveries d"+
 		" WHERE d.audience = a.value AND d.message_id >= a.since AND d.expires_at > ?", in.now.UnixMilli())
 	if due, bounded := firstIDAfter(in.now); bounded {
@@ -43,7 +50,6 @@ func (s *store) selectDeliveries(sql *sqlText, in inbox, sel selection) {
 	if sel.MinSeverity != "" {
 		sql.add(" AND d.severity >= ?", severityRank[sel.MinSeverity])
 	}
-	filterState(sql, in, sel.Filter)
 	s.filterMessage(sql, sel.Filter)
 }
 
@@ -53,25 +59,33 @@ type condition struct {
 	args []any
 }
 
-// filterState adds what the filter asks of the reader's state. It is asked in
-// a scalar subquery rather than by EXISTS, which the planner could turn into a
-// join that reads and sorts every state of the reader for the sake of a page.
-func filterState(sql *sqlText, in inbox, f Filter) {
-	untouchedRead := condition{"(d.system AND d.message_id < ?)", []any{in.readBefore}}
-	if in.readBefore == firstID {
-		untouchedRead = condition{"FALSE", nil}
-	}
-	// What is asked of a state, and what of a message that has none.
-	var state []string
-	var untouched []condition
+// stateQuestions is what a filter asks of the reader's state r of a message,
+// and what it makes of a message d that has none.
+type stateQuestions struct {
+	state     []string
+	untouched []condition
+	// unless says that messages without a state pass unless something is done
+	// with them, whichever message it is; only, that none does.
+	unless, only bool
+}
+
+func questionsOf(in inbox, f Filter) stateQuestions {
+	q := stateQuestions{unless: true}
 	ask := func(of string, otherwise condition) {
-		state, untouched = append(state, of), append(untouched, otherwise)
+		q.state, q.untouched = append(q.state, of), append(q.untouched, otherwise)
+		q.unless = q.unless && otherwise.sql == "TRUE"
+		q.only = q.only || otherwise.sql == "FALSE"
+	}
+	untouchedRead := condition{"(d.system AND d.message_id < ?)", []any{in.readBefore}}
+	untouchedUnread := condition{"NOT " + untouchedRead.sql, untouchedRead.args}
+	if in.readBefore == firstID {
+		untouchedRead, untouchedUnread = condition{"FALSE", nil}, condition{"TRUE", nil}
 	}
 	switch f.Read {
 	case Read:
 		ask("r.read_at IS NOT NULL", untouchedRead)
 	case Unread:
-		ask("r.read_at IS NULL", condition{"NOT " + untouchedRead.sql, untouchedRead.args})
+		ask("r.read_at IS NULL", untouchedUnread)
 	}
 	switch f.Saved {
 	case Saved:
@@ -85,12 +99,20 @@ func filterState(sql *sqlText, in inbox, f Filter) {
 	case NotArchived:
 		ask("r.archived_at IS NULL", condition{"TRUE", nil})
 	}
-	if len(state) == 0 {
+	return q
+}
+
+// filterState adds what the filter asks of the reader's state. It is asked in
+// a scalar subquery rather than by EXISTS, which the planner could turn into a
+// join that reads and sorts every state of the reader for the sake of a page.
+func filterState(sql *sqlText, in inbox, f Filter) {
+	q := questionsOf(in, f)
+	if len(q.state) == 0 {
 		return
 	}
-	sql.add(" AND coalesce((SELECT "+strings.Join(state, " AND ")+
+	sql.add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
 		" FROM notification_states r WHERE r.user_ref = ? AND r.message_id = d.message_id), ", in.user)
-	for i, c := range untouched {
+	for i, c := range q.untouched {
 		if i > 0 {
 			sql.add(" AND ")
 		}
