@@ -76,6 +76,8 @@ func dispatch(ctx context.Context, p process) error {
 		return runFill(ctx, p, o)
 	case word != "run":
 		return usagef("there is no command %q; see notifybench --help", word)
+	case o.compare:
+		return runCompare(p, o)
 	case o.curve:
 		return runCurve(ctx, p, o)
 	default:
