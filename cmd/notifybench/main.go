@@ -78,6 +78,8 @@ func dispatch(ctx context.Context, p process) error {
 		return usagef("there is no command %q; see notifybench --help", word)
 	case o.compare:
 		return runCompare(p, o)
+	case o.url != "":
+		return runURL(ctx, p, o)
 	case o.curve:
 		return runCurve(ctx, p, o)
 	default:
