@@ -16,7 +16,7 @@ import (
 const root = ".."
 
 // foreignFlags are the flags in the documentation that belong to other
-// programs. Every other flag there must be one of notifyd's.
+// programs. Every other flag there must be one of notifyd's or notifybench's.
 var foreignFlags = map[string]string{
 	"data-binary":    "curl",
 	"fail-with-body": "curl",
@@ -29,7 +29,7 @@ var (
 
 func TestDocumentedFlagsExist(t *testing.T) {
 	t.Parallel()
-	help := notifydHelp(t)
+	help := notifydHelp(t) + notifybenchHelp(t)
 	flags := names(flagPattern, help)
 	variables := names(environmentPattern, help)
 	if len(flags) == 0 || len(variables) == 0 {
@@ -44,7 +44,7 @@ func TestDocumentedFlagsExist(t *testing.T) {
 			for _, name := range names(flagPattern, line) {
 				used[name] = true
 				if _, foreign := foreignFlags[name]; !foreign && !slices.Contains(flags, name) {
-					t.Errorf("%s:%d: notifyd has no flag --%s; one of another program belongs in foreignFlags", file, i+1, name)
+					t.Errorf("%s:%d: neither notifyd nor notifybench has a flag --%s; one of another program belongs in foreignFlags", file, i+1, name)
 				}
 			}
 			for _, name := range names(environmentPattern, line) {
@@ -79,6 +79,18 @@ func notifydHelp(t *testing.T) string {
 		help.Write(out)
 	}
 	return help.String()
+}
+
+// notifybenchHelp is the help of that program.
+func notifybenchHelp(t *testing.T) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "go", "run", "./cmd/notifybench", "--help")
+	run.Dir = root
+	out, err := run.CombinedOutput()
+	if err != nil {
+		t.Fatalf("notifybench --help: %v\n%s", err, out)
+	}
+	return string(out)
 }
 
 var (
