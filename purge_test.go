@@ -149,6 +149,10 @@ func TestPurgeInterrupted(t *testing.T) {
 			stop()
 			cancel()
 			removed += result.Removed
+			if result.Elsewhere { // PostgreSQL has not noticed the last one's end yet
+				after--
+				continue
+			}
 			if err == nil {
 				break
 			}
