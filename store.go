@@ -118,7 +118,7 @@ var sortKeys = map[Order]string{
 type store struct {
 	db      *gorm.DB
 	log     *slog.Logger
-	gormLog logger.Interface // log, without parameters
+	gormLog logger.Interface
 	dialect dialect
 	queue   *writeQueue // where the database takes one writer at a time; else nil
 }
@@ -131,9 +131,8 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
-	s := &store{db: db, log: log, dialect: d, gormLog: logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
-		SlowThreshold: time.Second, LogLevel: logger.Warn, ParameterizedQueries: true,
-	})}
+	s := &store{db: db, log: log, dialect: d, gormLog: troubleLogger{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}),
+		logger.Config{SlowThreshold: slowQuery, LogLevel: logger.Warn, ParameterizedQueries: true})}}
 	if d.oneWriter {
 		s.queue = new(writeQueue)
 	}
@@ -176,6 +175,25 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 		SkipHooks:              true,
 		Logger:                 s.gormLog,
 	})
+}
+
+// slowQuery is how long a query takes before it is logged.
+const slowQuery = time.Second
+
+// troubleLogger passes on what is slow or has failed, without parameters. The
+// logger of GORM writes out the text of every query before it looks.
+type troubleLogger struct{ logger.Interface }
+
+// Trace implements [logger.Interface].
+func (l troubleLogger) Trace(ctx context.Context, begin time.Time, query func() (string, int64), err error) {
+	if err != nil || time.Since(begin) > slowQuery {
+		l.Interface.Trace(ctx, begin, query, err)
+	}
+}
+
+// ParamsFilter implements [gorm.ParamsFilter].
+func (troubleLogger) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) {
+	return sql, nil
 }
 
 // forgiving tells at debug level what is told of a query that was broken off:
