@@ -38,7 +38,7 @@ type dialect struct {
 	text string
 	// find is the function strpos(text, part): 0 when part does not occur.
 	find string
-	// eachAudience adds a relation v(message_id, system, shared): the branch,
+	// eachAudience adds a relation v(message_id, system): the branch,
 	// which speaks of a, done once for each audience. An id occurs once for
 	// each audience it is in.
 	eachAudience func(sql *sqlText, sources []source, branch *sqlText)
@@ -65,7 +65,7 @@ var dialects = map[string]dialect{
 		migrations:   goose.DialectPostgres,
 		encoding:     "SHOW server_encoding",
 		audiences:    postgresAudiences,
-		delivery:     "d.message_id, d.system, d.shared",
+		delivery:     "d.message_id, d.system",
 		ids:          "SELECT i.value::uuid FROM json_array_elements_text(?::json) AS i(value)",
 		texts:        postgresTexts,
 		audiencesOf:  "json_array_elements_text(notification_messages.audiences::json) AS a(value)",
@@ -128,11 +128,11 @@ WITH message AS (
 		scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 )
-INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, shared, expires_at)
-SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::boolean, ?::bigint FROM `+postgresTexts,
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM `+postgresTexts,
 		m.ID, m.Poster, m.Origin, m.Title, m.Message, m.Topic, m.Severity, m.Link, m.Icon, m.Metadata, m.Actions, m.IsSystem, m.Audiences,
 		m.Scope, m.ExpiresAt, m.Scheduled, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey,
-		m.ID, m.Severity, m.Scheduled, m.IsSystem, m.Shared, m.deliveryExpiry(), m.Audiences).Error
+		m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences).Error
 }
 
 // sqliteInsert is a transaction, or a savepoint in the host's one. Its first
@@ -142,8 +142,8 @@ func sqliteInsert(db *gorm.DB, m *messageRow) error {
 		if err := tx.Create(m).Error; err != nil {
 			return err
 		}
-		return tx.Exec("INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, shared, expires_at)"+
-			" SELECT a.value, ?, ?, ?, ?, ?, ? FROM "+sqliteTexts,
-			m.ID, m.Severity, m.Scheduled, m.IsSystem, m.Shared, m.deliveryExpiry(), m.Audiences).Error
+		return tx.Exec("INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)"+
+			" SELECT a.value, ?, ?, ?, ?, ? FROM "+sqliteTexts,
+			m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences).Error
 	})
 }

@@ -69,24 +69,22 @@ func (s *Service) inboxToAsk(ctx context.Context, who Identity, scope Scope) (in
 	return s.inbox(ctx, who)
 }
 
+// statusQuery puts what the reader sees beside his states, and brings the two
+// together by their ids: as in countQuery, all of both is needed.
 func (s *store) statusQuery(in inbox, scope Scope) *sqlText {
-	const kept = "s.archived_at IS NULL AND "
-	read := isRead(in)
-	var branch sqlText
-	s.selectDeliveries(&branch, in, selection{Filter: Filter{Scope: scope, Archived: ArchivedOrNot}})
-
-	var sql sqlText
-	sql.add("SELECT ")
-	countMessages(&sql, condition{kept + "NOT " + read.sql, read.args})
-	sql.add(" AS unread, ")
-	countMessages(&sql, condition{kept + read.sql, read.args})
-	sql.add(" AS read, ")
-	countMessages(&sql, condition{kept + "s.saved_at IS NOT NULL", nil})
-	sql.add(" AS saved, ")
-	countMessages(&sql, condition{"s.archived_at IS NOT NULL", nil})
-	sql.add(" AS archived FROM ")
+	var branch, sql sqlText
+	s.selectInAnyState(&branch, in, selection{Filter: Filter{Scope: scope}})
+	sql.add("SELECT count(CASE WHEN archived = 0 AND read = 0 THEN 1 END) AS unread," +
+		" count(CASE WHEN archived = 0 AND read = 1 THEN 1 END) AS read," +
+		" count(CASE WHEN archived = 0 AND saved = 1 THEN 1 END) AS saved," +
+		" count(CASE WHEN archived = 1 THEN 1 END) AS archived" +
+		" FROM (SELECT CASE WHEN max(touched) = 1 THEN max(read) ELSE max(old) END AS read, max(saved) AS saved, max(archived) AS archived")
+	sql.add(" FROM (SELECT v.message_id, 1 AS visible, 0 AS touched, 0 AS read, 0 AS saved, 0 AS archived,"+
+		" CASE WHEN v.system AND v.message_id < ? THEN 1 ELSE 0 END AS old FROM ", in.readBefore)
 	s.dialect.eachAudience(&sql, in.sources(scope), &branch)
-	sql.add(" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = v.message_id", in.user)
+	sql.add(" UNION ALL SELECT r.message_id, 0, 1, CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END,"+
+		" CASE WHEN r.saved_at IS NULL THEN 0 ELSE 1 END, CASE WHEN r.archived_at IS NULL THEN 0 ELSE 1 END, 0"+
+		" FROM notification_states r WHERE r.user_ref = ?) m GROUP BY message_id HAVING max(visible) = 1) c", in.user)
 	return &sql
 }
 

@@ -38,7 +38,6 @@ type messageRow struct {
 	// Audiences is the JSON array of the audiences whose deliveries are left,
 	// so that they are found by the message.
 	Audiences string `gorm:"column:audiences"`
-	Shared    bool   `gorm:"-"` // of its deliveries
 
 	Scope       *string `gorm:"column:scope"`
 	UpdatedAt   *int64  `gorm:"column:updated_at;autoUpdateTime:false"` // content replaced in place
@@ -70,7 +69,6 @@ type deliveryRow struct {
 	Severity  int    `gorm:"column:severity"`
 	Scheduled bool   `gorm:"column:scheduled"`
 	System    bool   `gorm:"column:system"`
-	Shared    bool   `gorm:"column:shared"`     // others may have a delivery of it, too
 	ExpiresAt int64  `gorm:"column:expires_at"` // never where it does not
 }
 
@@ -343,30 +341,24 @@ func (s *store) countQuery(in inbox, f Filter) *sqlText {
 	}
 	var branch, sql sqlText
 	of(&branch, in, selection{Filter: f})
+	// A message in several audiences comes several times, and counts once: that
+	// is what sets are for, and a count(DISTINCT …) would sort them all.
+	sql.add("SELECT count(*) FROM (SELECT ")
 	if len(q.state) == 0 {
-		sql.add("SELECT ")
-		countMessages(&sql, condition{"TRUE", nil})
-		sql.add(" FROM ")
-		s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
-		return &sql
+		sql.add("DISTINCT ")
 	}
-	sql.add("SELECT count(*) FROM (SELECT v.message_id FROM ")
+	sql.add("v.message_id FROM ")
 	s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
-	states := "SELECT r.message_id FROM notification_states r WHERE r.user_ref = ? AND "
-	if asked := strings.Join(q.state, " AND "); q.only {
-		sql.add(" INTERSECT "+states+asked+") c", in.user)
-	} else {
-		sql.add(" EXCEPT "+states+"NOT ("+asked+")) c", in.user)
+	const states = "SELECT r.message_id FROM notification_states r WHERE r.user_ref = ? AND "
+	switch asked := strings.Join(q.state, " AND "); {
+	case len(q.state) == 0:
+	case q.only:
+		sql.add(" INTERSECT "+states+asked, in.user)
+	default:
+		sql.add(" EXCEPT "+states+"NOT ("+asked+")", in.user)
 	}
+	sql.add(") c")
 	return &sql
-}
-
-// countMessages counts the messages v that fulfil the condition, each once.
-// Only those that several audiences share can come twice, and are sorted to
-// find out.
-func countMessages(sql *sqlText, c condition) {
-	sql.add("count(CASE WHEN NOT v.shared AND "+c.sql+" THEN 1 END)", c.args...)
-	sql.add(" + count(DISTINCT CASE WHEN v.shared AND "+c.sql+" THEN v.message_id END)", c.args...)
 }
 
 func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {

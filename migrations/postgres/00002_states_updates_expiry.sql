@@ -33,21 +33,19 @@ CREATE INDEX notification_messages_withdrawn ON notification_messages (withdrawn
 -- What lists and counts need of a message, so that they read the key alone.
 -- expires_at is the largest bigint where it never does; scheduled says that
 -- the instant in message_id hides it until then; system, that it is addressed
--- to everybody, perhaps beside this audience; shared, that there may be
--- deliveries of it to other audiences, so that a reader may see it twice.
+-- to everybody, perhaps beside this audience.
 ALTER TABLE notification_deliveries
     ADD COLUMN severity   smallint NOT NULL DEFAULT 1,
     ADD COLUMN scheduled  boolean NOT NULL DEFAULT false,
     ADD COLUMN system     boolean NOT NULL DEFAULT false,
-    ADD COLUMN shared     boolean NOT NULL DEFAULT false,
     ADD COLUMN expires_at bigint NOT NULL DEFAULT 9223372036854775807;
 
-UPDATE notification_deliveries d SET system = m.is_system, shared = json_array_length(m.audiences::json) > 1
-FROM notification_messages m WHERE m.id = d.message_id AND (m.is_system OR json_array_length(m.audiences::json) > 1);
+UPDATE notification_deliveries d SET system = true
+FROM notification_messages m WHERE m.id = d.message_id AND m.is_system;
 
 ALTER TABLE notification_deliveries
     DROP CONSTRAINT notification_deliveries_pkey,
-    ADD PRIMARY KEY (audience, message_id) INCLUDE (severity, scheduled, system, shared, expires_at);
+    ADD PRIMARY KEY (audience, message_id) INCLUDE (severity, scheduled, system, expires_at);
 
 -- Null is not saved, not archived. The index serves reach, purge and erasure.
 ALTER TABLE notification_states
@@ -91,7 +89,6 @@ ALTER TABLE notification_deliveries
     ADD PRIMARY KEY (audience, message_id);
 ALTER TABLE notification_deliveries
     DROP COLUMN expires_at,
-    DROP COLUMN shared,
     DROP COLUMN system,
     DROP COLUMN scheduled,
     DROP COLUMN severity;

@@ -33,18 +33,14 @@ CREATE INDEX notification_messages_withdrawn ON notification_messages (withdrawn
 -- What lists and counts need of a message, so that they read the key alone.
 -- expires_at is the largest integer where it never does; scheduled says that
 -- the instant in message_id hides it until then; system, that it is addressed
--- to everybody, perhaps beside this audience; shared, that there may be
--- deliveries of it to other audiences, so that a reader may see it twice.
+-- to everybody, perhaps beside this audience.
 ALTER TABLE notification_deliveries ADD COLUMN severity   INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE notification_deliveries ADD COLUMN scheduled  INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE notification_deliveries ADD COLUMN system     INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE notification_deliveries ADD COLUMN shared     INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE notification_deliveries ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 9223372036854775807;
 
 UPDATE notification_deliveries SET system = 1
 WHERE message_id IN (SELECT id FROM notification_messages WHERE is_system);
-UPDATE notification_deliveries SET shared = 1
-WHERE message_id IN (SELECT id FROM notification_messages WHERE json_array_length(audiences) > 1);
 
 -- Null is not saved, not archived. The index serves reach, purge and erasure.
 ALTER TABLE notification_states ADD COLUMN saved_at    INTEGER;
@@ -82,7 +78,6 @@ ALTER TABLE notification_states DROP COLUMN archived_at;
 ALTER TABLE notification_states DROP COLUMN saved_at;
 
 ALTER TABLE notification_deliveries DROP COLUMN expires_at;
-ALTER TABLE notification_deliveries DROP COLUMN shared;
 ALTER TABLE notification_deliveries DROP COLUMN system;
 ALTER TABLE notification_deliveries DROP COLUMN scheduled;
 ALTER TABLE notification_deliveries DROP COLUMN severity;
