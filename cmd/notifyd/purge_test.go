@@ -295,3 +295,53 @@ func TestPurgeElsewhere(t *testing.T) {
 	}
 	l.gone(t, expired)
 }
+
+// A purge that is killed has done a part of the work, and the next one does the
+// rest. Nothing else is touched.
+func TestKillWhilePurging(t *testing.T) {
+	databases(t, func(t *testing.T, database string) {
+		const messages = 8000
+		l := openLibrary(t, database)
+		kept := l.post(t, notifications.Users("default/jane"))
+		l.mark(t, kept, notifications.StateChange{Read: new(true)})
+		number := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000) "
+		id := "'01890000-0000-7000-8000-0000000' || (10000 + i)"
+		if l.db.Name() == "postgres" {
+			id = "(" + id + ")::uuid"
+		}
+		for _, sql := range []string{
+			"INSERT INTO notification_messages (id, origin, title, actions, is_system, origin_key, title_key, audiences, expires_at) " +
+				number + "SELECT " + id + `, 'o', 't', '[]', i < 0, 'o', 't', '["user:default/jane"]', 1 FROM n`,
+			"INSERT INTO notification_deliveries (audience, message_id, expires_at) " + number + "SELECT 'user:default/jane', " + id + ", 1 FROM n",
+			"INSERT INTO notification_states (user_ref, message_id, read_at) " + number + "SELECT 'user:default/jane', " + id + ", 1 FROM n",
+		} {
+			l.exec(t, sql)
+		}
+		i := spawn(t, database)
+		eventually(t, "the purge has begun", func() bool { return l.rows(t, "messages WHERE withdrawn_at IS NULL") < messages })
+		if err := i.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		i.stop()
+		if left := l.rows(t, "messages"); left == 1 {
+			t.Error("it came to its end before it was killed")
+		}
+		spawn(t, database)
+		eventually(t, "the rest is purged", func() bool {
+			return l.rows(t, "messages") == 1 && l.rows(t, "deliveries") == 1 && l.rows(t, "states") == 1
+		})
+		page, err := l.List(t.Context(), notifications.User("default/jane"), notifications.ListQuery{})
+		if err != nil || len(page.Items) != 1 || page.Items[0].ID != kept || !page.Items[0].Read {
+			t.Errorf("left is %+v, %v; want %s alone, read", page.Items, err, kept)
+		}
+	})
+}
+
+// rows is how many rows a table has.
+func (l library) rows(t *testing.T, table string) (n int64) {
+	t.Helper()
+	if err := l.db.Raw("SELECT count(*) FROM notification_" + table).Row().Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
