@@ -21,9 +21,10 @@ const atOnce = 20
 
 // inTx runs do in a transaction of the host, and again whenever it is told to.
 func inTx(db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) error {
-	for {
+	const attempts = 1000
+	for attempt := 1; ; attempt++ {
 		err := db.Transaction(do, options...)
-		if !errors.Is(err, notifications.ErrRetry) {
+		if !errors.Is(err, notifications.ErrRetry) || attempt == attempts {
 			return err
 		}
 	}
@@ -377,6 +378,7 @@ func TestWithdrawTooLate(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		id := f.post("a", toJane)
+		f.post("b", toJane)
 		stop := onStatement(t, db, func(n int64) {
 			if n == 1 {
 				f.withdraw(id)

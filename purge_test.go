@@ -147,6 +147,9 @@ func TestPurgeInterrupted(t *testing.T) {
 			})
 			result, err := f.Purge(ctx, notifications.PurgeOptions{OlderThan: day, Batch: 3})
 			stop()
+			if err != nil && ctx.Err() == nil {
+				t.Fatal(err)
+			}
 			cancel()
 			removed += result.Removed
 			if result.Elsewhere { // PostgreSQL has not noticed the last one's end yet
@@ -237,6 +240,22 @@ func TestPurgeManyStates(t *testing.T) {
 		f.purge(0, 1)
 		f.rows(map[string]int64{"messages": 1, "states": 1})
 		f.marked(jane, kept, "read")
+	})
+}
+
+// TestPurgeByAge, to the millisecond.
+func TestPurgeByAge(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.post("old", toJane)
+		f.advance(time.Millisecond)
+		f.post("young", toJane)
+		f.advance(day - time.Millisecond)
+		f.purge(day, 0)
+		f.advance(time.Millisecond)
+		f.purge(day, 1)
+		f.see(jane, "young")
 	})
 }
 
