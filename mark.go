@@ -121,6 +121,10 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 		changed = done.RowsAffected
 		return done.Error
 	})
+	if err == nil {
+		// Also where nothing changed: another instance may just have done it.
+		s.noteMark(ctx, in.user)
+	}
 	return changed, err
 }
 

@@ -28,7 +28,7 @@
 // # Transactions
 //
 // [Service.PostTx] posts inside the host's own transaction. Everything else
-// uses Config.DB.
+// uses Config.DB, and Config.Replica if there is one.
 package notifications
 
 import (
@@ -50,6 +50,13 @@ type Config struct {
 	// Required. It is never opened, closed or tuned here, and conditions,
 	// scopes or naming strategies set on it do not matter.
 	DB *gorm.DB
+	// Replica, if not nil, is a streaming standby of DB, PostgreSQL only: one
+	// server, for it is remembered how far it is. Lists, counts, status, topics
+	// and single notifications are read from it, unless it does not yet have
+	// what the reader marked or it fails: then from DB, as is everything else.
+	// So what was just posted or withdrawn shows after the replica's lag. It is
+	// never opened, closed or tuned here.
+	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
 	// Policy decides who may do what. Required: [AllowAll] is a choice.
@@ -65,7 +72,8 @@ type Config struct {
 	// IdempotencyWindow is how long an idempotency key is remembered; zero is
 	// [DefaultIdempotencyWindow].
 	IdempotencyWindow time.Duration
-	// Logger receives slow or failing queries, without their parameters.
+	// Logger receives slow or failing queries, without their parameters, and
+	// failures of Replica.
 	// Nil discards.
 	Logger *slog.Logger
 }
@@ -129,6 +137,15 @@ func New(cfg Config) (*Service, error) {
 		var err error
 		if st, err = newStore(cfg.DB, cfg.Logger); err != nil {
 			faults = append(faults, err)
+		}
+	}
+	if cfg.Replica != nil {
+		r, err := newReplica(cfg)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		if st != nil {
+			st.replica = r
 		}
 	}
 	if len(faults) > 0 {
@@ -231,7 +248,8 @@ func (s *Service) SameUser(who Identity, ref string) bool {
 
 // Ready asks whether the service can work: the database answers and holds the
 // tables, and the catalog, if it has a method Ready(context.Context) error,
-// is ready too. The error says which of them is not.
+// is ready too. The error says which of them is not. Config.Replica is not
+// asked, as DB does its work when it is away.
 func (s *Service) Ready(ctx context.Context) error {
 	if err := s.store.ready(ctx); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"gorm.io/gorm"
 )
 
 // Status is how many notifications a reader has in each state. Each number is
@@ -91,10 +93,11 @@ func (s *store) statusQuery(in inbox, scope Scope) *sqlText {
 func (s *store) status(ctx context.Context, in inbox, scope Scope) (Status, error) {
 	sql := s.statusQuery(in, scope)
 	var status Status
-	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&status).Error; err != nil {
-		return Status{}, failed(err)
-	}
-	return status, nil
+	err := s.forReader(ctx, in, func(db *gorm.DB) error {
+		status = Status{}
+		return db.Raw(sql.String(), sql.args...).Find(&status).Error
+	})
+	return status, err
 }
 
 func (s *store) topicsQuery(in inbox, scope Scope) *sqlText {
@@ -120,8 +123,12 @@ func (s *store) topics(ctx context.Context, in inbox, scope Scope) (Topics, erro
 		Kind  string     `gorm:"column:kind"`
 		Count TopicCount `gorm:"embedded"`
 	}
-	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&rows).Error; err != nil {
-		return Topics{}, failed(err)
+	err := s.forReader(ctx, in, func(db *gorm.DB) error {
+		rows = nil
+		return db.Raw(sql.String(), sql.args...).Find(&rows).Error
+	})
+	if err != nil {
+		return Topics{}, err
 	}
 	var t Topics
 	for _, row := range rows {

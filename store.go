@@ -119,6 +119,7 @@ type store struct {
 	gormLog logger.Interface
 	dialect dialect
 	queue   *writeQueue // where the database takes one writer at a time; else nil
+	replica *replica    // where reads go that may be a little late; nil if there is none
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -126,7 +127,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if !known {
 		return nil, fmt.Errorf("notifications: Config.DB is %q, only postgres and sqlite are supported", db.Name())
 	}
-	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
+	if isTransaction(db) {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
 	s := &store{db: db, log: log, dialect: d, gormLog: troubleLogger{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}),
@@ -135,6 +136,11 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 		s.queue = new(writeQueue)
 	}
 	return s, nil
+}
+
+func isTransaction(db *gorm.DB) bool {
+	_, is := db.Statement.ConnPool.(gorm.TxCommitter)
+	return is
 }
 
 // write runs a statement or transaction that writes and is not the host's.
@@ -240,23 +246,32 @@ func (s *store) get(ctx context.Context, in inbox, id string) (Notification, err
 }
 
 // read reads at most limit rows of listedColumns, and what they are sorted by.
-// It scans them by hand, which takes half the allocations of GORM's Find.
 func (s *store) read(ctx context.Context, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
-	rows, err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Rows()
+	err = s.forReader(ctx, in, func(db *gorm.DB) (err error) {
+		items, keys, err = readListed(db, in, sql, limit)
+		return err
+	})
+	return items, keys, err
+}
+
+// readListed scans rows by hand, which takes half the allocations of GORM's
+// Find.
+func readListed(db *gorm.DB, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
+	rows, err := db.Raw(sql.String(), sql.args...).Rows()
 	if err != nil {
-		return nil, nil, failed(err)
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, failed(rows.Close())) }()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	items, keys = make([]Notification, 0, min(limit, DefaultLimit+1)), make([]*string, 0, min(limit, DefaultLimit+1))
 	row := newListedRow()
 	for rows.Next() {
 		n, err := row.scan(rows, in)
 		if err != nil {
-			return nil, nil, unavailable("database", err)
+			return nil, nil, err
 		}
 		items, keys = append(items, n), append(keys, row.key)
 	}
-	return items, keys, failed(rows.Err())
+	return items, keys, rows.Err()
 }
 
 // listedColumns are what a [listedRow] takes: a message m, the reader's state s
@@ -364,9 +379,11 @@ func (s *store) countQuery(in inbox, f Filter) *sqlText {
 func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
 	sql := s.countQuery(in, f)
 	var n int64
-	// Not Scan: on its way GORM would log the parameters, whatever the logger says.
-	err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Row().Scan(&n)
-	return n, failed(err)
+	err := s.forReader(ctx, in, func(db *gorm.DB) error {
+		// Not Scan: on its way GORM would log the parameters, whatever the logger says.
+		return db.Raw(sql.String(), sql.args...).Row().Scan(&n)
+	})
+	return n, err
 }
 
 // newest is what the latest migration added.

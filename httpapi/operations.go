@@ -56,6 +56,7 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
 		return err
 	}
+	a.setMarked(w, who)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -69,6 +70,7 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return inFilter(err)
 	}
+	a.setMarked(w, who)
 	return writeJSON(w, updatedBody{Updated: n})
 }
 

@@ -93,6 +93,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, no-cache")
 		w.Header().Set("Vary", "Authorization, Cookie, notifications-secret")
 		who, err = a.who.identify(r)
+		r = withMarked(r)
 	}
 	if err == nil {
 		err = rt.handle(a, w, r, who)

@@ -26,6 +26,7 @@ type config struct {
 	logFormat, logLevel  string
 	database             string
 	databasePasswordFile string
+	databaseReplica      string
 	minConns, maxConns   int
 	connIdleTimeout      time.Duration
 	acquireTimeout       time.Duration
@@ -90,6 +91,7 @@ func (c *config) sections() []section {
 		{"Database", []setting{
 			{"database", "URL", "sqlite:notifications.db", false, text(&c.database), "sqlite:PATH or postgres://…; created if it does not exist. PG* variables fill in the URL."},
 			{"database-password-file", "FILE", "", false, text(&c.databasePasswordFile), "File with the password for PostgreSQL."},
+			{"database-replica", "URL", "", false, text(&c.databaseReplica), "Streaming standby of --database, postgres://…, to read lists and counts from; it may be away. Password file and pool settings are those of --database."},
 			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL kept open."},
 			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Connections to PostgreSQL at most."},
 			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},

@@ -25,7 +25,7 @@ func (c *config) sqlitePath() (string, bool) {
 func (c *config) checkDatabase() error {
 	var faults []error
 	path, isSQLite := c.sqlitePath()
-	isPostgres := strings.HasPrefix(c.database, "postgres://") || strings.HasPrefix(c.database, "postgresql://")
+	isPostgres := isPostgresURL(c.database)
 	if !isPostgres && (!isSQLite || path == "") {
 		faults = append(faults, c.fault("database", "must be sqlite:PATH or postgres://USER@HOST/DATABASE"))
 	}
@@ -37,10 +37,30 @@ func (c *config) checkDatabase() error {
 	if isSQLite && c.databasePasswordFile != "" {
 		faults = append(faults, c.fault("database-password-file", "is for PostgreSQL, a SQLite file has no password"))
 	}
+	if c.databaseReplica != "" {
+		faults = append(faults, c.checkReplica(isPostgres))
+	}
 	if c.minConns > c.maxConns {
 		faults = append(faults, c.fault("database-min-conns", "%d is more than --database-max-conns, %d", c.minConns, c.maxConns))
 	}
 	return errors.Join(faults...)
+}
+
+func (c *config) checkReplica(ofPostgres bool) error {
+	if !ofPostgres {
+		return c.fault("database-replica", "needs --database postgres://…, of which it is a standby")
+	}
+	if !isPostgresURL(c.databaseReplica) {
+		return c.fault("database-replica", "must be postgres://USER@HOST/DATABASE")
+	}
+	if err := (database.PostgresConfig{URL: c.databaseReplica}).Check(); err != nil {
+		return c.fault("database-replica", "%w", err)
+	}
+	return nil
+}
+
+func isPostgresURL(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
 // openDatabase opens the database, and creates it if it does not exist. The
@@ -59,6 +79,19 @@ func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 	return database.OpenPostgres(ctx, cfg)
 }
 
+// openReplica opens the standby, which may be away; nil if there is none.
+func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
+	if c.databaseReplica == "" {
+		return nil, nil
+	}
+	cfg, err := postgresConfig(c, log)
+	if err != nil {
+		return nil, err
+	}
+	cfg.URL = c.databaseReplica
+	return database.OpenStandby(ctx, cfg)
+}
+
 func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error) {
 	cfg := database.PostgresConfig{
 		URL: c.database, Logger: log,
@@ -75,8 +108,11 @@ func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error
 	return cfg, nil
 }
 
-// closeDatabase closes all connections.
+// closeDatabase closes all connections, if there is one.
 func closeDatabase(db *gorm.DB) error {
+	if db == nil {
+		return nil
+	}
 	pool, err := db.DB()
 	if err != nil {
 		return err
@@ -84,13 +120,18 @@ func closeDatabase(db *gorm.DB) error {
 	return pool.Close()
 }
 
-// databaseName says which database is used, without a password. What the URL
-// leaves out and the environment has is in it.
+// databaseName says which database is used, without a password.
 func (c *config) databaseName() string {
 	if _, ok := c.sqlitePath(); ok {
 		return c.database
 	}
-	cfg, err := pgx.ParseConfig(c.database)
+	return postgresName(c.database)
+}
+
+// postgresName is the URL without a password and parameters. What it leaves out
+// and the environment has is in it.
+func postgresName(address string) string {
+	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		return "PostgreSQL"
 	}

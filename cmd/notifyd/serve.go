@@ -40,7 +40,7 @@ func runServe(ctx context.Context, p process) error {
 		return err
 	}
 	fmt.Fprintln(p.stdout, startLine(c, s.listener.Addr()))
-	return errors.Join(s.serve(ctx, p.hangup), closeDatabase(s.db))
+	return errors.Join(s.serve(ctx, p.hangup), s.closeDatabases())
 }
 
 // startLine says where the server listens, on which database, and for whom.
@@ -49,8 +49,12 @@ func startLine(c *config, address net.Addr) string {
 	if c.tlsCert != "" {
 		scheme = "https"
 	}
-	return fmt.Sprintf("notifyd listens on %s://%s%s, uses the database %s, and lets in %s",
-		scheme, address, strings.TrimRight(c.prefix, "/"), c.databaseName(), c.whoIsLetIn())
+	replica := ""
+	if c.databaseReplica != "" {
+		replica = ", reads from its replica " + postgresName(c.databaseReplica)
+	}
+	return fmt.Sprintf("notifyd listens on %s://%s%s, uses the database %s%s, and lets in %s",
+		scheme, address, strings.TrimRight(c.prefix, "/"), c.databaseName(), replica, c.whoIsLetIn())
 }
 
 // server is a started notifyd.
@@ -59,6 +63,7 @@ type server struct {
 	listener net.Listener
 	catalog  notifications.Catalog
 	db       *gorm.DB
+	replica  *gorm.DB // nil if there is none
 	svc      *notifications.Service
 	log      *slog.Logger
 	patience time.Duration // with requests in flight, at the end
@@ -83,21 +88,29 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	replica, err := openReplica(ctx, c, log)
+	if err != nil {
+		return nil, errors.Join(err, closeDatabase(db))
+	}
 	s := &server{
-		catalog: cat, db: db, log: log, patience: c.shutdownTimeout,
+		catalog: cat, db: db, replica: replica, log: log, patience: c.shutdownTimeout,
 		retention: c.retention, purgeInterval: c.purgeInterval,
 	}
 	if err := s.listen(ctx, c, who, certificates); err != nil {
-		return nil, errors.Join(err, closeDatabase(db))
+		return nil, errors.Join(err, s.closeDatabases())
 	}
 	return s, nil
+}
+
+func (s *server) closeDatabases() error {
+	return errors.Join(closeDatabase(s.replica), closeDatabase(s.db))
 }
 
 // listen makes the tables and the HTTP server over them.
 func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
-		DB: s.db, Catalog: s.catalog, Policy: who.policy, IdempotencyWindow: c.idempotencyWindow, Logger: s.log,
+		DB: s.db, Replica: s.replica, Catalog: s.catalog, Policy: who.policy, IdempotencyWindow: c.idempotencyWindow, Logger: s.log,
 	})
 	if err != nil {
 		return err

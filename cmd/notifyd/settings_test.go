@@ -42,6 +42,7 @@ var effects = []struct {
 	{"config", effectOfConfig},
 	{"database", effectOfDatabase},
 	{"database-password-file", effectOfPasswordFile},
+	{"database-replica", effectOfReplica},
 	{"database-min-conns database-idle-timeout", effectOfMinConnsAndIdleTimeout},
 	{"database-max-conns database-acquire-timeout", effectOfMaxConnsAndAcquireTimeout},
 	{"catalog", effectOfCatalog},

@@ -66,7 +66,7 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}
-	db, err := c.connect(ctx, config)
+	db, err := c.connect(ctx, config, (*sql.DB).PingContext)
 	if err != nil {
 		target := config.ConnConfig
 		return nil, fmt.Errorf("open PostgreSQL database %q on %s: %w", target.Database, target.Host, err)
@@ -74,7 +74,21 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	return db, nil
 }
 
-func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config) (*gorm.DB, error) {
+// OpenStandby is [OpenPostgres] for a server that may be away: it does not wait
+// for an answer. What is asked later connects, or fails.
+func OpenStandby(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
+	config, err := c.parse()
+	if err == nil {
+		var db *gorm.DB
+		if db, err = c.connect(ctx, config, func(*sql.DB, context.Context) error { return nil }); err == nil {
+			return db, nil
+		}
+	}
+	return nil, fmt.Errorf("open PostgreSQL standby: %w", err)
+}
+
+// connect makes the pool, which must pass the check.
+func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config, check func(*sql.DB, context.Context) error) (*gorm.DB, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -85,7 +99,7 @@ func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config) (*g
 		timeout:   c.acquireTimeout(),
 	})
 	db.SetMaxIdleConns(0) // idle ones belong to the pool below
-	if err := db.PingContext(ctx); err != nil {
+	if err := check(db, ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	g, err := open(postgres.New(postgres.Config{Conn: db}), c.Logger)

@@ -176,6 +176,25 @@ func TestPostgresRefuses(t *testing.T) {
 	}
 }
 
+// A standby may be away when it is opened, and its settings may not be wrong.
+func TestOpenStandby(t *testing.T) {
+	t.Parallel()
+	db, err := database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:s3cr3t@127.0.0.1:1/app?sslmode=disable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool(t, db)
+	wantError(t, db.Exec("SELECT 1").Error, "connection refused", "s3cr3t")
+	_, err = database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:x@s3cr3t@localhost/app"})
+	wantError(t, err, "%40", "s3cr3t")
+	db, err = database.OpenStandby(t.Context(), database.PostgresConfig{URL: dbtest.PostgresURL(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool(t, db)
+	exec(t, db, "SELECT 1")
+}
+
 func wantError(t *testing.T, err error, want, secret string) {
 	t.Helper()
 	if err == nil {

@@ -149,16 +149,24 @@ func ServerURL(t testing.TB) string {
 func StartPostgres(t testing.TB, o pgcluster.Options) *pgcluster.Cluster {
 	t.Helper()
 	NeedsInstalled(t)
-	c, err := pgcluster.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
+	return closing(t)(pgcluster.Start(o))
+}
+
+// closing takes a cluster that was started, and closes it when the test ends.
+func closing(t testing.TB) func(*pgcluster.Cluster, error) *pgcluster.Cluster {
+	t.Helper()
+	return func(c *pgcluster.Cluster, err error) *pgcluster.Cluster {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	return c
+		t.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return c
+	}
 }
 
 // NeedsInstalled ends a test that starts servers where none is installed.

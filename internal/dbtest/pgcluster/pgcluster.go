@@ -58,13 +58,42 @@ func Start(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{bin: bin, dir: dir, owner: who, password: o.Password}
-	if err := c.create(o); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	return c.started(c.create(o))
+}
+
+// Standby copies a running cluster and starts a server on the copy, which
+// follows the first one and answers reads (streaming replication, hot standby).
+// The caller must Close it, too.
+func (c *Cluster) Standby() (*Cluster, error) {
+	dir, err := os.MkdirTemp("", "notifications-pg-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Cluster{bin: c.bin, dir: dir, owner: c.owner, password: c.password}
+	return s.started(s.copyOf(c))
+}
+
+// started starts the server of a cluster that was made, unless that failed.
+func (c *Cluster) started(err error) (*Cluster, error) {
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(c.dir))
 	}
 	if err := c.Start(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// copyOf makes the data directory of a standby.
+func (c *Cluster) copyOf(primary *Cluster) error {
+	if err := c.owner.own(c.dir); err != nil {
+		return err
+	}
+	if _, err := c.run("pg_basebackup", "-D", c.path("data"), "-d", primary.URL(), "--write-recovery-conf",
+		"--wal-method=stream", "--checkpoint=fast", "--no-sync"); err != nil {
+		return err
+	}
+	return c.append(c.socket())
 }
 
 // URL is that of the superuser in the database postgres. It stays the same
@@ -158,13 +187,21 @@ func (c *Cluster) create(o Options) error {
 func (c *Cluster) configure(o Options) error {
 	conf := []string{
 		"listen_addresses = ''",
-		"unix_socket_directories = '" + c.dir + "'",
+		c.socket(),
+		"wal_level = replica", "max_wal_senders = 4", // see Standby
 		"max_connections = 300",       // many tests at once, a few connections each
 		"timezone = 'Asia/Kathmandu'", // +05:45, which shows who relies on UTC
 	}
 	if !o.Durable {
 		conf = append(conf, "fsync = off", "full_page_writes = off")
 	}
+	return c.append(conf...)
+}
+
+func (c *Cluster) socket() string { return "unix_socket_directories = '" + c.dir + "'" }
+
+// append adds lines to the configuration, where the last one counts.
+func (c *Cluster) append(conf ...string) error {
 	f, err := os.OpenFile(filepath.Join(c.path("data"), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package pgcluster_test
 import (
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,46 @@ func TestCluster(t *testing.T) {
 	}
 	if conn, err := pgx.Connect(t.Context(), c.URL()); err == nil {
 		t.Errorf("it answers after Close: %v", conn.Close(t.Context()))
+	}
+}
+
+// A standby follows its primary, takes no writes, and goes on after a restart.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	r := dbtest.StartReplicated(t, pgcluster.Options{Password: "of the test"})
+	exec(t, r.Primary, "CREATE TABLE kept (a INTEGER)")
+	r.CatchUp()
+	exec(t, r.Standby, "SELECT * FROM kept")
+	r.Pause()
+	exec(t, r.Primary, "CREATE TABLE later (a INTEGER)")
+	refuses(t, r.Standby, "SELECT * FROM later", "does not exist")
+	r.Resume()
+	r.CatchUp()
+	exec(t, r.Standby, "SELECT * FROM later")
+	refuses(t, r.Standby, "INSERT INTO kept VALUES (1)", "read-only")
+
+	if err := r.Standby.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, r.Primary, "CREATE TABLE latest (a INTEGER)")
+	if err := r.Standby.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.CatchUp()
+	exec(t, r.Standby, "SELECT * FROM latest")
+}
+
+func refuses(t *testing.T, c *pgcluster.Cluster, statement, why string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), statement); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("%s: %v, want %q", statement, err, why)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
