@@ -119,8 +119,8 @@ const (
 	readsOfView = 5
 )
 
-// view is what a user sees by every verb that reads.
-type view struct {
+// sight is what a user sees by every verb that reads.
+type sight struct {
 	listed  []string // "title" or "title, read"
 	unread  int64
 	status  notifications.Status
@@ -128,9 +128,9 @@ type view struct {
 	fetched bool  // the first one listed is read
 }
 
-func viewOf(ctx context.Context, f *fixture, who notifications.Identity, id string) view {
+func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id string) sight {
 	f.t.Helper()
-	var v view
+	var v sight
 	page, err := f.List(ctx, who, notifications.ListQuery{Filter: all})
 	errs := []error{err}
 	for _, n := range page.Items {
@@ -164,7 +164,7 @@ func viewOf(ctx context.Context, f *fixture, who notifications.Identity, id stri
 func (r *replicated) sees(ctx context.Context, f *fixture, who notifications.Identity, id string, from *statements, listed ...string) {
 	r.fixture.t.Helper()
 	r.reset()
-	v := viewOf(ctx, f, who, id)
+	v := sightOf(ctx, f, who, id)
 	var unread int64
 	for _, l := range listed {
 		if !strings.HasSuffix(l, ", read") {
