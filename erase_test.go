@@ -28,9 +28,12 @@ func TestEraseUser(t *testing.T) {
 			"expiring":       f.postDraft(until(f.now().Add(time.Minute), "expiring", both)),
 			"scheduled":      f.postDraft(at(f.now().Add(day), "scheduled", both)),
 			"taken over":     f.postDraft(about("taken over", both.And(toOps))),
+			"left to him":    f.postAs(jane, about("left to him", toJohn.And(toOps))),
 		}
+		f.mark(jane, list["left to him"], true)
 		f.advance(time.Second)
 		list["taker"] = f.postDraft(about("taker", toJohn.And(toOps)))
+		f.withdraw(f.postAs(jane, about("taker of the other", toOps)))
 		for title, id := range list {
 			if title == "scheduled" {
 				continue
@@ -55,6 +58,13 @@ func TestEraseUser(t *testing.T) {
 			}
 			f.see(jane, "taker", "taken over", "his own", "to his group", "to both", "to him and all")
 			f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Saved: notifications.Saved}}, "to his group", "to both")
+		}
+		if scope := f.get(jane, list["his own"]).Scope; scope != "" {
+			t.Errorf("what he posted has the scope %q still", scope)
+		}
+		var states int64
+		if err := db.Raw("SELECT count(*) FROM notification_states WHERE message_id NOT IN (SELECT id FROM notification_messages)").Find(&states).Error; err != nil || states != 0 {
+			t.Errorf("%d states of what is gone, %v", states, err)
 		}
 		f.reach(list["to both"], 0, "user:default/jane")
 		f.reach(list["to him and all"], 0, "system")

@@ -81,7 +81,11 @@ func TestExplain(t *testing.T) {
 		f.explained(taker, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
 		f.explained(taker, "default/stranger", false, reason{Code: "withdrawn", At: f.now().UTC()},
 			reason{Code: "no-such-user", Audience: "user:default/stranger"})
-		f.purge(0, 3)
+		partly := f.postDraft(about("partly", toJane.And(toJohn)))
+		f.postDraft(about("its taker", toJane))
+		f.withdrawScope(3) // with last
+		f.explained(partly, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
+		f.purge(0, 6)
 		f.explained(id, "default/john", false, reason{Code: "unknown"})
 
 		// What is from before he came.

@@ -229,7 +229,7 @@ func TestPurgeManyStates(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		id, kept := f.post("a", toEveryone), f.post("kept", toEveryone)
+		kept, id := f.post("kept", toEveryone), f.post("a", toEveryone)
 		f.mark(jane, kept, true)
 		err := db.Exec("INSERT INTO notification_states (user_ref, message_id) WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 20000)"+
 			" SELECT 'user:default/u' || n, m.id FROM i JOIN notification_messages m ON m.id = ?", id).Error
