@@ -130,8 +130,9 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if isTransaction(db) {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
-	s := &store{db: db, log: log, dialect: d, gormLog: troubleLogger{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}),
-		logger.Config{SlowThreshold: slowQuery, LogLevel: logger.Warn, ParameterizedQueries: true})}}
+	s := &store{db: db, log: log, dialect: d, gormLog: quiet{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
+		SlowThreshold: slowQuery, LogLevel: logger.Warn,
+	})}}
 	if d.oneWriter {
 		s.queue = new(writeQueue)
 	}
@@ -181,24 +182,22 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 	})
 }
 
-// slowQuery is how long a query takes before it is logged.
+// slowQuery is how long a query may take without being logged.
 const slowQuery = time.Second
 
-// troubleLogger passes on what is slow or has failed, without parameters. The
-// logger of GORM writes out the text of every query before it looks.
-type troubleLogger struct{ logger.Interface }
+// quiet looks whether there is anything to tell of a query. GORM writes every
+// query out, by a regular expression on PostgreSQL, before it looks.
+type quiet struct{ logger.Interface }
 
 // Trace implements [logger.Interface].
-func (l troubleLogger) Trace(ctx context.Context, begin time.Time, query func() (string, int64), err error) {
+func (q quiet) Trace(ctx context.Context, begin time.Time, query func() (sql string, rows int64), err error) {
 	if err != nil || time.Since(begin) > slowQuery {
-		l.Interface.Trace(ctx, begin, query, err)
+		q.Interface.Trace(ctx, begin, query, err)
 	}
 }
 
-// ParamsFilter implements [gorm.ParamsFilter].
-func (troubleLogger) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) {
-	return sql, nil
-}
+// ParamsFilter implements [gorm.ParamsFilter]: parameters are not told.
+func (quiet) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) { return sql, nil }
 
 // forgiving tells at debug level what is told of a query that was broken off:
 // that whoever asked has gone is no fault.
@@ -407,12 +406,14 @@ func (s *store) ready(ctx context.Context) error {
 
 // listedRow is where rows of listedColumns are scanned to, one after another.
 type listedRow struct {
-	id, origin, title, actions                       string
-	message, topic, link, icon, metadata, scope, key *string
-	severity                                         int
-	system, touched                                  bool
-	updated, expires, readAt, savedAt, archivedAt    *int64
-	columns                                          []any
+	id, origin, title, actions                  string
+	message, topic, link, icon, metadata, scope sql.NullString
+	key                                         *string
+	severity                                    int
+	system, touched                             bool
+	updated, expires                            *int64
+	readAt, savedAt, archivedAt                 sql.NullInt64
+	columns                                     []any
 }
 
 func newListedRow() *listedRow {
@@ -435,13 +436,13 @@ func (r *listedRow) scan(rows *sql.Rows, in inbox) (Notification, error) {
 	}
 	n := Notification{
 		ID: r.id, Created: createdAt(id), Updated: instant(r.updated), Expires: instant(r.expires),
-		Read:  r.readAt != nil || !r.touched && in.readUntouched(r.system, r.id),
-		Saved: r.savedAt != nil, Archived: r.archivedAt != nil, System: r.system,
-		Origin: r.origin, Title: r.title, Message: value(r.message), Topic: value(r.topic),
-		Link: value(r.link), Icon: value(r.icon), Scope: value(r.scope), Severity: severities[r.severity],
+		Read:  r.readAt.Valid || !r.touched && in.readUntouched(r.system, r.id),
+		Saved: r.savedAt.Valid, Archived: r.archivedAt.Valid, System: r.system,
+		Origin: r.origin, Title: r.title, Message: r.message.String, Topic: r.topic.String,
+		Link: r.link.String, Icon: r.icon.String, Scope: r.scope.String, Severity: severities[r.severity],
 	}
-	if r.metadata != nil {
-		n.Metadata = json.RawMessage(*r.metadata)
+	if r.metadata.Valid {
+		n.Metadata = json.RawMessage(r.metadata.String)
 	}
 	if r.actions == noActions {
 		return n, nil
@@ -482,6 +483,10 @@ type sqlText struct {
 }
 
 func (s *sqlText) add(text string, args ...any) {
+	if s.Len() == 0 { // room for most statements
+		s.Grow(1 << 10)
+		s.args = make([]any, 0, 16)
+	}
 	s.WriteString(text)
 	s.args = append(s.args, args...)
 }

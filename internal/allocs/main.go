@@ -50,18 +50,27 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *update {
-		return os.WriteFile(*file, format(now), 0o644)
+	base, err := read(*file)
+	if *update { // no baseline is as good as one that names no benchmark
+		_ = compare(base, now, stdout) // shows what is going to change
+		return os.WriteFile(*file, format(updated(base, now)), 0o644)
 	}
-	text, err := os.ReadFile(*file)
 	if err != nil {
 		return err
 	}
+	return compare(base, now, stdout)
+}
+
+func read(file string) ([]result, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	base, err := parse(string(text))
 	if err != nil {
-		return fmt.Errorf("%s: %w", *file, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return compare(base, now, stdout)
+	return base, nil
 }
 
 // benchmark runs the benchmarks. They are run a fixed number of times on one
@@ -136,37 +145,55 @@ func tolerance(allocs int64) int64 {
 	return 2
 }
 
+// updated is the baseline after the results. What is about the same stays as
+// it is, so that a change of the baseline shows what has changed.
+func updated(base, now []result) []result {
+	next := slices.Clone(now)
+	for i, r := range next {
+		b, found := find(base, r)
+		if diff := r.allocs - b.allocs; found && max(diff, -diff) <= tolerance(b.allocs) {
+			next[i] = b
+		}
+	}
+	return next
+}
+
+// find returns the result of the same benchmark.
+func find(in []result, r result) (result, bool) {
+	i := slices.IndexFunc(in, func(b result) bool { return b.key() == r.key() })
+	if i < 0 {
+		return result{}, false
+	}
+	return in[i], true
+}
+
 // compare prints what differs. It returns an error if something has grown, or
 // is in one of the two alone.
 func compare(base, now []result, stdout io.Writer) error {
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	bad := 0
-	row := func(r result, was, is, verdict string) {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.key(), was, is, verdict)
+	row := func(r result, was, is any, verdict string) {
+		fmt.Fprintf(table, "%s\t%v\t%v\t%s\n", r.key(), was, is, verdict)
 	}
 	for _, r := range now {
-		is := strconv.FormatInt(r.allocs, 10)
-		i := slices.IndexFunc(base, func(b result) bool { return b.key() == r.key() })
-		if i < 0 {
+		b, found := find(base, r)
+		switch diff := r.allocs - b.allocs; {
+		case !found:
 			bad++
-			row(r, "-", is, "is not in the baseline")
-			continue
-		}
-		was := strconv.FormatInt(base[i].allocs, 10)
-		switch {
-		case r.allocs > base[i].allocs+tolerance(base[i].allocs):
+			row(r, "-", r.allocs, "is not in the baseline")
+		case diff > tolerance(b.allocs):
 			bad++
-			row(r, was, is, "has grown")
-		case r.allocs < base[i].allocs-tolerance(base[i].allocs):
-			row(r, was, is, "is less")
-		case r.allocs != base[i].allocs:
-			row(r, was, is, "is about the same")
+			row(r, b.allocs, r.allocs, "has grown")
+		case diff < -tolerance(b.allocs):
+			row(r, b.allocs, r.allocs, "is less")
+		case diff != 0:
+			row(r, b.allocs, r.allocs, "is about the same")
 		}
 	}
 	for _, b := range base {
-		if !slices.ContainsFunc(now, func(r result) bool { return r.key() == b.key() }) {
+		if _, found := find(now, b); !found {
 			bad++
-			row(b, strconv.FormatInt(b.allocs, 10), "-", "did not run")
+			row(b, b.allocs, "-", "did not run")
 		}
 	}
 	if err := table.Flush(); err != nil {

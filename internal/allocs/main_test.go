@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,7 +49,7 @@ func Benchmark%s(b *testing.B) {
 		fails       bool
 	}{
 		{"Make", 3, nil, []string{"baseline"}, true}, // there is none yet
-		{"Make", 3, []string{"-update"}, nil, false},
+		{"Make", 3, []string{"-update"}, []string{"a BenchmarkMake/of_two  -  3  is not"}, false},
 		{"Make", 3, nil, []string{"1 benchmarks allocate no more"}, false},
 		{"Make", 4, nil, []string{"a BenchmarkMake/of_two  3  4  has grown\n", "make allocs-update"}, true},
 		{"Make", 2, nil, []string{"a BenchmarkMake/of_two  3  2  is less\n", "no more"}, false},
@@ -89,6 +90,16 @@ func TestCompare(t *testing.T) {
 		if (err != nil) != tc.fails {
 			t.Errorf("from %d to %d: %v", tc.was, tc.is, err)
 		}
+	}
+}
+
+func TestUpdated(t *testing.T) {
+	t.Parallel()
+	base := []result{{"p", "Gone", 5}, {"p", "Same", 100}, {"p", "More", 100}, {"p", "Less", 100}, {"p", "Little", 7}}
+	now := []result{{"p", "Less", 90}, {"p", "Little", 6}, {"p", "More", 103}, {"p", "New", 3}, {"p", "Same", 98}}
+	want := []result{{"p", "Less", 90}, {"p", "Little", 6}, {"p", "More", 103}, {"p", "New", 3}, {"p", "Same", 100}}
+	if got := updated(base, now); !slices.Equal(got, want) {
+		t.Errorf("updated = %v, want %v", got, want)
 	}
 }
 
