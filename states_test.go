@@ -367,6 +367,7 @@ func TestCursorsBelongToTheirFilter(t *testing.T) {
 		"no topic":    func(f *notifications.Filter) { f.Topic = "" },
 		"origin":      func(f *notifications.Filter) { f.Origin = "O" },
 		"swapped":     func(f *notifications.Filter) { f.Topic, f.Origin = f.Origin, f.Topic },
+		"joined":      func(f *notifications.Filter) { f.Topic, f.Origin = "xo", "" },
 		"saved":       func(f *notifications.Filter) { f.Saved = notifications.SavedOrNot },
 		"archived":    func(f *notifications.Filter) { f.Archived = notifications.ArchivedOrNot },
 		"read":        func(f *notifications.Filter) { f.Read = notifications.Unread },

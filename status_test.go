@@ -91,7 +91,7 @@ func TestMaxTopics(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		fill(t, db, 2*notifications.MaxTopics+2)
-		// 1,001 topics of two each. All of the first is read, and one of the second.
+		// 1,001 topics of two each.
 		const number = "(SELECT count(*) FROM notification_messages o WHERE o.id < notification_messages.id) / 2"
 		topic := "printf('%04d', " + number + ")"
 		if db.Name() == "postgres" {
@@ -100,21 +100,27 @@ func TestMaxTopics(t *testing.T) {
 		if err := db.Exec("UPDATE notification_messages SET topic = " + topic + ", origin = " + topic).Error; err != nil {
 			t.Fatal(err)
 		}
-		oldest := f.list(jane, notifications.ListQuery{Ascending: true, Limit: 4}).Items
-		f.set(jane, ids(oldest[0].ID, oldest[1].ID, oldest[2].ID), read, 3)
-		got := f.topics(jane, notifications.ScopeUser)
-		for _, list := range [][]notifications.TopicCount{got.Topics, got.Origins} {
-			if len(list) != notifications.MaxTopics || list[0] != (notifications.TopicCount{Name: "0001", Unread: 1, Total: 2}) || list[999].Name != "1000" {
-				t.Errorf("%d topics, from %+v to %+v", len(list), list[0], list[len(list)-1])
+		oldest := idsOf(f.list(jane, notifications.ListQuery{Ascending: true, Limit: 4}).Items)
+		more := func(topic string, n int) {
+			for range n {
+				f.mark(jane, f.postDraft(notifications.Draft{Origin: topic, Title: "t", Topic: topic, To: toJane}), true)
 			}
 		}
-		f.mark(jane, oldest[3].ID, true)                                                        // now 0000 and 0001 have no unread
-		f.postDraft(notifications.Draft{Origin: "0000", Title: "t", Topic: "0000", To: toJane}) // 0000 has more
-		id := f.list(jane, notifications.ListQuery{Limit: 1}).Items[0].ID
-		f.mark(jane, id, true)
-		if got := f.topics(jane, notifications.ScopeUser); got.Topics[0] != (notifications.TopicCount{Name: "0000", Total: 3}) || got.Topics[1].Name != "0002" {
-			t.Errorf("topics begin with %+v", got.Topics[:2])
+		begins := func(want notifications.TopicCount) {
+			t.Helper()
+			got := f.topics(jane, notifications.ScopeUser)
+			for _, list := range [][]notifications.TopicCount{got.Topics, got.Origins} {
+				if len(list) != notifications.MaxTopics || list[0] != want || list[999].Name != "1000" {
+					t.Errorf("%d topics, from %+v to %+v; want %+v first", len(list), list[0], list[len(list)-1], want)
+				}
+			}
 		}
+		f.set(jane, ids(oldest[:3]...), read, 3)
+		more("0000", 1) // many, and none unread
+		begins(notifications.TopicCount{Name: "0001", Unread: 1, Total: 2})
+		f.mark(jane, oldest[3], true)
+		more("0001", 2) // none unread either, and more
+		begins(notifications.TopicCount{Name: "0001", Total: 4})
 	})
 }
 
