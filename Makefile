@@ -1,5 +1,6 @@
 # Needed are Go and a C compiler; for the tests also a PostgreSQL server, which
-# `make test` installs itself when it runs as root on Debian or Ubuntu.
+# `make test` and `make allocs` install themselves when they run as root on
+# Debian or Ubuntu.
 
 # A number of runs, not seconds: on a busy machine `go test -fuzz` reports the end
 # of its time as a failure (https://go.dev/issue/75804).
@@ -17,6 +18,18 @@ test:
 .PHONY: lint
 lint:
 	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+# Fails when a benchmark allocates more than internal/allocs/baseline.txt says.
+# `make allocs-update` writes what they allocate now.
+BENCHED = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benchmark[A-Za-z0-9_]*.b \*testing' .)))
+
+.PHONY: allocs
+allocs:
+	go run ./internal/dbtest/withpostgres -- go run ./internal/allocs $(BENCHED)
+
+.PHONY: allocs-update
+allocs-update:
+	go run ./internal/dbtest/withpostgres -- go run ./internal/allocs -update $(BENCHED)
 
 # Every fuzz target, each for a short while.
 .PHONY: fuzz
