@@ -131,9 +131,9 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); is {
 		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
 	}
-	s := &store{db: db, log: log, dialect: d, gormLog: logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
-		SlowThreshold: time.Second, LogLevel: logger.Warn, ParameterizedQueries: true,
-	})}
+	s := &store{db: db, log: log, dialect: d, gormLog: quiet{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
+		SlowThreshold: slowQuery, LogLevel: logger.Warn,
+	})}}
 	if d.oneWriter {
 		s.queue = new(writeQueue)
 	}
@@ -177,6 +177,23 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 		Logger:                 s.gormLog,
 	})
 }
+
+// slowQuery is how long a query may take without being logged.
+const slowQuery = time.Second
+
+// quiet looks whether there is anything to tell of a query. GORM writes every
+// query out, by a regular expression on PostgreSQL, before it looks.
+type quiet struct{ logger.Interface }
+
+// Trace implements [logger.Interface].
+func (q quiet) Trace(ctx context.Context, begin time.Time, query func() (sql string, rows int64), err error) {
+	if err != nil || time.Since(begin) > slowQuery {
+		q.Interface.Trace(ctx, begin, query, err)
+	}
+}
+
+// ParamsFilter implements [gorm.ParamsFilter]: parameters are not told.
+func (quiet) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) { return sql, nil }
 
 // forgiving tells at debug level what is told of a query that was broken off:
 // that whoever asked has gone is no fault.
