@@ -269,19 +269,28 @@ func unfitForURL(r rune) bool {
 // target is one recipient as the caller named it.
 type target struct {
 	kind  Kind
+	index int    // among those of its kind
 	ref   string // as written
-	field string // where it was written
 	canon string // as the catalog writes it
+}
+
+// field is where the target was written.
+func (t target) field() string {
+	list := "targetUsers"
+	if t.kind == KindGroup {
+		list = "targetGroups"
+	}
+	return list + "[" + strconv.Itoa(t.index) + "]"
 }
 
 // targets lists the named recipients in the order they were written.
 func (a Audience) targets() []target {
 	all := make([]target, 0, len(a.users)+len(a.groups))
 	for i, ref := range a.users {
-		all = append(all, target{kind: KindUser, ref: ref, field: "targetUsers[" + strconv.Itoa(i) + "]"})
+		all = append(all, target{kind: KindUser, index: i, ref: ref})
 	}
 	for i, ref := range a.groups {
-		all = append(all, target{kind: KindGroup, ref: ref, field: "targetGroups[" + strconv.Itoa(i) + "]"})
+		all = append(all, target{kind: KindGroup, index: i, ref: ref})
 	}
 	return all
 }

@@ -125,7 +125,7 @@ func (s *Service) resolve(targets []target, bad *faults) []string {
 		t := &targets[i]
 		canon, err := s.canonical(t.kind, t.ref)
 		if err != nil {
-			bad.add(t.field, "%s", err)
+			bad.add(t.field(), "%s", err)
 			continue
 		}
 		t.canon = canon
@@ -152,7 +152,7 @@ func (s *Service) checkExistence(ctx context.Context, targets []target, audience
 	var bad faults
 	for _, t := range targets {
 		if slices.Contains(missing, t.canon) {
-			bad.add(t.field, "there is no %s %q", t.kind, t.ref)
+			bad.add(t.field(), "there is no %s %q", t.kind, t.ref)
 		}
 	}
 	return bad.err()
