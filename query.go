@@ -283,8 +283,8 @@ func parseID(field, s string) (string, error) {
 // canonicalID returns the one form of an id, and whether it is one.
 func canonicalID(s string) (string, bool) {
 	const canonicalLen = 36 // the library also takes braces, urn: and bare digits
-	id, err := uuid.FromString(s)
-	return id.String(), err == nil && len(s) == canonicalLen
+	_, err := uuid.FromString(s)
+	return strings.ToLower(s), err == nil && len(s) == canonicalLen
 }
 
 // createdAt returns the instant a UUIDv7 holds.
