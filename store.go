@@ -376,12 +376,14 @@ func (s *store) ready(ctx context.Context) error {
 
 // listedRow is where rows of listedColumns are scanned to, one after another.
 type listedRow struct {
-	id, origin, title, actions                       string
-	message, topic, link, icon, metadata, scope, key *string
-	severity                                         int
-	system, touched                                  bool
-	updated, expires, readAt, savedAt, archivedAt    *int64
-	columns                                          []any
+	id, origin, title, actions                  string
+	message, topic, link, icon, metadata, scope sql.NullString
+	key                                         *string
+	severity                                    int
+	system, touched                             bool
+	updated, expires                            *int64
+	readAt, savedAt, archivedAt                 sql.NullInt64
+	columns                                     []any
 }
 
 func newListedRow() *listedRow {
@@ -404,13 +406,13 @@ func (r *listedRow) scan(rows *sql.Rows, in inbox) (Notification, error) {
 	}
 	n := Notification{
 		ID: r.id, Created: createdAt(id), Updated: instant(r.updated), Expires: instant(r.expires),
-		Read:  r.readAt != nil || !r.touched && in.readUntouched(r.system, r.id),
-		Saved: r.savedAt != nil, Archived: r.archivedAt != nil, System: r.system,
-		Origin: r.origin, Title: r.title, Message: value(r.message), Topic: value(r.topic),
-		Link: value(r.link), Icon: value(r.icon), Scope: value(r.scope), Severity: severities[r.severity],
+		Read:  r.readAt.Valid || !r.touched && in.readUntouched(r.system, r.id),
+		Saved: r.savedAt.Valid, Archived: r.archivedAt.Valid, System: r.system,
+		Origin: r.origin, Title: r.title, Message: r.message.String, Topic: r.topic.String,
+		Link: r.link.String, Icon: r.icon.String, Scope: r.scope.String, Severity: severities[r.severity],
 	}
-	if r.metadata != nil {
-		n.Metadata = json.RawMessage(*r.metadata)
+	if r.metadata.Valid {
+		n.Metadata = json.RawMessage(r.metadata.String)
 	}
 	if r.actions == noActions {
 		return n, nil
