@@ -96,7 +96,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = rt.handle(a, w, r, who)
-		if isInputError(err) {
+		if err != nil && isInputError(err) {
 			err = a.afterPermission(r, rt, who, err)
 		}
 	}
