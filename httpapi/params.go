@@ -18,7 +18,7 @@ import (
 // absent.
 type params struct {
 	values url.Values
-	asked  map[string]bool
+	asked  []string // the names the caller knows
 	faults []notifications.FieldError
 }
 
@@ -27,7 +27,7 @@ func parseParams(r *http.Request) (*params, error) {
 	if err != nil {
 		return nil, notifications.Invalid("query", "is not a well-formed query string")
 	}
-	return &params{values: values, asked: map[string]bool{}}, nil
+	return &params{values: values}, nil
 }
 
 func (q *params) reject(name, format string, args ...any) {
@@ -47,7 +47,7 @@ func (q *params) require(names ...string) {
 
 // raw returns a parameter, which may be empty.
 func (q *params) raw(name string) string {
-	q.asked[name] = true
+	q.asked = append(q.asked, name)
 	given := q.values[name]
 	switch {
 	case len(given) == 0:
@@ -127,7 +127,7 @@ func parseInstant(s string) (at time.Time, wrong string) {
 func (q *params) err() error {
 	var unknown []string
 	for name := range q.values {
-		if !q.asked[name] {
+		if !slices.Contains(q.asked, name) {
 			unknown = append(unknown, name)
 		}
 	}

@@ -105,7 +105,7 @@ func TestInstant(t *testing.T) {
 		"2023-10-30T13:48:34.931000000Z": true, "2023-10-30T13:48:34,931Z": false, "2023-10-30T13:48:34.931": false,
 		"2023-10-30 13:48:34.931Z": false, "2023-10-30T13:48Z": false, "1698673714931": false, "2023-13-30T13:48:34.931Z": false,
 	} {
-		q := &params{values: url.Values{"at": {s}}, asked: map[string]bool{}}
+		q := &params{values: url.Values{"at": {s}}}
 		at := q.instant("at")
 		if got := q.err() == nil; got != valid || (valid && !at.Equal(want)) {
 			t.Errorf("instant(%s) = %v, %v; want valid %t", s, at, q.err(), valid)
