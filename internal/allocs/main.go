@@ -134,24 +134,26 @@ func format(results []result) []byte {
 	return b.Bytes()
 }
 
-// tolerance is how many allocations more are none. What goes on in the
-// background of a process, and pools the garbage collector has emptied, make a
-// difference of one between runs of what uses a database; code that allocates
-// little has none of that.
-func tolerance(allocs int64) int64 {
+// jitter is how much two runs differ. What goes on in the background of a
+// process, and pools the garbage collector has emptied, make a difference of
+// one in what uses a database; code that allocates little has none of that.
+func jitter(allocs int64) int64 {
 	if allocs < 50 {
 		return 0
 	}
-	return 2
+	return 1
 }
 
-// updated is the baseline after the results. What is about the same stays as
-// it is, so that a change of the baseline shows what has changed.
+// tolerance is how many allocations more are none.
+func tolerance(allocs int64) int64 { return 2 * jitter(allocs) }
+
+// updated is the baseline after the results. What differs as two runs do stays
+// as it is, so that a change of the baseline shows what has changed.
 func updated(base, now []result) []result {
 	next := slices.Clone(now)
 	for i, r := range next {
 		b, found := find(base, r)
-		if diff := r.allocs - b.allocs; found && max(diff, -diff) <= tolerance(b.allocs) {
+		if diff := r.allocs - b.allocs; found && max(diff, -diff) <= jitter(b.allocs) {
 			next[i] = b
 		}
 	}

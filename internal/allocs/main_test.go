@@ -96,7 +96,7 @@ func TestCompare(t *testing.T) {
 func TestUpdated(t *testing.T) {
 	t.Parallel()
 	base := []result{{"p", "Gone", 5}, {"p", "Same", 100}, {"p", "More", 100}, {"p", "Less", 100}, {"p", "Little", 7}}
-	now := []result{{"p", "Less", 90}, {"p", "Little", 6}, {"p", "More", 103}, {"p", "New", 3}, {"p", "Same", 98}}
+	now := []result{{"p", "Less", 90}, {"p", "Little", 6}, {"p", "More", 103}, {"p", "New", 3}, {"p", "Same", 99}}
 	want := []result{{"p", "Less", 90}, {"p", "Little", 6}, {"p", "More", 103}, {"p", "New", 3}, {"p", "Same", 100}}
 	if got := updated(base, now); !slices.Equal(got, want) {
 		t.Errorf("updated = %v, want %v", got, want)
