@@ -162,7 +162,7 @@ func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id str
 
 // sees checks what a user sees, all of it from one of the two.
 func (r *replicated) sees(ctx context.Context, f *fixture, who notifications.Identity, id string, from *statements, listed ...string) {
-	r.fixture.t.Helper()
+	r.t.Helper()
 	r.reset()
 	v := sightOf(ctx, f, who, id)
 	var unread int64
@@ -173,11 +173,11 @@ func (r *replicated) sees(ctx context.Context, f *fixture, who notifications.Ide
 	}
 	if !slices.Equal(v.listed, listed) || v.unread != unread || v.topics != unread ||
 		v.status.Unread != unread || v.status.Read != int64(len(listed))-unread || v.fetched != slices.Contains(listed, "first, read") {
-		r.fixture.t.Errorf("%s sees %+v, want %q", who, v, listed)
+		r.t.Errorf("%s sees %+v, want %q", who, v, listed)
 	}
 	reads := map[*statements]int{r.primary: containing(r.primary.take(), aRead), r.standby: containing(r.standby.take(), aRead)}
 	if reads[from] != readsOfView || reads[r.primary]+reads[r.standby] != readsOfView {
-		r.fixture.t.Errorf("%s read %d times from the primary and %d times from the standby", who, reads[r.primary], reads[r.standby])
+		r.t.Errorf("%s read %d times from the primary and %d times from the standby", who, reads[r.primary], reads[r.standby])
 	}
 }
 
@@ -433,7 +433,7 @@ func TestReplicaBreaksOff(t *testing.T) {
 			t.Errorf("%d are counted, %v", n, err)
 		}
 	}
-	slowly := r.fixture.with(func(cfg *notifications.Config) {
+	slowly := r.with(func(cfg *notifications.Config) {
 		cfg.Replica, cfg.Logger = r.OpenAs(r.Standby, "slow"), slog.New(slog.NewTextHandler(r.log, nil))
 	})
 
@@ -447,13 +447,15 @@ func TestReplicaBreaksOff(t *testing.T) {
 	r.clock.pass(notifications.ReplicaPause)
 
 	// In the way of a lock that is replayed.
+	const sleeping = " FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+	r.Until(r.Standby, "SELECT count(*) = 0"+sleeping) // the one before
 	notifications.SetReplicaPatience(slowly.Service, time.Minute)
 	counted := make(chan struct{})
 	go func() {
 		defer close(counted)
 		count(slowly)
 	}()
-	r.Until(r.Standby, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+	r.Until(r.Standby, "SELECT count(*) = 1"+sleeping)
 	exec(t, r.db, "ALTER TABLE notification_states ADD COLUMN unused INTEGER")
 	<-counted
 	if text := r.log.take(); !strings.Contains(text, "the replica failed") || !strings.Contains(text, "40001") {
