@@ -153,7 +153,7 @@ func (w *world) post(p posting) action {
 }
 
 func stepPostAgain(t *rapid.T) step {
-	n, other := pick(t, "nth", 0, 0, 1, 2), pick(t, "other content", false, false, false, true)
+	n, other := pick(t, "nth", 0, 0, 1, 2), pick(t, "other", "nothing", "nothing", "nothing", "title", "targets", "expiry")
 	return func(w *world) action {
 		// What has no key is posted anew by stepPost.
 		keyed := slices.DeleteFunc(slices.Clone(w.posted), func(p posting) bool { return p.d.IdempotencyKey == "" })
@@ -161,8 +161,13 @@ func stepPostAgain(t *rapid.T) step {
 			return action{}
 		}
 		p := keyed[len(keyed)-1-n]
-		if other {
+		switch other {
+		case "title":
 			p.d.Title += "!"
+		case "targets":
+			p.to = append(slices.Clone(p.to), "group:dev") // which may be among them
+		case "expiry":
+			p.d.Expires = p.d.Expires.Add(time.Millisecond) // of none it makes the year 1
 		}
 		w.clock = w.free(w.clock)
 		if !p.d.NotBefore.IsZero() && !w.model.remembers(p.who.String(), p.d.IdempotencyKey) {
@@ -351,10 +356,11 @@ func stepVanish(t *rapid.T) step {
 func stepAdvance(t *rapid.T) step {
 	by := pick(t, "by", 0, 0, 0, 0, time.Millisecond, time.Hour, 24*time.Hour, 8*24*time.Hour)
 	n, offset := rapid.IntRange(0, 5).Draw(t, "event"), rapid.IntRange(-2, 1).Draw(t, "offset")
+	fraction := pick(t, "fraction", 0, 100*time.Microsecond)
 	return func(w *world) action {
 		to := w.clock.Add(by)
 		if events := w.events(); by == 0 && len(events) > 0 {
-			to = events[n%len(events)].Add(time.Duration(offset)*time.Millisecond + 100*time.Microsecond)
+			to = ms(events[n%len(events)]).Add(time.Duration(offset)*time.Millisecond + fraction)
 		}
 		if !to.After(w.clock) {
 			return action{}
@@ -380,14 +386,6 @@ func stepList(t *rapid.T) step {
 	}
 }
 
-func stepGet(t *rapid.T) step {
-	who, n := reader(t), nth(t)
-	return func(w *world) action {
-		id := w.id(n)
-		return action{fmt.Sprintf("%s gets %s", who, id), func(s subject) (any, error) { return s.Get(who, id) }}
-	}
-}
-
 func stepCount(t *rapid.T) step {
 	who, filter := reader(t), drawFilter(t)
 	return func(w *world) action {
@@ -403,21 +401,37 @@ func stepTopics(t *rapid.T) step {
 	}
 }
 
-func stepReach(t *rapid.T) step {
-	who, n := pick(t, "who", modelPosters...), nth(t)
+// each asks the same of all posts there ever were, and of one that never was.
+func (w *world) each(ask func(s subject, id string) (any, error)) func(subject) (any, error) {
+	return func(s subject) (any, error) {
+		answers := []string{"of 0: " + answer(ask(s, "0"))}
+		for _, p := range w.model.posts {
+			answers = append(answers, "of "+p.id+": "+answer(ask(s, p.id)))
+		}
+		return strings.Join(answers, "\n\t"), nil
+	}
+}
+
+func stepGet(t *rapid.T) step {
+	who := reader(t)
 	return func(w *world) action {
-		id := w.id(n)
-		return action{fmt.Sprintf("%s asks for the reach of %s", who, id), func(s subject) (any, error) { return s.Reach(who, id) }}
+		return action{fmt.Sprintf("%s gets each", who), w.each(func(s subject, id string) (any, error) { return s.Get(who, id) })}
+	}
+}
+
+func stepReach(t *rapid.T) step {
+	who := pick(t, "who", modelPosters...)
+	return func(w *world) action {
+		return action{fmt.Sprintf("%s asks for the reach of each", who), w.each(func(s subject, id string) (any, error) { return s.Reach(who, id) })}
 	}
 }
 
 func stepExplain(t *rapid.T) step {
-	user, n := villager(t), nth(t)
+	user := villager(t)
 	if rarely(t, "nobody") {
 		user = "user:nobody"
 	}
 	return func(w *world) action {
-		id := w.id(n)
-		return action{fmt.Sprintf("explain %s to %s", id, user), func(s subject) (any, error) { return s.Explain(id, user) }}
+		return action{fmt.Sprintf("explain each to %s", user), w.each(func(s subject, id string) (any, error) { return s.Explain(id, user) })}
 	}
 }

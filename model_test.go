@@ -314,8 +314,8 @@ func (m *model) EraseUser(user string) error {
 		if p.poster == user {
 			p.poster, p.Scope = "", ""
 		}
-		if i := slices.Index(p.to, user); i >= 0 && !m.gone(p) {
-			p.removed = len(p.to) == 1
+		if i := slices.Index(p.to, user); i >= 0 && !p.replaced {
+			p.removed = p.removed || len(p.to) == 1
 			p.to = slices.Delete(slices.Clone(p.to), i, i+1)
 		}
 	}
