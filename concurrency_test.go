@@ -438,3 +438,46 @@ func (f *fixture) mentions(text string) []string {
 	}
 	return found
 }
+
+// TestConflictsAreTriedAgain, a few times, where the transaction is not the
+// host's.
+func TestConflictsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	f := newFixture(t, db)
+	for _, sql := range []string{
+		"CREATE SEQUENCE meetings", // not rolled back
+		"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN" +
+			" IF nextval('meetings') % 5 <> 0 THEN RAISE EXCEPTION 'met another' USING ERRCODE = TG_ARGV[0]; END IF; RETURN NEW; END $$",
+	} {
+		if err := db.Exec(sql).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	meet := func(code string) {
+		t.Helper()
+		if err := db.Exec("CREATE OR REPLACE TRIGGER meet BEFORE INSERT ON notification_messages FOR EACH ROW EXECUTE FUNCTION meet('" + code + "')").Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, code := range []string{"40001", "40P01"} {
+		meet(code)
+		f.post("plain "+code, toJane) // the fifth attempt
+		f.postDraft(withKey(code, keyed("keyed "+code, toJane)))
+		err := db.Transaction(func(tx *gorm.DB) error {
+			_, err := f.PostTx(t.Context(), tx, ci, good(func(*notifications.Draft) {}))
+			return err
+		})
+		if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {
+			t.Errorf("in a transaction of the host: %v, want ErrRetry and ErrUnavailable", err)
+		}
+		if err := db.Exec("SELECT setval('meetings', 5)").Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	meet("22012")
+	if _, err := f.Post(t.Context(), ci, good(func(*notifications.Draft) {})); !errors.Is(err, notifications.ErrUnavailable) || errors.Is(err, notifications.ErrRetry) {
+		t.Errorf("another failure: %v, want ErrUnavailable alone", err)
+	}
+	f.see(jane, "keyed 40P01", "plain 40P01", "keyed 40001", "plain 40001")
+}

@@ -69,6 +69,29 @@ func TestMarksAtOnce(t *testing.T) {
 	})
 }
 
+// TestMarksCountOnce: of sessions that mark the same at once, one has changed
+// it.
+func TestMarksCountOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		const messages = 500
+		fill(t, db, messages)
+		for _, change := range []notifications.StateChange{read, unread, saved} {
+			var updated atomic.Int64
+			concurrently(t, 8, func(int) error {
+				n, err := f.SetState(t.Context(), jane, filter(everything), change)
+				updated.Add(n)
+				return err
+			})
+			if updated.Load() != messages {
+				t.Errorf("%d changed, of %d", updated.Load(), messages)
+			}
+		}
+		f.counted(jane, notifications.Status{Unread: messages, Saved: messages})
+	})
+}
+
 // failures is a handler of logs that keeps what failed.
 type failures struct {
 	slog.Handler

@@ -121,6 +121,28 @@ func TestPurgesAtOnce(t *testing.T) {
 	})
 }
 
+// TestPurgeElsewhere: one instance purges at a time, and another leaves it to
+// that.
+func TestPurgeElsewhere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.Postgres(t))
+	f.withdraw(f.post("a", toJane))
+	err := f.db.Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", 0x6e6f746966707572).Error; err != nil {
+			return err
+		}
+		result, err := f.Purge(t.Context(), notifications.PurgeOptions{})
+		if result != (notifications.PurgeResult{Elsewhere: true}) {
+			t.Errorf("purged %+v while another does", result)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.purge(0, 1)
+}
+
 // TestPurgeInterrupted cancels a purge after its first statement, its second
 // and so on, until one comes to its end.
 func TestPurgeInterrupted(t *testing.T) {
