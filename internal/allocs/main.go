@@ -26,7 +26,7 @@ import (
 
 // skipped are benchmarks that hold ways to do a thing against each other, and
 // bodies nobody sends but to do harm.
-const skipped = "^Benchmark(DeliveryModel|GroupCommit|EncodingJSON)$|^BenchmarkParse$/^1_MiB"
+const skipped = "^Benchmark(DeliveryModel|GroupCommit|EncodingJSON|Client)$|^BenchmarkParse$/^1_MiB"
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
