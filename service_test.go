@@ -628,3 +628,43 @@ func TestSameUser(t *testing.T) {
 		t.Error("a service is taken for a user")
 	}
 }
+
+// TestPluginRefuses: what a plugin of the host's answers is an error of the
+// verb, whichever way the verb asks the database.
+func TestPluginRefuses(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		id := f.post("a", notifications.Users("default/jane"))
+		errRefused := errors.New("refused")
+		refuse := func(db *gorm.DB) { _ = db.AddError(errRefused) }
+		callbacks := db.Callback()
+		for _, err := range []error{
+			callbacks.Query().Before("*").Register("test:refuse", refuse),
+			callbacks.Row().Before("*").Register("test:refuse", refuse),
+			callbacks.Raw().Before("*").Register("test:refuse", refuse),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx := t.Context()
+		verbs := map[string]func() error{
+			"List":     func() error { _, err := f.List(ctx, jane, notifications.ListQuery{}); return err },
+			"Count":    func() error { _, err := f.Count(ctx, jane, notifications.Filter{}); return err },
+			"Get":      func() error { _, err := f.Get(ctx, jane, id); return err },
+			"Status":   func() error { _, err := f.Status(ctx, jane, notifications.ScopeAll); return err },
+			"Topics":   func() error { _, err := f.Topics(ctx, jane, notifications.ScopeAll); return err },
+			"MarkRead": func() error { return f.MarkRead(ctx, jane, id, true) },
+			"Withdraw": func() error { return f.Withdraw(ctx, ci, id) },
+			"Reach":    func() error { _, err := f.Reach(ctx, ci, id); return err },
+			"Explain":  func() error { _, err := f.Explain(ctx, ci, id, "default/jane"); return err },
+			"Purge":    func() error { _, err := f.Purge(ctx, notifications.PurgeOptions{}); return err },
+		}
+		for name, do := range verbs {
+			if err := do(); !errors.Is(err, errRefused) || !errors.Is(err, notifications.ErrUnavailable) {
+				t.Errorf("%s: %v, want it refused and unavailable", name, err)
+			}
+		}
+	})
+}

@@ -379,8 +379,9 @@ func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
 	sql := s.countQuery(in, f)
 	var n int64
 	err := s.forReader(ctx, in, func(db *gorm.DB) error {
-		// Not Scan: on its way GORM would log the parameters, whatever the logger says.
-		return db.Raw(sql.String(), sql.args...).Row().Scan(&n)
+		// Not Scan: on its way GORM would log the parameters, whatever the logger
+		// says. Not Row: it is nil where a plugin of the host's refuses.
+		return db.Raw(sql.String(), sql.args...).Find(&n).Error
 	})
 	return n, err
 }
