@@ -157,6 +157,9 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := failed(run())
+		if cause := ctx.Err(); cause != nil && errors.Is(err, ErrUnavailable) && !errors.Is(err, cause) {
+			return fmt.Errorf("%w: %w", err, cause) // database/sql says of a transaction only that it is over
+		}
 		if !errors.Is(err, ErrRetry) || attempt == attempts {
 			return err
 		}

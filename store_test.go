@@ -175,3 +175,26 @@ func (q *writeQueue) length() int {
 	defer q.mu.Unlock()
 	return len(q.waiting)
 }
+
+// TestCancelledWrite: why a write was broken off stays recognisable, whatever
+// the database makes of it.
+func TestCancelledWrite(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		st, err := newStore(db, discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		err = st.writeTx(ctx, func(tx *gorm.DB) error {
+			if err := tx.Exec("CREATE TABLE x (i integer)").Error; err != nil {
+				return err
+			}
+			cancel()
+			return nil
+		})
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("a write that was cancelled before its commit: %v", err)
+		}
+	})
+}
