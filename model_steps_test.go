@@ -12,8 +12,8 @@ import (
 )
 
 // programs are of about 20 steps: first something is posted, then somebody
-// joins, then anything happens. They are drawn in several pieces, for rapid
-// makes most slices that may be empty very short.
+// joins, then anything happens, and in the end all is explained. They are drawn
+// in several pieces, for rapid makes most slices that may be empty very short.
 var programs = rapid.Custom(func(t *rapid.T) program {
 	p := program{
 		groupHistory:  pick(t, "group history", notifications.HistorySinceJoining, notifications.HistoryAll),
@@ -26,6 +26,7 @@ var programs = rapid.Custom(func(t *rapid.T) program {
 	for range 6 {
 		p.steps = append(p.steps, anything.Draw(t, "steps")...)
 	}
+	p.steps = append(p.steps, explainEach("user:jane"))
 	return p
 })
 
@@ -427,10 +428,13 @@ func stepReach(t *rapid.T) step {
 }
 
 func stepExplain(t *rapid.T) step {
-	user := villager(t)
 	if rarely(t, "nobody") {
-		user = "user:nobody"
+		return explainEach("user:nobody")
 	}
+	return explainEach(villager(t))
+}
+
+func explainEach(user string) step {
 	return func(w *world) action {
 		return action{fmt.Sprintf("explain each to %s", user), w.each(func(s subject, id string) (any, error) { return s.Explain(id, user) })}
 	}
