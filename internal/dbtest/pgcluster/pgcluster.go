@@ -33,6 +33,8 @@ type Options struct {
 	// Durable makes commits survive a loss of power, as in production. A
 	// crash of the server alone, see [Cluster.Crash], loses nothing either way.
 	Durable bool
+	// Settings are further lines of postgresql.conf. They win.
+	Settings []string
 }
 
 // Cluster is one PostgreSQL server with its data. Its methods are not safe for
@@ -195,7 +197,7 @@ func (c *Cluster) configure(o Options) error {
 	if !o.Durable {
 		conf = append(conf, "fsync = off", "full_page_writes = off")
 	}
-	return c.append(conf...)
+	return c.append(append(conf, o.Settings...)...)
 }
 
 func (c *Cluster) socket() string { return "unix_socket_directories = '" + c.dir + "'" }

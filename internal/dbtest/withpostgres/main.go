@@ -1,21 +1,27 @@
 // Command withpostgres runs a command beside a throw-away PostgreSQL server:
 //
-//	go run ./internal/dbtest/withpostgres -- go test ./...
+//	go run ./internal/dbtest/withpostgres [--durable] [--set name=value ...] -- go test ./...
 //
 // The command finds the server's URL in its environment, as package dbtest
 // reads it, and tests that need PostgreSQL then fail rather than skip. The exit
 // status is that of the command. As root on Debian a missing server is
 // installed first.
+//
+// The server forgets what it acknowledged when the machine dies, which makes
+// tests faster; with --durable it waits for the disk, as servers do. With --set
+// it has that setting: --set shared_buffers=4GB.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,16 +48,27 @@ func main() {
 
 // run returns the error of the command, or of the server if that failed.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
+	flags := flag.NewFlagSet("withpostgres", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	durable := flags.Bool("durable", false, "wait for the disk before a commit is acknowledged")
+	var settings []string
+	flags.Func("set", "a `setting` of the server: name=value", func(s string) error {
+		if name, value, ok := strings.Cut(s, "="); !ok || name == "" || value == "" {
+			return errors.New("it is not name=value")
+		}
+		settings = append(settings, s)
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-	if len(args) == 0 {
-		return errors.New("usage: withpostgres -- command [argument ...]")
+	if args = flags.Args(); len(args) == 0 {
+		return errors.New("usage: withpostgres [--durable] [--set name=value ...] -- command [argument ...]")
 	}
 	if err := install(ctx, stderr); err != nil {
 		return err
 	}
-	server, err := pgcluster.Start(pgcluster.Options{})
+	server, err := pgcluster.Start(pgcluster.Options{Durable: *durable, Settings: settings})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,33 @@ func TestRun(t *testing.T) {
 
 const printServer = `echo "$NOTIFICATIONS_TEST_POSTGRES $NOTIFICATIONS_TEST_REQUIRE"; `
 
+// TestShowSettings is run by TestSettings, as the command.
+func TestShowSettings(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"fsync", "full_page_writes", "work_mem"} {
+		var value string
+		if err := dbtest.Postgres(t).Raw("SHOW " + name).Scan(&value).Error; err != nil {
+			t.Error(err)
+		}
+		t.Log(name, value)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	dbtest.NeedsInstalled(t)
+	var out bytes.Buffer
+	args := []string{"--durable", "--set", "work_mem=5MB", "--", os.Args[0], "-test.run=^TestShowSettings$", "-test.v"}
+	if err := run(t.Context(), args, &out, &out); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"fsync on", "full_page_writes on", "work_mem 5MB"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output has no %q: %s", want, &out)
+		}
+	}
+}
+
 func TestRunPassesOnTheStatus(t *testing.T) {
 	t.Parallel()
 	dbtest.NeedsInstalled(t)
@@ -83,9 +110,11 @@ func isGone(t *testing.T, line string) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{nil, {"--"}} {
-		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "usage") {
-			t.Errorf("run(%q) returned %v", args, err)
+	for _, args := range [][]string{nil, {"--"}, {"--durable"}, {"--set", "fsync", "true"}, {"--set", "=on", "true"}, {"--fast", "true"}} {
+		var output strings.Builder
+		err := run(t.Context(), args, io.Discard, &output)
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()+output.String()), "usage") {
+			t.Errorf("run(%q) returned %v and wrote %s", args, err, &output)
 		}
 	}
 }
