@@ -133,26 +133,29 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (Identity, error
 	if err := ctx.Err(); err != nil {
 		return Identity{}, unavailable("token verification", err)
 	}
-	header, err := parseHeader(token)
-	if err != nil {
-		return Identity{}, unauthenticated(err)
-	}
-	kid, err := header.publishedKey()
-	if err != nil {
-		return Identity{}, unauthenticated(err)
+	known := v.cache.find(token)
+	kid := known.kid
+	if kid == "" {
+		header, err := parseHeader(token)
+		if err != nil {
+			return Identity{}, unauthenticated(err)
+		}
+		if kid, err = header.publishedKey(); err != nil {
+			return Identity{}, unauthenticated(err)
+		}
 	}
 	keys, err := v.keys.lookup(ctx, kid)
 	if err != nil {
 		return Identity{}, err
 	}
 	now := v.keys.now()
-	claims, proved := v.cache.claims(token, keys.Storage(), now)
+	claims, proved := known.proof(keys.Storage(), now)
 	if !proved {
 		claims = jwt.MapClaims{}
 		if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
 			return Identity{}, unauthenticated(err)
 		}
-		v.cache.add(token, keys.Storage(), claims, now)
+		v.cache.add(token, kid, keys.Storage(), claims, now)
 	}
 	return v.identify(claims)
 }

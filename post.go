@@ -200,14 +200,14 @@ func (s *Service) newMessage(p *posting) (*messageRow, error) {
 		}
 		actions[i] = storedAction{ID: actionID.String(), Title: a.Title, URL: a.URL}
 	}
-	encoded, err := json.Marshal(actions)
+	encoded, err := actionsColumn(actions)
 	if err != nil {
 		return nil, fmt.Errorf("notifications: encode actions: %w", err)
 	}
 	return &messageRow{
 		ID: id.String(), Poster: p.poster, Origin: d.Origin, Title: d.Title, Message: optional(d.Message), Topic: optional(d.Topic),
 		Severity: severityRank[d.Severity], Link: optional(d.Link), Icon: optional(d.Icon), Metadata: optional(string(d.Metadata)),
-		Actions: string(encoded), IsSystem: d.To.everyone, Audiences: jsonArray(p.audiences),
+		Actions: encoded, IsSystem: d.To.everyone, Audiences: jsonArray(p.audiences),
 		Scope: optional(d.Scope), ExpiresAt: millis(d.Expires), Scheduled: scheduled,
 		OriginKey: fold.Text(d.Origin), TitleKey: fold.Text(d.Title),
 		MessageKey: optional(fold.Text(d.Message)), TopicKey: optional(fold.Text(d.Topic)),

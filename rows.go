@@ -39,13 +39,6 @@ type messageRow struct {
 	TopicKey   *string `gorm:"column:topic_key"`
 }
 
-// storedAction is an [Action] in the column actions.
-type storedAction struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-	URL   string `json:"url"`
-}
-
 // deliveryRow is whom a message is for: one row a target, never one a member
 // of a group. It alone, with the reader's groups and the time, decides
 // visibility. What follows the key is a copy from the message.

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,20 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/uuid/v5"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 )
-
-// sortKeys are the columns a list can be ordered by, as SQL over k, a message.
-// Being the only SQL that depends on a request, it is chosen, never composed.
-var sortKeys = map[Order]string{
-	OrderCreated: "k.id",
-	OrderTitle:   "k.title_key",
-	OrderMessage: fmt.Sprintf("substr(k.message_key, 1, %d)", maxSortKeyChars),
-	OrderTopic:   "k.topic_key",
-	OrderOrigin:  "k.origin_key",
-}
 
 // store is the queries. It asks nobody for permission.
 type store struct {
@@ -130,133 +118,6 @@ func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) (Page, error) {
-	query := s.listByText
-	if q.OrderBy == OrderCreated {
-		query = s.listByCreated
-	}
-	items, keys, err := s.read(ctx, in, query(in, q, selection{Filter: q.Filter}, after), q.Limit+1)
-	if err != nil {
-		return Page{}, err
-	}
-	page := Page{Items: items}
-	if len(items) > q.Limit {
-		page.Items = items[:q.Limit]
-		last := q.Limit - 1
-		page.Next = cursor{Query: q.fingerprint(), Key: keys[last], ID: items[last].ID}.String()
-	}
-	return page, nil
-}
-
-// get returns one message the reader can see.
-func (s *store) get(ctx context.Context, in inbox, id string) (Notification, error) {
-	items, _, err := s.read(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
-	if err != nil {
-		return Notification{}, err
-	}
-	if len(items) == 0 {
-		return Notification{}, ErrNotFound
-	}
-	return items[0], nil
-}
-
-// read reads at most limit rows of listedColumns, and what they are sorted by.
-func (s *store) read(ctx context.Context, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
-	err = s.forReader(ctx, in, func(db *gorm.DB) (err error) {
-		items, keys, err = readListed(db, in, sql, limit)
-		return err
-	})
-	return items, keys, err
-}
-
-// readListed scans rows by hand, which takes half the allocations of GORM's
-// Find.
-func readListed(db *gorm.DB, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
-	rows, err := db.Raw(sql.String(), sql.args...).Rows()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	items, keys = make([]Notification, 0, min(limit, DefaultLimit+1)), make([]*string, 0, min(limit, DefaultLimit+1))
-	row := newListedRow()
-	for rows.Next() {
-		n, err := row.scan(rows, in)
-		if err != nil {
-			return nil, nil, err
-		}
-		items, keys = append(items, n), append(keys, row.key)
-	}
-	return items, keys, rows.Err()
-}
-
-// listedColumns are what a [listedRow] takes: a message m, the reader's state s
-// of it, and the sort key.
-const listedColumns = "m.id, m.origin, m.title, m.message, m.topic, m.severity, m.link, m.icon, m.metadata, m.actions," +
-	" m.is_system, m.scope, m.updated_at, m.expires_at, s.user_ref IS NOT NULL, s.read_at, s.saved_at, s.archived_at"
-
-// listByCreated reads no more than a page from each audience, in the order of
-// the primary key, so that its cost does not depend on what lies behind.
-func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *cursor) *sqlText {
-	direction, beyond := "DESC", "<"
-	if q.Ascending {
-		direction, beyond = "ASC", ">"
-	}
-	need := q.Offset + q.Limit + 1 // one more tells whether a next page exists
-
-	var branch sqlText
-	s.selectDeliveries(&branch, in, sel)
-	if after != nil {
-		branch.add(" AND d.message_id "+beyond+" ?", after.ID)
-	}
-	branch.add(fmt.Sprintf(" ORDER BY d.message_id %s LIMIT %d", direction, need))
-
-	var sql sqlText
-	sql.add("SELECT " + listedColumns + ", NULL FROM (SELECT DISTINCT v.message_id FROM ")
-	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
-	sql.add(fmt.Sprintf(" ORDER BY v.message_id %s LIMIT %d OFFSET %d) p", direction, q.Limit+1, q.Offset))
-	joinMessages(&sql, in.user)
-	sql.add(" ORDER BY m.id " + direction)
-	return &sql
-}
-
-// listByText sorts everything the reader can see, for no index has it in
-// order. Only keys and ids are sorted, and only a page is joined.
-func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) *sqlText {
-	direction, beyond := "DESC", "<"
-	if q.Ascending {
-		direction, beyond = "ASC", ">"
-	}
-	order := fmt.Sprintf(" ORDER BY p.sort_key %s NULLS LAST, p.message_id %s", direction, direction)
-
-	var branch sqlText
-	s.selectDeliveries(&branch, in, sel)
-
-	var sql sqlText
-	sql.add("SELECT " + listedColumns + ", p.sort_key FROM (SELECT p.message_id, p.sort_key FROM (" +
-		"SELECT DISTINCT v.message_id, (SELECT " + sortKeys[q.OrderBy] +
-		" FROM notification_messages k WHERE k.id = v.message_id) AS sort_key FROM ")
-	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
-	sql.add(") p")
-	switch {
-	case after == nil:
-	case after.Key == nil:
-		sql.add(" WHERE p.sort_key IS NULL AND p.message_id "+beyond+" ?", after.ID)
-	default:
-		sql.add(" WHERE p.sort_key "+beyond+" ? OR p.sort_key IS NULL OR (p.sort_key = ? AND p.message_id "+beyond+" ?)",
-			*after.Key, *after.Key, after.ID)
-	}
-	sql.add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) p", q.Limit+1, q.Offset))
-	joinMessages(&sql, in.user)
-	sql.add(order)
-	return &sql
-}
-
-// joinMessages adds to p, a selection of ids, what a list shows of them.
-func joinMessages(sql *sqlText, user string) {
-	sql.add(" JOIN notification_messages m ON m.id = p.message_id"+
-		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = p.message_id", user)
-}
-
 // countQuery counts what a list without a limit would have. Unlike a page it
 // looks at everything, so it reads the reader's states from end to end instead
 // of asking for the state of one message after another, where what the filter
@@ -320,62 +181,6 @@ func (s *store) ready(ctx context.Context) error {
 	}
 	return nil
 }
-
-// listedRow is where rows of listedColumns are scanned to, one after another.
-type listedRow struct {
-	id, origin, title, actions                  string
-	message, topic, link, icon, metadata, scope sql.NullString
-	key                                         *string
-	severity                                    int
-	system, touched                             bool
-	updated, expires                            *int64
-	readAt, savedAt, archivedAt                 sql.NullInt64
-	columns                                     []any
-}
-
-func newListedRow() *listedRow {
-	r := new(listedRow)
-	r.columns = []any{
-		&r.id, &r.origin, &r.title, &r.message, &r.topic, &r.severity, &r.link, &r.icon, &r.metadata, &r.actions,
-		&r.system, &r.scope, &r.updated, &r.expires, &r.touched, &r.readAt, &r.savedAt, &r.archivedAt, &r.key,
-	}
-	return r
-}
-
-// scan reads the next row as the reader sees it.
-func (r *listedRow) scan(rows *sql.Rows, in inbox) (Notification, error) {
-	if err := rows.Scan(r.columns...); err != nil {
-		return Notification{}, err
-	}
-	id, err := uuid.FromString(r.id)
-	if err != nil {
-		return Notification{}, fmt.Errorf("stored id: %w", err)
-	}
-	n := Notification{
-		ID: r.id, Created: createdAt(id), Updated: instant(r.updated), Expires: instant(r.expires),
-		Read:  r.readAt.Valid || !r.touched && in.readUntouched(r.system, r.id),
-		Saved: r.savedAt.Valid, Archived: r.archivedAt.Valid, System: r.system,
-		Origin: r.origin, Title: r.title, Message: r.message.String, Topic: r.topic.String,
-		Link: r.link.String, Icon: r.icon.String, Scope: r.scope.String, Severity: severities[r.severity],
-	}
-	if r.metadata.Valid {
-		n.Metadata = json.RawMessage(r.metadata.String)
-	}
-	if r.actions == noActions {
-		return n, nil
-	}
-	var stored []storedAction
-	if err := json.Unmarshal([]byte(r.actions), &stored); err != nil {
-		return n, fmt.Errorf("stored actions of %s: %w", n.ID, err)
-	}
-	for _, a := range stored {
-		n.Actions = append(n.Actions, Action(a))
-	}
-	return n, nil
-}
-
-// noActions is the column actions of a message that has none.
-const noActions = "[]"
 
 // value is a text that may be null, null being empty.
 func value(s *string) string {

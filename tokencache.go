@@ -28,21 +28,27 @@ type tokenCache struct {
 }
 
 type provedToken struct {
+	kid    string         // that it names
 	keys   jwkset.Storage // that proved it
 	until  time.Time
 	claims jwt.MapClaims
 }
 
-// claims returns a copy of the claims of a token that these keys have proved.
-func (c *tokenCache) claims(token string, keys jwkset.Storage, now time.Time) (jwt.MapClaims, bool) {
+// find returns what was remembered of a token, the zero provedToken if
+// nothing was.
+func (c *tokenCache) find(token string) provedToken {
 	if len(token) > maxCachedTokenBytes {
-		return nil, false
+		return provedToken{}
 	}
 	key := sha256.Sum256([]byte(token))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, ok := c.proved[key]
-	if !ok || t.keys != keys || !now.Before(t.until) {
+	return c.proved[key]
+}
+
+// proof returns a copy of the claims of a token that these keys have proved.
+func (t provedToken) proof(keys jwkset.Storage, now time.Time) (jwt.MapClaims, bool) {
+	if t.keys == nil || t.keys != keys || !now.Before(t.until) {
 		return nil, false
 	}
 	return maps.Clone(t.claims), true
@@ -50,7 +56,7 @@ func (c *tokenCache) claims(token string, keys jwkset.Storage, now time.Time) (j
 
 // add remembers a token that was proved. A full cache starts anew: whoever is
 // still there is proved again.
-func (c *tokenCache) add(token string, keys jwkset.Storage, claims jwt.MapClaims, now time.Time) {
+func (c *tokenCache) add(token, kid string, keys jwkset.Storage, claims jwt.MapClaims, now time.Time) {
 	expires, err := claims.GetExpirationTime()
 	if len(token) > maxCachedTokenBytes || err != nil || expires == nil {
 		return
@@ -64,5 +70,5 @@ func (c *tokenCache) add(token string, keys jwkset.Storage, claims jwt.MapClaims
 	if c.proved == nil || len(c.proved) >= maxCachedTokens {
 		c.proved = make(map[[sha256.Size]byte]provedToken)
 	}
-	c.proved[sha256.Sum256([]byte(token))] = provedToken{keys, until, maps.Clone(claims)}
+	c.proved[sha256.Sum256([]byte(token))] = provedToken{kid, keys, until, maps.Clone(claims)}
 }

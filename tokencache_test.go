@@ -18,11 +18,11 @@ func TestTokenCache(t *testing.T) {
 		return jwt.MapClaims{"sub": "jane", "exp": float64(now.Add(d).Unix())}
 	}
 	var c tokenCache
-	c.add("an hour", keys, expiring(time.Hour), now)
-	c.add("ten seconds", keys, expiring(10*time.Second), now)
-	c.add("no exp", keys, jwt.MapClaims{}, now)
+	c.add("an hour", "key", keys, expiring(time.Hour), now)
+	c.add("ten seconds", "key", keys, expiring(10*time.Second), now)
+	c.add("no exp", "key", keys, jwt.MapClaims{}, now)
 	long := strings.Repeat("x", maxCachedTokenBytes+1)
-	c.add(long, keys, expiring(time.Hour), now)
+	c.add(long, "key", keys, expiring(time.Hour), now)
 	for _, tt := range []struct {
 		token string
 		keys  jwkset.Storage
@@ -39,17 +39,17 @@ func TestTokenCache(t *testing.T) {
 		{"unknown", keys, 0, false},
 		{long, keys, 0, false},
 	} {
-		if _, got := c.claims(tt.token, tt.keys, now.Add(tt.after)); got != tt.want {
+		if _, got := c.find(tt.token).proof(tt.keys, now.Add(tt.after)); got != tt.want {
 			t.Errorf("%.20s after %v: proved %v, want %v", tt.token, tt.after, got, tt.want)
 		}
 	}
-	mine, _ := c.claims("an hour", keys, now)
+	mine, _ := c.find("an hour").proof(keys, now)
 	mine["sub"] = "john"
-	if again, _ := c.claims("an hour", keys, now); again["sub"] != "jane" {
+	if again, _ := c.find("an hour").proof(keys, now); again["sub"] != "jane" {
 		t.Error("a caller can change what is remembered")
 	}
 	for i := range 2 * maxCachedTokens {
-		c.add(fmt.Sprint(i), keys, expiring(time.Hour), now)
+		c.add(fmt.Sprint(i), "key", keys, expiring(time.Hour), now)
 	}
 	if len(c.proved) > maxCachedTokens {
 		t.Errorf("remembers %d tokens, want at most %d", len(c.proved), maxCachedTokens)
