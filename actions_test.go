@@ -47,8 +47,8 @@ func TestActionsOfOthers(t *testing.T) {
 	t.Parallel()
 	whole := []Action{{ID: "1", Title: "a", URL: "b"}}
 	for column, want := range map[string][]Action{
-		"[]": nil,
-		`[{"id":"1","title":"a","url":"b"}]`:            whole,
+		"[]":                                 nil,
+		`[{"id":"1","title":"a","url":"b"}]`: whole,
 		`[ {"title": "a", "url": "b", "id": "1"} ]`:     whole,
 		`[{"id":"1","title":"a","url":"b","more":"c"}]`: whole,
 		`[{"id":"1","title":"a","url":"b"}] `:           whole,

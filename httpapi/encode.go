@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -13,18 +15,32 @@ import (
 // createdLayout is RFC 3339 to the millisecond, for times in UTC.
 const createdLayout = "2006-01-02T15:04:05.000Z"
 
-// encodeNotifications returns a JSON array, and a line feed as encoding/json
-// has it.
-func encodeNotifications(items []notifications.Notification) []byte {
-	size := len("[]\n")
-	for i := range items {
-		size += sizeHint(&items[i])
+// bodies are buffers for lists, which are the largest of answers. They hold
+// *[]byte: a slice alone would be allocated on its way into the pool.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKeptBody is the largest buffer that is kept for the next list.
+const maxKeptBody = 64 << 10
+
+// withNotifications calls use with a JSON array, and a line feed as
+// encoding/json has it. The body is gone when use returns.
+func withNotifications(items []notifications.Notification, use func(body []byte)) {
+	buf := bodies.Get().(*[]byte)
+	body := appendNotifications((*buf)[:0], items)
+	use(body)
+	if cap(body) <= maxKeptBody {
+		*buf = body
+		bodies.Put(buf)
 	}
-	b := append(make([]byte, 0, size), '[')
+}
+
+func appendNotifications(b []byte, items []notifications.Notification) []byte {
+	b = append(b, '[')
 	for i := range items {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		b = slices.Grow(b, sizeHint(&items[i]))
 		b = appendNotification(b, &items[i])
 	}
 	return append(b, "]\n"...)

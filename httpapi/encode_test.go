@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,11 +90,11 @@ func TestEncodeNotifications(t *testing.T) {
 		`"severity":"normal","saved":false,"archived":false}`
 	n := full()
 	for got, want := range map[string]string{
-		string(encodeNotification(&n)):                                        whole + "\n",
-		string(encodeNotification(&bare)):                                     least + "\n",
-		string(encodeNotifications(nil)):                                      "[]\n",
-		string(encodeNotifications([]notifications.Notification{n})):          "[" + whole + "]\n",
-		string(encodeNotifications([]notifications.Notification{n, bare, n})): "[" + whole + "," + least + "," + whole + "]\n",
+		string(encodeNotification(&n)):                                             whole + "\n",
+		string(encodeNotification(&bare)):                                          least + "\n",
+		string(appendNotifications(nil, nil)):                                      "[]\n",
+		string(appendNotifications(nil, []notifications.Notification{n})):          "[" + whole + "]\n",
+		string(appendNotifications(nil, []notifications.Notification{n, bare, n})): "[" + whole + "," + least + "," + whole + "]\n",
 	} {
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -100,12 +102,34 @@ func TestEncodeNotifications(t *testing.T) {
 	}
 }
 
-// A page is written into one piece of memory.
+// A page goes into the memory of the page before.
 func TestEncodeAllocations(t *testing.T) {
 	items := page()
-	if n := testing.AllocsPerRun(100, func() { encodeNotifications(items) }); n > 1 {
+	buf := appendNotifications(nil, items)
+	if n := testing.AllocsPerRun(100, func() { appendNotifications(buf[:0], items) }); n > 0 {
 		t.Errorf("a page costs %v allocations", n)
 	}
+}
+
+// However lists of different lengths take turns, each gets its own.
+func TestBodiesAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	long := slices.Repeat(page(), 20) // more than is kept
+	lists := [][]notifications.Notification{nil, page()[:1], page(), long}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for j := range 40 {
+				items := lists[(i+j)%len(lists)]
+				withNotifications(items, func(body []byte) {
+					if want := appendNotifications(nil, items); !bytes.Equal(body, want) {
+						t.Errorf("a list of %d is %d bytes long, want %d", len(items), len(body), len(want))
+					}
+				})
+			}
+		})
+	}
+	all.Wait()
 }
 
 func page() []notifications.Notification {
@@ -119,8 +143,7 @@ func page() []notifications.Notification {
 func BenchmarkEncodeNotifications(b *testing.B) {
 	items := page()
 	b.ReportAllocs()
-	b.SetBytes(int64(len(encodeNotifications(items))))
 	for b.Loop() {
-		encodeNotifications(items)
+		withNotifications(items, func(body []byte) { b.SetBytes(int64(len(body))) })
 	}
 }

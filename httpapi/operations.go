@@ -32,7 +32,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
-	writeTaggedBody(w, r, encodeNotifications(page.Items))
+	withNotifications(page.Items, func(body []byte) { writeTaggedBody(w, r, body) })
 	return nil
 }
 
