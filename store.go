@@ -206,7 +206,7 @@ type sqlText struct {
 
 func (s *sqlText) add(text string, args ...any) {
 	if s.Len() == 0 { // room for most statements
-		s.Grow(1 << 10)
+		s.Grow(1280)
 		s.args = make([]any, 0, 16)
 	}
 	s.WriteString(text)
