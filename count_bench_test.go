@@ -9,7 +9,7 @@ import (
 )
 
 // BenchmarkCounting holds ways to count what is unread against each other, for
-// docs/decisions/0015-counting.md, and what writes would pay for kept counts.
+// docs/decisions/0016-counting.md, and what writes would pay for kept counts.
 // The contenders take turns on one connection. It prints medians, and in
 // brackets their ratio to the first contender's.
 func BenchmarkCounting(b *testing.B) {
