@@ -63,6 +63,9 @@ func dispatch(ctx context.Context, p process) error {
 	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {
 		word, p.args = p.args[0], p.args[1:]
 	}
+	if word == "start" {
+		return runStart(ctx, p)
+	}
 	o, err := parseOptions(p.args)
 	if errors.Is(err, flag.ErrHelp) {
 		printHelp(p.stdout)
