@@ -26,8 +26,8 @@ func compare(w io.Writer, a, b *report) error {
 		return usagef("--compare: the two results have nothing in common")
 	}
 	for _, r := range []*report{a, b} {
-		fmt.Fprintf(w, "%s: %s %s, %s, %d processors, %d at once\n",
-			r.Started.Format("2006-01-02 15:04"), r.Database, r.Version, r.Go, r.Processors, r.Concurrency)
+		fmt.Fprintf(w, "%s: %s %s, %s, %d at once\n",
+			r.Started.Format("2006-01-02 15:04"), r.Database, r.Version, r.machine(), r.Concurrency)
 	}
 	fmt.Fprint(w, "\n| operation | | operations/s A | B | B/A | p50 B/A | p99 B/A | to floor A | B |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, p := range pairs {

@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/notifications-go/notifications/internal/gogc"
 )
 
 // The exit statuses beside 0.
@@ -37,6 +39,7 @@ type process struct {
 }
 
 func main() {
+	gogc.Set(os.Getenv("GOGC"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal then ends the process at once
 	os.Exit(run(ctx, process{os.Args[1:], os.Environ(), os.Stdout, os.Stderr}))
@@ -62,6 +65,9 @@ func dispatch(ctx context.Context, p process) error {
 	word := "run"
 	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {
 		word, p.args = p.args[0], p.args[1:]
+	}
+	if word == "start" {
+		return runStart(ctx, p)
 	}
 	o, err := parseOptions(p.args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -24,6 +24,8 @@ Usage:
                                       the inbox, what is hidden, and the groups
   notifybench --url URL [flags]       measure a running notifyd
   notifybench --compare A B           compare two files written with --out
+  notifybench start PATH [flags]      start the notifyd at PATH again and again:
+                                      how soon it answers, what memory it keeps
 
 Without --database a database of its own is made on the PostgreSQL server of the
 variable NOTIFICATIONS_TEST_POSTGRES, and dropped in the end:
@@ -137,7 +139,13 @@ func (o *options) flags() *flag.FlagSet {
 
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, usage)
-	new(options).flags().VisitAll(func(f *flag.Flag) {
+	printFlags(w, new(options).flags())
+	fmt.Fprint(w, "\nFlags of start:\n")
+	printFlags(w, new(startOptions).flags())
+}
+
+func printFlags(w io.Writer, flags *flag.FlagSet) {
+	flags.VisitAll(func(f *flag.Flag) {
 		arg, text := flag.UnquoteUsage(f)
 		fmt.Fprintf(w, "  --%s", f.Name)
 		if arg != "" {

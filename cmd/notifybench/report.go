@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/notifications-go/notifications/internal/gogc"
 )
 
 // report is the file that a run writes.
@@ -18,6 +20,7 @@ type report struct {
 	Version     string    `json:"version"` // of notifybench
 	Go          string    `json:"go"`
 	Processors  int       `json:"processors"`
+	GOGC        string    `json:"gogc,omitempty"` // of this process
 	Started     time.Time `json:"started"`
 	Database    string    `json:"database,omitempty"` // postgres, sqlite; absent with --url
 	Settings    []setting `json:"settings,omitempty"` // of the database
@@ -59,7 +62,7 @@ type spread struct {
 
 func newReport(p plan) *report {
 	r := &report{
-		Go: runtime.Version(), Processors: runtime.NumCPU(), Started: time.Now().UTC().Truncate(time.Second),
+		Go: runtime.Version(), Processors: runtime.NumCPU(), GOGC: gogc.Get(), Started: time.Now().UTC().Truncate(time.Second),
 		Concurrency: p.concurrency, Slice: p.slice.String(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -111,7 +114,7 @@ func readReport(file string) (*report, error) {
 
 // print writes the report for people, as Markdown.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s, %d processors, %d at once, %d rounds of %s", r.Go, r.Processors, r.Concurrency, r.Rounds, r.Slice)
+	fmt.Fprintf(w, "\n%s, %d at once, %d rounds of %s", r.machine(), r.Concurrency, r.Rounds, r.Slice)
 	if r.Spec != nil && len(r.Results) > 0 { // each point of a curve says its own
 		fmt.Fprintf(w, "; %d messages, %d users", r.Spec.Messages, r.Spec.Users+r.Spec.Measured)
 	}
@@ -128,6 +131,15 @@ func (r *report) print(w io.Writer) {
 	if lines := r.promises(); len(lines) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
 	}
+}
+
+// machine is what the figures were taken on.
+func (r *report) machine() string {
+	text := fmt.Sprintf("%s, %d processors", r.Go, r.Processors)
+	if r.GOGC != "" { // which older files lack
+		text += ", GOGC=" + r.GOGC
+	}
+	return text
 }
 
 func settingsText(settings []setting) string {

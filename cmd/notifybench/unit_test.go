@@ -1,14 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gofrs/uuid/v5"
+
+	"github.com/notifications-go/notifications/internal/gogc"
 )
 
 func TestPercentile(t *testing.T) {
@@ -194,5 +198,17 @@ func TestPromises(t *testing.T) {
 	r.Results[0].Contenders[0].ToFloor = &spread{Median: 5}
 	if got := strings.Join(r.promises(), "\n"); !strings.Contains(got, "single writer: 5.00 (at least 5: met)") || strings.Contains(got, "over HTTP") {
 		t.Errorf("on SQLite:\n%s", got)
+	}
+}
+
+// What is compared with an older file does not make up what that lacks.
+func TestMachine(t *testing.T) {
+	t.Parallel()
+	r := newReport(plan{})
+	if got, want := r.machine(), fmt.Sprintf("%s, %d processors, GOGC=%s", runtime.Version(), runtime.NumCPU(), gogc.Get()); got != want {
+		t.Errorf("the machine is %q, want %q", got, want)
+	}
+	if got := (&report{Go: "go1.26", Processors: 2}).machine(); got != "go1.26, 2 processors" {
+		t.Errorf("the machine of an older file is %q", got)
 	}
 }

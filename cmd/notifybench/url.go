@@ -63,21 +63,16 @@ type remote struct{ base, token string }
 // operations are those of one user, whoever the token says he is. What they
 // mark, restore puts back.
 func (r *remote) operations(ctx context.Context, o *options) (ops []*operation, restore func() error, err error) {
-	get := func(name, title, target string) {
-		ops = append(ops, &operation{name: name, title: title, period: 1, request: func(int) call {
-			return call{method: http.MethodGet, target: target}
-		}})
-	}
-	const list = "/notifications?messageScope=all"
-	get(opList, "list, first page", list)
+	get := func(name, title, target string) { ops = append(ops, getOperation(name, title, target)) }
+	get(opList, "list, first page", firstPage)
 	const page = 5
-	if next, err := r.nextPage(ctx, fmt.Sprintf("%s&pageSize=%d", list, (page-1)*pageSize)); err != nil {
+	if next, err := r.nextPage(ctx, fmt.Sprintf("%s&pageSize=%d", firstPage, (page-1)*pageSize)); err != nil {
 		return nil, nil, err
 	} else if next != "" {
 		get(opListCursor, "list, 80 down by cursor", next)
-		get(opListPage, "list, 80 down by number", fmt.Sprintf("%s&pageNumber=%d", list, page))
+		get(opListPage, "list, 80 down by number", fmt.Sprintf("%s&pageNumber=%d", firstPage, page))
 	}
-	get(opListText, "list, text filter", list+"&containsText="+url.QueryEscape(o.text))
+	get(opListText, "list, text filter", firstPage+"&containsText="+url.QueryEscape(o.text))
 	get(opUnread, "unread count", "/notifications/count?read=false&messageScope=all")
 	get(opStatus, "status", "/notifications/status?messageScope=all")
 
@@ -94,11 +89,26 @@ func (r *remote) operations(ctx context.Context, o *options) (ops []*operation, 
 		restore = func() error { return nil }
 	}
 	if o.posts != "" {
-		ops = append(ops, &operation{name: opPostUser, title: "post to 1 user", phase: posting, period: drafts, request: func(i int) call {
-			return call{method: http.MethodPost, target: "/notifications", body: draftBody(userDraft(i), map[string]any{"targetUsers": []string{o.posts}})}
-		}})
+		ops = append(ops, postOperation(o.posts))
 	}
 	return ops, restore, nil
+}
+
+// firstPage is the first page of all that the user sees.
+const firstPage = "/notifications?messageScope=all"
+
+// getOperation reads the same each time.
+func getOperation(name, title, target string) *operation {
+	return &operation{name: name, title: title, period: 1, request: func(int) call {
+		return call{method: http.MethodGet, target: target}
+	}}
+}
+
+// postOperation posts to the user.
+func postOperation(user string) *operation {
+	return &operation{name: opPostUser, title: "post to 1 user", phase: posting, period: drafts, request: func(i int) call {
+		return call{method: http.MethodPost, target: "/notifications", body: draftBody(userDraft(i), map[string]any{"targetUsers": []string{user}})}
+	}}
 }
 
 // unread are messages that can be marked as read, and back.

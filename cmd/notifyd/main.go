@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/notifications-go/notifications/internal/gogc"
 )
 
 // The exit statuses beside 0.
@@ -35,6 +37,7 @@ type process struct {
 }
 
 func main() {
+	gogc.Set(os.Getenv("GOGC"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal then ends the process at once
 	hangup := make(chan os.Signal, 1)

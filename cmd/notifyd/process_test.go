@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/notifications-go/notifications/internal/dbtest"
 	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
+	"github.com/notifications-go/notifications/internal/gogc"
 )
 
 // databases runs a test on a database file and on PostgreSQL, with the
@@ -345,4 +348,28 @@ func compilesC(t *testing.T) bool {
 	}
 	_, err = exec.LookPath(fields[0])
 	return err == nil
+}
+
+// The heap may grow to the least the runtime lets it, which is 4 MB at 100
+// percent, for what starting needed is gone.
+func TestGarbageCollection(t *testing.T) {
+	t.Parallel()
+	for variable, percent := range map[string]int{"": gogc.Percent, "100": 100} {
+		t.Run("GOGC="+variable, func(t *testing.T) {
+			t.Parallel()
+			i := spawnProgram(t, binary, []string{"GODEBUG=gctrace=1", "GOGC=" + variable})
+			trace := regexp.MustCompile(`(?s)\(forced\)\n.*\(forced\)\n.*?, (\d+) MB goal,`)
+			var found []string
+			eventually(t, "garbage is collected without force", func() bool {
+				for range 20 {
+					i.get(t, "/notifications").want(t, http.StatusOK)
+				}
+				found = trace.FindStringSubmatch(i.stderr.String())
+				return found != nil
+			})
+			if want := strconv.Itoa(4 * percent / 100); found[1] != want {
+				t.Errorf("the heap may grow to %s MB, want %s", found[1], want)
+			}
+		})
+	}
 }
