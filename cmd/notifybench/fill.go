@@ -131,14 +131,16 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "
 // all empties the tables and fills them.
 func (f *fill) all(ctx context.Context) error {
 	began := time.Now()
+	var err error
+	if f.stamps, err = f.makeStamps(ctx); err != nil {
+		return err
+	}
+	// Not before: the stamps' ids are newer than those of the fill, which would
+	// then not be added at the end of the indexes, and half of each page stay free.
 	for _, table := range []string{statesTable, deliveriesTable, messagesTable} {
 		if err := f.db.empty(ctx, table); err != nil {
 			return err
 		}
-	}
-	var err error
-	if f.stamps, err = f.makeStamps(ctx); err != nil {
-		return err
 	}
 	loads := []func(context.Context) error{
 		func(ctx context.Context) error { return f.load(ctx, messagesTable, f.messages()) },
