@@ -96,6 +96,15 @@ func (b *bed) openHTTP(ctx context.Context, samples int) error {
 }
 
 func (b *bed) close(ctx context.Context) error {
+	err := b.disconnect()
+	if b.target != nil {
+		err = errors.Join(err, b.target.close(ctx))
+	}
+	return err
+}
+
+// disconnect closes all connections and leaves the database as it is.
+func (b *bed) disconnect() error {
 	var errs []error
 	if b.http != nil {
 		errs = append(errs, b.http.close())
@@ -109,9 +118,7 @@ func (b *bed) close(ctx context.Context) error {
 	if b.db != nil {
 		errs = append(errs, closeDatabase(b.db))
 	}
-	if b.target != nil {
-		errs = append(errs, b.target.close(ctx))
-	}
+	b.http, b.server, b.floor, b.db = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
