@@ -35,9 +35,9 @@ type bed struct {
 	http   *httpContender
 }
 
-// openBed fills a database and sets everything up that is measured over it.
-// What it returns is to be closed even with an error.
-func openBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
+// fillBed fills a database and opens nothing over it. What it returns is to be
+// closed even with an error.
+func fillBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
 	b := &bed{scripts: scripts{}}
 	var err error
 	if b.world, err = newWorld(s); err != nil {
@@ -46,7 +46,14 @@ func openBed(ctx context.Context, p process, o *options, s spec, suffix string) 
 	if b.target, err = newTarget(ctx, p, o, suffix); err != nil {
 		return b, err
 	}
-	if err := prepare(ctx, b.target, b.world, p.stderr); err != nil {
+	return b, prepare(ctx, b.target, b.world, p.stderr)
+}
+
+// openBed fills a database and sets everything up that is measured over it.
+// What it returns is to be closed even with an error.
+func openBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
+	b, err := fillBed(ctx, p, o, s, suffix)
+	if err != nil {
 		return b, err
 	}
 	if b.db, err = b.target.open(ctx, o.concurrency); err != nil {

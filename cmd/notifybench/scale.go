@@ -8,16 +8,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/notifications-go/notifications"
 )
 
 // scaleResult is what becomes of a large database.
 type scaleResult struct {
-	Sizes []relationSize `json:"sizes"` // after the fill
-	Churn *churnResult   `json:"churn,omitempty"`
-	Purge *purgeResult   `json:"purge,omitempty"`
+	Sizes      []relationSize    `json:"sizes"` // after the fill
+	Churn      *churnResult      `json:"churn,omitempty"`
+	Purge      *purgeResult      `json:"purge,omitempty"`
+	Partitions *partitionsResult `json:"partitions,omitempty"`
 }
 
 // scale is a run over one database. Whoever works on it does so over
@@ -32,13 +31,30 @@ type scale struct {
 	log   io.Writer
 }
 
-// runScale measures one large database: its sizes, what churn and a purge do
-// to it. Each table is printed as soon as it is known.
-func runScale(ctx context.Context, p process, o *options) (err error) {
+// runScale measures one large database: its sizes, what churn and a purge do to
+// it, and what partitions change. Each table is printed as soon as it is known.
+func runScale(ctx context.Context, p process, o *options) error {
 	if err := o.checkScale(); err != nil {
 		return err
 	}
-	b, err := openBed(ctx, p, o, o.sized(o.spec.Messages), "")
+	r := newReport(o.plan())
+	r.Scale = &scaleResult{}
+	if err := scaleOne(ctx, p, o, r); err != nil {
+		return err
+	}
+	if o.partitions > 0 {
+		var err error
+		if r.Scale.Partitions, err = comparePartitions(ctx, p, o, r); err != nil {
+			return fmt.Errorf("partitions: %w", err)
+		}
+		r.Scale.Partitions.print(p.stdout, r.Scale.Sizes)
+	}
+	return r.write(o.out)
+}
+
+// scaleOne fills a database and wears it out.
+func scaleOne(ctx context.Context, p process, o *options, r *report) (err error) {
+	b, err := fillBed(ctx, p, o, o.sized(o.spec.Messages), "")
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
 	if err != nil {
 		return err
@@ -48,33 +64,28 @@ func runScale(ctx context.Context, p process, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	r := newReport(o.plan())
-	if err := r.describe(ctx, b); err != nil {
+	r.Database, r.Spec = postgresName, &b.world.spec
+	if r.Settings, err = s.settings(ctx); err != nil {
 		return err
 	}
-	if err := s.addSettings(ctx, r); err != nil {
-		return err
-	}
-	r.Scale = &scaleResult{}
-	if err := s.measure(ctx, r, b, p.stdout); err != nil {
-		return err
-	}
-	return r.write(o.out)
+	return s.measure(ctx, r, p.stdout)
 }
 
 // measure goes through the stages.
-func (s *scale) measure(ctx context.Context, r *report, b *bed, stdout io.Writer) (err error) {
+func (s *scale) measure(ctx context.Context, r *report, stdout io.Writer) (err error) {
 	printScaleHead(stdout, r)
+	if err := s.quiet(ctx); err != nil {
+		return err
+	}
 	if r.Scale.Sizes, err = s.sizes(ctx); err != nil {
 		return err
 	}
 	printSizes(stdout, r.Scale.Sizes, s.world.Messages)
-	if err := b.disconnect(); err != nil {
-		return err
-	}
-	// A database that is kept is to be filled again.
-	if _, err := s.conn.Exec(ctx, "UPDATE "+markerTable+" SET spec = ''"); err != nil {
-		return err
+	if s.o.churn > 0 || s.o.purgePart > 0 {
+		// A database that is kept is to be filled again.
+		if _, err := s.conn.Exec(ctx, "UPDATE "+markerTable+" SET spec = ''"); err != nil {
+			return err
+		}
 	}
 	if s.o.churn > 0 {
 		if r.Scale.Churn, err = s.churn(ctx); err != nil {
@@ -99,6 +110,9 @@ func (o *options) checkScale() error {
 	}
 	if o.churn < 0 || o.probes < 1 || o.purgeBatch < 1 || o.autovacuumWait < 0 {
 		bad("--churn, --autovacuum-wait, --probes, --purge-batch: must not be negative, and the last two at least 1")
+	}
+	if o.partitions < 0 || o.partitions > maxPartitions {
+		bad("--partitions: must be between 0 and %d", maxPartitions)
 	}
 	const most = 0.9 // somebody must have something left to list
 	if !(o.purgePart >= 0 && o.purgePart <= most) {
@@ -179,20 +193,6 @@ func (s *scale) idleProbe(ctx context.Context, when string) (l latency, err erro
 		return err
 	})
 	return l, err
-}
-
-// addSettings are those that decide what is measured here beside the usual.
-func (s *scale) addSettings(ctx context.Context, r *report) error {
-	for _, name := range []string{
-		"max_wal_size", "maintenance_work_mem", "autovacuum", "autovacuum_naptime", "autovacuum_vacuum_scale_factor",
-	} {
-		more := setting{Name: name}
-		if err := s.conn.QueryRow(ctx, "SHOW "+pgx.Identifier{name}.Sanitize()).Scan(&more.Value); err != nil {
-			return fmt.Errorf("SHOW %s: %w", name, err)
-		}
-		r.Settings = append(r.Settings, more)
-	}
-	return nil
 }
 
 func printScaleHead(w io.Writer, r *report) {

@@ -10,17 +10,13 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-const (
-	// postEvery: each so manieth operation of the churn is a post.
-	postEvery = 10
-	// churnPasses is how often each message of the churn is marked, every
-	// time as what it is not.
-	churnPasses = 4
-)
+// postEvery: one in so many operations of the churn is a post.
+const postEvery = 10
 
 // churnResult is what many marks and posts do to the tables.
 type churnResult struct {
 	Operations  int           `json:"operations"`
+	Marked      int           `json:"marked"` // different messages
 	Concurrency int           `json:"concurrency"`
 	Seconds     float64       `json:"seconds"`
 	PerSecond   float64       `json:"perSecond"`
@@ -37,11 +33,11 @@ type churnMoment struct {
 
 // churn marks and posts, and looks at the tables before and after.
 func (s *scale) churn(ctx context.Context) (*churnResult, error) {
-	op, err := churnOperation(s.world, s.o.churn)
+	op, marked, err := churnOperation(s.world, s.o.churn)
 	if err != nil {
 		return nil, err
 	}
-	r := &churnResult{Operations: s.o.churn, Concurrency: s.o.concurrency}
+	r := &churnResult{Operations: s.o.churn, Marked: marked, Concurrency: s.o.concurrency}
 	before, err := s.idleProbe(ctx, "before the churn")
 	if err != nil {
 		return nil, err
@@ -126,21 +122,22 @@ func (s *scale) waitForAutovacuum(ctx context.Context, r *churnResult) error {
 }
 
 // churnOperation is so many marks and posts, spread evenly over the users who
-// are not measured.
-func churnOperation(w *world, total int) (*operation, error) {
+// are not measured. The messages are marked one after the other as what they
+// are not, and then all over again.
+func churnOperation(w *world, total int) (op *operation, marked int, err error) {
 	users := w.block(toUser, userName)
 	marks := total - total/postEvery
-	targets := min(max(1, marks/churnPasses), users.messages())
-	if targets == 0 {
-		return nil, usagef("--messages: the users who are not measured get none, there is nothing to mark")
+	marked = min((marks+1)/2, users.messages())
+	if marked == 0 {
+		return nil, 0, usagef("--messages: the users who are not measured get none, there is nothing to mark")
 	}
 	mark := func(k int) (user, id string, read bool) {
-		j := users.start + k%targets*(users.messages()/targets)
+		j := users.start + k%marked*(users.messages()/marked)
 		i, place := users.audienceOf(j), w.place(j)
-		back := k/targets%2 == 1
+		back := k/marked%2 == 1
 		return users.ref(i), w.id(place).String(), w.isRead(place, users.audience(i)) == back
 	}
-	return &operation{
+	op = &operation{
 		name: "churn", title: "churn", period: total,
 		service: func(ctx context.Context, svc *notifications.Service, i int) (string, error) {
 			if i%postEvery == postEvery-1 {
@@ -149,13 +146,19 @@ func churnOperation(w *world, total int) (*operation, error) {
 			user, id, read := mark(i - i/postEvery)
 			return "", svc.MarkRead(ctx, notifications.User(user), id, read)
 		},
-	}, nil
+	}
+	return op, marked, nil
 }
 
 func (r *churnResult) print(w io.Writer) {
-	fmt.Fprintf(w, "\n**Churn**: %d operations by %d at once, in every %d one post to one user and else marks, in %.1f s (%.0f/s), with "+
-		"autovacuum as the server has it. Each message is marked %d times, as read and as unread in turn. Then up to %v were spent waiting "+
-		"for autovacuum.\n", r.Operations, r.Concurrency, postEvery, r.Seconds, r.PerSecond, churnPasses, r.Waited.Round(time.Second))
+	fmt.Fprintf(w, "\n**Churn**: %d operations by %d at once, one in %d a post to one user, the others marks of %d messages as read and as "+
+		"unread in turn, in %.1f s (%.0f/s), with autovacuum as the server has it. ",
+		r.Operations, r.Concurrency, postEvery, r.Marked, r.Seconds, r.PerSecond)
+	if r.Waited > time.Second {
+		fmt.Fprintf(w, "Autovacuum was due then, and waited for, %v.\n", r.Waited.Round(time.Second))
+	} else {
+		fmt.Fprintln(w, "No autovacuum was due then.")
+	}
 	fmt.Fprint(w, "\n| table | churn | dead rows | autovacuum is due at | autovacuums | last | updates | of them HOT | table MB | indexes MB |\n"+
 		"|---|---|--:|--:|--:|---|--:|--:|--:|--:|\n")
 	for k, first := range r.Moments[0].Tables {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,20 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
+}
+
+// settings are those of the server that decide what is measured.
+func (i inspector) settings(ctx context.Context) ([]setting, error) {
+	var all []setting
+	for _, name := range append(slices.Clone(postgresSettings),
+		"max_wal_size", "maintenance_work_mem", "autovacuum", "autovacuum_naptime", "autovacuum_vacuum_scale_factor") {
+		s := setting{Name: name}
+		if err := i.conn.QueryRow(ctx, "SHOW "+name).Scan(&s.Value); err != nil {
+			return nil, fmt.Errorf("SHOW %s: %w", name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // wholeTables is the relation t(oid, name, reltoastrelid, reltuples) of the

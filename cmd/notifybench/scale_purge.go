@@ -16,7 +16,8 @@ type purgeResult struct {
 	Batches   int64            `json:"batches"`
 	Seconds   float64          `json:"seconds"`
 	Removed   map[string]int64 `json:"removed"` // rows, by table
-	Dead      map[string]int64 `json:"dead"`    // rows that the purge left, by table
+	Before    []tableActivity  `json:"before"`
+	After     []tableActivity  `json:"after"` // before VACUUM
 	Stages    []purgeStage     `json:"stages"`
 	Latencies []latency        `json:"latencies"`
 }
@@ -77,7 +78,11 @@ func (s *scale) purge(ctx context.Context) (*purgeResult, error) {
 // fill is spread over.
 func (s *scale) purgeOldest(ctx context.Context, r *purgeResult) error {
 	kept := fillBegin.Add(time.Duration(r.Part * float64(fillSpan)))
-	err := s.withService(ctx, func(svc *notifications.Service) error {
+	var err error
+	if r.Before, err = s.activity(ctx); err != nil {
+		return err
+	}
+	err = s.withService(ctx, func(svc *notifications.Service) error {
 		began := time.Now()
 		done, err := svc.Purge(ctx, notifications.PurgeOptions{OlderThan: time.Since(kept), Batch: r.Batch})
 		r.Seconds = time.Since(began).Seconds()
@@ -90,11 +95,7 @@ func (s *scale) purgeOldest(ctx context.Context, r *purgeResult) error {
 	if err != nil {
 		return err
 	}
-	tables, err := s.activity(ctx)
-	r.Dead = make(map[string]int64)
-	for _, t := range tables {
-		r.Dead[t.Table] = t.Dead
-	}
+	r.After, err = s.activity(ctx)
 	return err
 }
 
@@ -119,26 +120,34 @@ func (r *purgeResult) print(w io.Writer) {
 	fmt.Fprintf(w, "| %d | %d | %d | %.1f | %.0f | %.0f | %.1f |\n", messages, r.Removed[deliveriesTable], r.Removed[statesTable], r.Seconds,
 		float64(messages)/r.Seconds, float64(rows)/r.Seconds, r.Seconds/float64(messages)*1e6/60)
 
-	fmt.Fprintf(w, "\nWhat it leaves, in MB; then VACUUM of all tables took %.1f s, REINDEX CONCURRENTLY of all their indexes %.1f s. "+
+	r.printLeft(w)
+	printLatencies(w, r.Latencies)
+}
+
+// printLeft prints what the purge leaves on disk.
+func (r *purgeResult) printLeft(w io.Writer) {
+	fmt.Fprintf(w, "\nWhat it leaves, in MB. Then VACUUM of all tables took %.1f s, REINDEX CONCURRENTLY of all their indexes %.1f s. "+
 		"Bloat is the size after VACUUM over that after REINDEX.\n", r.Stages[vacuumed].Seconds, r.Stages[reindexed].Seconds)
-	fmt.Fprint(w, "\n| table | | dead rows after the purge |")
+	fmt.Fprint(w, "\n| table | | autovacuums meanwhile | dead rows after it |")
 	for _, stage := range r.Stages {
 		fmt.Fprintf(w, " %s |", stage.When)
 	}
-	fmt.Fprint(w, " bloat |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	fmt.Fprint(w, " bloat |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	table := -1
 	for i, size := range r.Stages[beforePurge].Sizes {
-		title, dead, bloat := "", "", ""
 		if size.Part == tablePart {
-			title, dead = size.Table, fmt.Sprint(r.Dead[size.Table])
+			table++
+			fmt.Fprintf(w, "| %s | | %d | %d |", size.Table, r.After[table].Autovacuums-r.Before[table].Autovacuums, r.After[table].Dead)
+		} else {
+			fmt.Fprintf(w, "| | %s | | |", size.Part)
 		}
-		fmt.Fprintf(w, "| %s | %s | %s |", title, size.Part, dead)
 		for _, stage := range r.Stages {
 			fmt.Fprintf(w, " %.1f |", megabytes(stage.Sizes[i].Bytes))
 		}
+		bloat := ""
 		if size.Part != tablePart && size.Part != toastPart {
 			bloat = ratio(float64(r.Stages[vacuumed].Sizes[i].Bytes), float64(r.Stages[reindexed].Sizes[i].Bytes))
 		}
 		fmt.Fprintf(w, " %s |\n", bloat)
 	}
-	printLatencies(w, r.Latencies)
 }
