@@ -80,6 +80,9 @@ func (s *scale) measure(ctx context.Context, r *report, stdout io.Writer) (err e
 	if r.Scale.Sizes, err = s.sizes(ctx); err != nil {
 		return err
 	}
+	if err := s.addTimeOrder(ctx, r.Scale.Sizes); err != nil {
+		return fmt.Errorf("in the order of time: %w", err)
+	}
 	printSizes(stdout, r.Scale.Sizes, s.world.Messages)
 	if s.o.churn > 0 || s.o.purgePart > 0 {
 		// A database that is kept is to be filled again.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -83,6 +82,9 @@ type relationSize struct {
 	Part  string `json:"part"` // "table", "toast" or the name of an index
 	Rows  int64  `json:"rows"` // of the table
 	Bytes int64  `json:"bytes"`
+	// InTimeOrder is the bytes for a row of an index to which rows were added
+	// in the order of time; 0 where the fill adds them so.
+	InTimeOrder float64 `json:"inTimeOrder,omitempty" db:"-"`
 }
 
 const (
@@ -151,33 +153,4 @@ func (i inspector) activity(ctx context.Context) ([]tableActivity, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[tableActivity])
-}
-
-func printSizes(w io.Writer, sizes []relationSize, messages int) {
-	const million, planned = 1_000_000, 100_000_000
-	fmt.Fprintf(w, "\n**Sizes after the fill**, once vacuumed. The last column has %s messages where there are %s here; rows of "+
-		"states are what was marked, not one a message.\n", thousands(planned), thousands(messages))
-	fmt.Fprintf(w, "\n| table | | rows | bytes | MB per million rows | GB at %s messages |\n|---|---|--:|--:|--:|--:|\n", thousands(planned))
-	var total int64
-	title := ""
-	for _, s := range sizes {
-		if title == s.Table {
-			s.Table = ""
-		} else {
-			title = s.Table
-		}
-		perMillion := ""
-		if s.Rows > 0 {
-			perMillion = fmt.Sprintf("%.1f", megabytes(s.Bytes)*million/float64(s.Rows))
-		}
-		fmt.Fprintf(w, "| %s | %s | %d | %d | %s | %.1f |\n", s.Table, s.Part, s.Rows, s.Bytes, perMillion, at(planned, s.Bytes, messages))
-		total += s.Bytes
-	}
-	fmt.Fprintf(w, "| all | | | %d | %.1f for a million messages | %.1f |\n", total,
-		megabytes(total)*million/float64(messages), at(planned, total, messages))
-}
-
-// at is how many GB bytes become when messages become that many.
-func at(planned int, bytes int64, messages int) float64 {
-	return float64(bytes) / 1e9 * float64(planned) / float64(messages)
 }

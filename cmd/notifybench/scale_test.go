@@ -74,21 +74,31 @@ func checkSizes(t *testing.T, sizes []relationSize) {
 	if key := sizeOf(t, sizes, messagesTable, "notification_messages_pkey"); key.Bytes < 25*key.Rows || key.Bytes > 50*key.Rows {
 		t.Errorf("the index of ids takes %d bytes of %d rows", key.Bytes, key.Rows)
 	}
-	sizeOf(t, sizes, statesTable, "notification_states_message")
+	for table, indexes := range map[string][]string{
+		deliveriesTable: {"notification_deliveries_pkey"},
+		statesTable:     {"notification_states_pkey", "notification_states_message"},
+	} {
+		for _, index := range indexes {
+			size := sizeOf(t, sizes, table, index)
+			if size.InTimeOrder < 10 || size.InTimeOrder > 300 || size.perRow() != size.InTimeOrder {
+				t.Errorf("%s: %+v", index, size)
+			}
+		}
+	}
 }
 
 func checkChurn(t *testing.T, r *churnResult) {
 	t.Helper()
-	// 90 marks of 22 messages: what was read is updated four times, what was
-	// not is inserted first.
+	// 90 marks of 45 messages: first what was read is updated and what was not
+	// is inserted, then all are updated.
 	before, after := r.Moments[0].Tables, r.Moments[1].Tables
-	if updates := after[2].Updates - before[2].Updates; updates < 66 || updates > 90 {
+	if updates := after[2].Updates - before[2].Updates; updates < 45 || updates > 80 {
 		t.Errorf("there are %d updates of states", updates)
 	}
 	if hot := after[2].HOT - before[2].HOT; hot < 0 || hot > after[2].Updates-before[2].Updates {
 		t.Errorf("%d updates are HOT", hot)
 	}
-	if len(r.Moments) != 3 || r.PerSecond <= 0 {
+	if len(r.Moments) != 2 || r.PerSecond <= 0 {
 		t.Errorf("churn: %+v", r)
 	}
 	checkLatencies(t, r.Latencies, 3)
