@@ -35,9 +35,9 @@ type bed struct {
 	http   *httpContender
 }
 
-// openBed fills a database and sets everything up that is measured over it.
-// What it returns is to be closed even with an error.
-func openBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
+// fillBed fills a database and opens nothing over it. What it returns is to be
+// closed even with an error.
+func fillBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
 	b := &bed{scripts: scripts{}}
 	var err error
 	if b.world, err = newWorld(s); err != nil {
@@ -46,7 +46,14 @@ func openBed(ctx context.Context, p process, o *options, s spec, suffix string) 
 	if b.target, err = newTarget(ctx, p, o, suffix); err != nil {
 		return b, err
 	}
-	if err := prepare(ctx, b.target, b.world, p.stderr); err != nil {
+	return b, prepare(ctx, b.target, b.world, p.stderr)
+}
+
+// openBed fills a database and sets everything up that is measured over it.
+// What it returns is to be closed even with an error.
+func openBed(ctx context.Context, p process, o *options, s spec, suffix string) (*bed, error) {
+	b, err := fillBed(ctx, p, o, s, suffix)
+	if err != nil {
 		return b, err
 	}
 	if b.db, err = b.target.open(ctx, o.concurrency); err != nil {
@@ -96,6 +103,15 @@ func (b *bed) openHTTP(ctx context.Context, samples int) error {
 }
 
 func (b *bed) close(ctx context.Context) error {
+	err := b.disconnect()
+	if b.target != nil {
+		err = errors.Join(err, b.target.close(ctx))
+	}
+	return err
+}
+
+// disconnect closes all connections and leaves the database as it is.
+func (b *bed) disconnect() error {
 	var errs []error
 	if b.http != nil {
 		errs = append(errs, b.http.close())
@@ -109,9 +125,7 @@ func (b *bed) close(ctx context.Context) error {
 	if b.db != nil {
 		errs = append(errs, closeDatabase(b.db))
 	}
-	if b.target != nil {
-		errs = append(errs, b.target.close(ctx))
-	}
+	b.http, b.server, b.floor, b.db = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -80,6 +80,8 @@ func dispatch(ctx context.Context, p process) error {
 	switch {
 	case word == "fill":
 		return runFill(ctx, p, o)
+	case word == "scale":
+		return runScale(ctx, p, o)
 	case word != "run":
 		return usagef("there is no command %q; see notifybench --help", word)
 	case o.compare:

@@ -284,7 +284,7 @@ func TestNothingChosen(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	r := succeeded(t, "--help")
-	for _, want := range []string{"--database URL", "--curve-sizes NUMBERS", "Default 10000,100000,1000000,10000000.", "--compare A B"} {
+	for _, want := range []string{"--database URL", "--curve-sizes NUMBERS", "Default 10000,100000,1000000,10000000.", "--compare A B", "notifybench scale", "--purge-part PART"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("the help lacks %q:\n%s", want, r.stdout)
 		}

@@ -31,6 +31,7 @@ type report struct {
 
 	Results []operationResult `json:"results,omitempty"`
 	Curves  []curvePoint      `json:"curves,omitempty"`
+	Scale   *scaleResult      `json:"scale,omitempty"`
 }
 
 type operationResult struct {
