@@ -98,6 +98,7 @@ type plan struct {
 	text    string
 	scanned []string // tables read from end to end
 	sorted  float64  // rows that went into the largest sort
+	cost    float64  // as PostgreSQL estimates it
 }
 
 func (p plan) check(t *testing.T, name string) {
@@ -122,7 +123,7 @@ func parsePlan(t *testing.T, text string) plan {
 	if err := json.Unmarshal([]byte(text), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	p := plan{text: text}
+	p := plan{text: text, cost: parsed[0].Plan.Cost}
 	p.visit(parsed[0].Plan)
 	return p
 }
@@ -132,6 +133,7 @@ type node struct {
 	Relation string  `json:"Relation Name"`
 	Rows     float64 `json:"Actual Rows"`
 	Loops    float64 `json:"Actual Loops"`
+	Cost     float64 `json:"Total Cost"`
 	Plans    []node
 }
 

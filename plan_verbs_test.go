@@ -143,6 +143,11 @@ func post(d Draft) func(context.Context, *Service) error {
 	}
 }
 
+// dearPlan is a tenth of jit_above_cost, from where on PostgreSQL compiles a
+// statement before it executes it, which takes some 100 ms. Tables become more
+// than ten times as large as those here.
+const dearPlan = 10_000
+
 // TestPlansOfVerbs lets a service do what it can over 100,000 messages, and
 // reads how PostgreSQL means to execute each statement of that: by indexes,
 // both with the parameters at hand and, as it may after five times, for any.
@@ -171,6 +176,9 @@ func TestPlansOfVerbs(t *testing.T) {
 				for _, p := range []plan{planned(t, db, sql), plannedForAny(t, db, sql)} {
 					p.scanned = slices.DeleteFunc(p.scanned, func(table string) bool { return readsAll(sql.String(), table) })
 					p.check(t, sql.String())
+					if p.cost >= dearPlan {
+						t.Errorf("%s: looks dear enough to compile\n%s", sql, p.text)
+					}
 				}
 			}
 		})
