@@ -34,6 +34,11 @@ type dialect struct {
 	// purgeLock asks for the lock of those who purge, until the transaction
 	// ends; empty where writing is lock enough.
 	purgeLock string
+	// hiddenTime is a parameter, Unix milliseconds, that the planner does not
+	// look at. PostgreSQL would find that next to nothing has expired by now,
+	// which a plan for any parameters cannot know, and plan each execution anew
+	// for the sake of it; in large tables that took longer than the execution.
+	hiddenTime string
 	// text is a parameter that is a text.
 	text string
 	// find is the function strpos(text, part): 0 when part does not occur.
@@ -74,6 +79,7 @@ var dialects = map[string]dialect{
 		changeRows:   " FOR NO KEY UPDATE",
 		lockRows:     " FOR UPDATE SKIP LOCKED",
 		purgeLock:    "SELECT pg_try_advisory_xact_lock(?)",
+		hiddenTime:   "(SELECT ?::bigint)",
 		text:         "?::text",
 		find:         "strpos",
 		eachAudience: postgresEachAudience,
@@ -91,6 +97,7 @@ var dialects = map[string]dialect{
 		texts:        sqliteTexts,
 		audiencesOf:  "json_each(notification_messages.audiences) AS a",
 		textArray:    "json_group_array(a.value)",
+		hiddenTime:   "?",
 		text:         "?",
 		find:         "instr",
 		eachAudience: sqliteEachAudience,

@@ -32,7 +32,7 @@ func (s *store) selectDeliveries(sql *sqlText, in inbox, sel selection) {
 // reader's state.
 func (s *store) selectInAnyState(sql *sqlText, in inbox, sel selection) {
 	sql.add("SELECT "+s.dialect.delivery+" FROM notification_deliveries d"+
-		" WHERE d.audience = a.value AND d.message_id >= a.since AND d.expires_at > ?", in.now.UnixMilli())
+		" WHERE d.audience = a.value AND d.message_id >= a.since AND d.expires_at > "+s.dialect.hiddenTime, in.now.UnixMilli())
 	if due, bounded := firstIDAfter(in.now); bounded {
 		// Only what was scheduled is hidden by the clock: clocks of instances
 		// differ, and what was posted at once must be visible at once.
