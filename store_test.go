@@ -91,9 +91,6 @@ func TestWritesShareATransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	insert := func(i int) func(*gorm.DB) error {
-		return func(db *gorm.DB) error { return db.Exec("INSERT INTO x VALUES (?)", i).Error }
-	}
 	errRefused := errors.New("refused")
 	cancelled, cancel := context.WithCancel(t.Context())
 	writes := []struct {
@@ -102,12 +99,12 @@ func TestWritesShareATransaction(t *testing.T) {
 		want error
 		kept bool
 	}{
-		{ctx: t.Context(), do: insert(1), kept: true},
-		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insert(2)(db), errRefused) }, want: errRefused},
-		{ctx: cancelled, do: insert(3), want: context.Canceled},
-		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insert(4)(db), insert(4)(db)) }, want: ErrUnavailable},
+		{ctx: t.Context(), do: insertX(1), kept: true},
+		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insertX(2)(db), errRefused) }, want: errRefused},
+		{ctx: cancelled, do: insertX(3), want: context.Canceled},
+		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insertX(4)(db), insertX(4)(db)) }, want: ErrUnavailable},
 		{ctx: t.Context(), do: func(db *gorm.DB) error {
-			return db.Transaction(func(tx *gorm.DB) error { return insert(5)(tx) })
+			return db.Transaction(func(tx *gorm.DB) error { return insertX(5)(tx) })
 		}, kept: true},
 	}
 	pools := make([]any, len(writes))
@@ -147,6 +144,142 @@ func TestWritesShareATransaction(t *testing.T) {
 	var stored []int
 	if err := db.Raw("SELECT i FROM x ORDER BY i").Find(&stored).Error; err != nil || fmt.Sprint(stored) != fmt.Sprint(kept) {
 		t.Errorf("stored %v, %v; want %v", stored, err, kept)
+	}
+}
+
+type aWrite struct {
+	ctx context.Context
+	do  func(*gorm.DB) error
+}
+
+// together lets writes wait in line behind another one, and returns what
+// became of each, and what they stored in the table x.
+func together(t *testing.T, writes ...aWrite) (results []error, stored []int) {
+	t.Helper()
+	db := dbtest.SQLite(t)
+	if err := db.Exec("CREATE TABLE x (i INTEGER PRIMARY KEY) STRICT").Error; err != nil {
+		t.Fatal(err)
+	}
+	st, err := newStore(db, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results = make([]error, len(writes))
+	var wg sync.WaitGroup
+	err = st.write(t.Context(), func(*gorm.DB) error {
+		for i, w := range writes {
+			wg.Go(func() {
+				defer func() {
+					if p := recover(); p != nil {
+						results[i] = fmt.Errorf("panic: %v", p)
+					}
+				}()
+				results[i] = st.write(w.ctx, w.do)
+			})
+			for st.queue.length() <= i {
+				runtime.Gosched()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if err := db.Raw("SELECT i FROM x ORDER BY i").Find(&stored).Error; err != nil {
+		t.Fatal(err)
+	}
+	return results, stored
+}
+
+func insertX(i int) func(*gorm.DB) error {
+	return func(db *gorm.DB) error { return db.Exec("INSERT INTO x VALUES (?)", i).Error }
+}
+
+// TestWritesThatAreNotCommitted: when the transaction that writes share comes
+// to nothing, each of them is told so.
+func TestWritesThatAreNotCommitted(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]func(*gorm.DB) error{
+		"commit fails": func(db *gorm.DB) error { return db.Exec("ROLLBACK").Error },
+		"panic":        func(*gorm.DB) error { panic("a defect") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			results, stored := together(t, aWrite{t.Context(), insertX(1)}, aWrite{t.Context(), insertX(2)}, aWrite{t.Context(), last})
+			for i, err := range results {
+				if err == nil {
+					t.Errorf("write %d was acknowledged", i+1)
+				}
+			}
+			if len(stored) > 0 {
+				t.Errorf("stored %v", stored)
+			}
+		})
+	}
+}
+
+// TestCancelledAmongWrites: whose context ends while the transaction is going
+// on does no harm to the others, not even if the transaction began with them.
+// What has not begun by then does not.
+func TestCancelledAmongWrites(t *testing.T) {
+	t.Parallel()
+	leader, cancelLeader := context.WithCancel(t.Context())
+	third, cancelThird := context.WithCancel(t.Context())
+	results, stored := together(t,
+		aWrite{leader, func(db *gorm.DB) error { cancelLeader(); return insertX(1)(db) }},
+		aWrite{t.Context(), func(db *gorm.DB) error { cancelThird(); return insertX(2)(db) }},
+		aWrite{third, insertX(3)},
+		aWrite{t.Context(), insertX(4)},
+	)
+	for i, want := range []error{nil, nil, context.Canceled, nil} {
+		if !errors.Is(results[i], want) {
+			t.Errorf("write %d: %v, want %v", i+1, results[i], want)
+		}
+	}
+	if fmt.Sprint(stored) != "[1 2 4]" {
+		t.Errorf("stored %v", stored)
+	}
+}
+
+// TestWritesJoinATransaction: what comes while others write is committed with
+// them, not after them.
+func TestWritesJoinATransaction(t *testing.T) {
+	t.Parallel()
+	st, err := newStore(dbtest.SQLite(t), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pools [3]gorm.ConnPool
+	var wg sync.WaitGroup
+	write := func(i int, then func()) {
+		err := st.write(t.Context(), func(db *gorm.DB) error {
+			pools[i] = db.Statement.ConnPool
+			then()
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	waitInLine := func(i int, then func()) {
+		before := st.queue.length()
+		wg.Go(func() { write(i, then) })
+		for st.queue.length() == before {
+			runtime.Gosched()
+		}
+	}
+	err = st.write(t.Context(), func(*gorm.DB) error {
+		waitInLine(0, func() {})
+		waitInLine(1, func() { waitInLine(2, func() {}) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if pools[0] != pools[1] || pools[2] != pools[1] {
+		t.Error("they did not share a transaction")
 	}
 }
 

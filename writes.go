@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -26,10 +27,10 @@ type writeQueue struct {
 // channels being closed.
 type queuedWrite struct {
 	ctx   context.Context
-	do    func(db *gorm.DB) error
-	lead  chan struct{} // it is first in line, and nobody is at work
-	leads bool          // lead is closed; guarded by the queue
-	done  chan struct{} // err is its outcome
+	do    func(db *gorm.DB) error // may be called again once what it did was taken back
+	lead  chan struct{}           // it is first in line, and nobody is at work
+	leads bool                    // lead is closed; guarded by the queue
+	done  chan struct{}           // err is its outcome
 	err   error
 }
 
@@ -90,19 +91,25 @@ func (q *writeQueue) next() {
 	}
 }
 
+// take takes the first of the line out of it, n at most.
+func (q *writeQueue) take(n int) []*queuedWrite {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n = min(n, len(q.waiting))
+	taken := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return taken
+}
+
 // work does what has come, and makes the next in line lead.
 func (q *writeQueue) work(begin func(ctx context.Context) *gorm.DB) {
-	q.mu.Lock()
-	n := min(len(q.waiting), maxGroup)
-	group := slices.Clone(q.waiting[:n])
-	q.waiting = slices.Delete(q.waiting, 0, n)
-	q.mu.Unlock()
-
-	for _, w := range group {
-		w.err = errUndone
-	}
+	runtime.Gosched() // whoever has just been told may come again at once
+	group, err := q.take(maxGroup), errUndone
 	defer func() {
 		for _, w := range group {
+			if w.err == nil {
+				w.err = err
+			}
 			close(w.done)
 		}
 		q.mu.Lock()
@@ -110,39 +117,57 @@ func (q *writeQueue) work(begin func(ctx context.Context) *gorm.DB) {
 		q.next()
 	}()
 	if len(group) == 1 {
-		w := group[0]
-		w.err = w.do(begin(w.ctx))
+		err = group[0].do(begin(group[0].ctx))
 		return
 	}
 	// The transaction outlives the caller who happens to lead: SQLite takes
 	// all of it back when a statement is interrupted.
-	ctx := context.WithoutCancel(group[0].ctx)
-	if err := begin(ctx).Transaction(func(tx *gorm.DB) error { return doGroup(tx, group) }); err != nil {
-		for _, w := range group {
-			w.err = errors.Join(w.err, err)
-		}
+	db := begin(context.WithoutCancel(group[0].ctx))
+	together := func(do func(*queuedWrite, *gorm.DB) error) error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			for i := 0; i < len(group); i++ {
+				if err := do(group[i], tx); err != nil {
+					return err
+				}
+				if i == len(group)-1 { // more may have come meanwhile
+					group = append(group, q.take(maxGroup-len(group))...)
+				}
+			}
+			return nil
+		})
+	}
+	if err = together((*queuedWrite).share); errors.Is(err, errOneFailed) {
+		err = together((*queuedWrite).shareInSavepoint)
 	}
 }
 
-// doGroup does several writes in one transaction, each in a savepoint: one that
-// fails is taken back alone.
-func doGroup(tx *gorm.DB, group []*queuedWrite) error {
-	for _, w := range group {
-		if w.err = w.ctx.Err(); w.err != nil {
-			continue
-		}
-		if err := tx.Exec("SAVEPOINT notification_write").Error; err != nil {
-			return err
-		}
-		own := context.WithoutCancel(w.ctx)
-		if w.err = w.do(tx.WithContext(own)); w.err != nil {
-			if err := tx.Exec("ROLLBACK TO notification_write").Error; err != nil {
-				return err
-			}
-		}
-		if err := tx.Exec("RELEASE notification_write").Error; err != nil {
+// errOneFailed says that a write failed that was not in a savepoint.
+var errOneFailed = errors.New("a write in the transaction failed")
+
+// share does a write in a transaction with others, without a savepoint, which
+// would make all of them slower for the few that fail. If it does fail, all must
+// be taken back, and be done again in savepoints.
+func (w *queuedWrite) share(tx *gorm.DB) error {
+	if w.err = w.ctx.Err(); w.err != nil {
+		return nil
+	}
+	// Whatever part of it fails, it is taken back whole.
+	w.err = w.do(tx.Session(&gorm.Session{Context: context.WithoutCancel(w.ctx), DisableNestedTransaction: true}))
+	if w.err != nil {
+		return errOneFailed
+	}
+	return nil
+}
+
+// shareInSavepoint does the same, and takes a write that fails back alone.
+func (w *queuedWrite) shareInSavepoint(tx *gorm.DB) error {
+	if err := tx.Exec("SAVEPOINT notification_write").Error; err != nil {
+		return err
+	}
+	if w.share(tx) != nil {
+		if err := tx.Exec("ROLLBACK TO notification_write").Error; err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.Exec("RELEASE notification_write").Error
 }

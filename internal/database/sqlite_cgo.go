@@ -9,7 +9,7 @@ import (
 )
 
 // sqliteDriver is mattn/go-sqlite3, SQLite as its authors write it.
-const sqliteDriver = "sqlite3"
+var sqliteDriver = &sqlite3.SQLiteDriver{}
 
 // sqliteCode returns the primary result code of an error of SQLite, zero for
 // any other error.

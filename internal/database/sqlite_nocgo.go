@@ -10,7 +10,7 @@ import (
 
 // sqliteDriver is modernc.org/sqlite, SQLite translated to Go, which runs
 // through the same GORM driver.
-const sqliteDriver = "sqlite"
+var sqliteDriver = &sqlite.Driver{}
 
 // sqliteCode returns the primary result code of an error of SQLite, zero for
 // any other error.

@@ -63,7 +63,9 @@ func TestSQLiteSettings(t *testing.T) {
 	t.Parallel()
 	db := openSQLite(t, filepath.Join(t.TempDir(), "x.db"), database.BusyTimeout(1234*time.Millisecond))
 	p := pool(t, db)
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "1234"}
+	want := map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "1234", "wal_autocheckpoint": "10000",
+	}
 	for i := range 3 {
 		conn, err := p.Conn(t.Context())
 		if err != nil {
