@@ -19,7 +19,9 @@ const root = ".."
 // programs. Every other flag there must be one of notifyd's or notifybench's.
 var foreignFlags = map[string]string{
 	"data-binary":    "curl",
+	"durable":        "withpostgres",
 	"fail-with-body": "curl",
+	"set":            "withpostgres",
 }
 
 var (
