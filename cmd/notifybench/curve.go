@@ -56,7 +56,7 @@ func runCurve(ctx context.Context, p process, o *options) (err error) {
 		if err != nil {
 			return err
 		}
-		in := inboxesOf(b.world.block(toUser, measuredName), notifications.ScopeAll, o.samples)
+		in := inboxesOf(b.world.block(toUser, measuredName), notifications.ScopeAll, o.curveReaders())
 		if err := add(b, curveRows, size, listOperation(in, notifications.ReadOrUnread), unreadOperation(in)); err != nil {
 			return err
 		}
@@ -83,6 +83,17 @@ func runCurve(ctx context.Context, p process, o *options) (err error) {
 	r.Curves = points
 	r.print(p.stdout)
 	return errors.Join(r.write(o.out), writePlot(o.svg, points))
+}
+
+// curveReaders is how many users are measured at each size: as many as the
+// smallest has. More of them would also find less of what they read in the
+// caches of the processor, which says nothing of the size of the table.
+func (o *options) curveReaders() int {
+	readers := o.samples
+	for _, size := range o.curveSizes {
+		readers = min(readers, o.sized(size).Measured)
+	}
+	return readers
 }
 
 // wide is the database of the curves that are about a user, not the table.

@@ -111,3 +111,18 @@ func TestPlotScale(t *testing.T) {
 		t.Errorf("1 is at %v, 10 at %v", p.x(1), p.x(10))
 	}
 }
+
+// TestCurveReaders: as many users are measured at each size.
+func TestCurveReaders(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"--curve", "--curve-sizes", "100000,10000,1000000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := o.curveReaders(), o.sized(10_000).Measured; got != want || want >= o.samples {
+		t.Errorf("%d users are measured, want %d of at most %d", got, want, o.samples)
+	}
+	if o.samples = 3; o.curveReaders() != 3 {
+		t.Errorf("%d users are measured, want 3", o.curveReaders())
+	}
+}
