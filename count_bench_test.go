@@ -14,12 +14,15 @@ import (
 // brackets their ratio to the first contender's.
 func BenchmarkCounting(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
-	dbtest.Postgres(b).Connection(func(db *gorm.DB) error { //nolint:errcheck // the benchmark ends where something fails
+	err := dbtest.Postgres(b).Connection(func(db *gorm.DB) error {
 		modelDo(b, db, nil, countingTables...)
 		modelDo(b, db, nil, "VACUUM ANALYZE")
 		fmt.Print("\n" + benchmarkCounts(b, db) + benchmarkKept(b, db))
 		return nil
 	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // The reader has 100,000 deliveries in four audiences, and has read nine

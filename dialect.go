@@ -126,38 +126,42 @@ func sqliteEachAudience(sql *sqlText, sources []source, branch *sqlText) {
 	sql.add(")")
 }
 
+// insertMessage stores a message; its parameters are [messageRow.values].
+const insertMessage = "INSERT INTO notification_messages" +
+	" (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences," +
+	" scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)" +
+	" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+// values are what insertMessage stores, with room for what a dialect adds.
+func (m *messageRow) values() []any {
+	return append(make([]any, 0, 32),
+		m.ID, m.Poster, m.Origin, m.Title, m.Message, m.Topic, m.Severity, m.Link, m.Icon, m.Metadata, m.Actions, m.IsSystem, m.Audiences,
+		m.Scope, m.ExpiresAt, m.Scheduled, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey)
+}
+
+// insertDeliveries stores its deliveries, and begins with their columns.
+const insertDeliveries = "INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)"
+
+// deliveryValues are what is the same in all deliveries, and whose they are.
+func (m *messageRow) deliveryValues() []any {
+	return []any{m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences}
+}
+
 // postgresInsert is one statement and so one round trip.
 func postgresInsert(db *gorm.DB, m *messageRow) error {
-	return db.Exec(`
-WITH message AS (
-	INSERT INTO notification_messages
-		(id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences,
-		scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-)
-INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
-SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM `+postgresTexts,
-		m.ID, m.Poster, m.Origin, m.Title, m.Message, m.Topic, m.Severity, m.Link, m.Icon, m.Metadata, m.Actions, m.IsSystem, m.Audiences,
-		m.Scope, m.ExpiresAt, m.Scheduled, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey,
-		m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences).Error
+	return db.Exec("WITH message AS ("+insertMessage+") "+insertDeliveries+
+		" SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM "+postgresTexts,
+		append(m.values(), m.deliveryValues()...)...).Error
 }
 
 // sqliteInsert is a transaction, or a savepoint in the host's one. Its first
 // statement writes, so it waits for the lock instead of failing to upgrade.
 func sqliteInsert(db *gorm.DB, m *messageRow) error {
 	return db.Transaction(func(tx *gorm.DB) error {
-		err := sqliteExec(tx, "INSERT INTO notification_messages"+
-			" (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences,"+
-			" scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			m.ID, m.Poster, m.Origin, m.Title, m.Message, m.Topic, m.Severity, m.Link, m.Icon, m.Metadata, m.Actions, m.IsSystem, m.Audiences,
-			m.Scope, m.ExpiresAt, m.Scheduled, m.OriginKey, m.TitleKey, m.MessageKey, m.TopicKey)
-		if err != nil {
+		if err := sqliteExec(tx, insertMessage, m.values()...); err != nil {
 			return err
 		}
-		return sqliteExec(tx, "INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)"+
-			" SELECT a.value, ?, ?, ?, ?, ? FROM "+sqliteTexts,
-			m.ID, m.Severity, m.Scheduled, m.IsSystem, m.deliveryExpiry(), m.Audiences)
+		return sqliteExec(tx, insertDeliveries+" SELECT a.value, ?, ?, ?, ?, ? FROM "+sqliteTexts, m.deliveryValues()...)
 	})
 }
 

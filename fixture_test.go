@@ -258,3 +258,20 @@ func wantFields(t *testing.T, err error, fields ...string) {
 		t.Errorf("bad fields %q, want %q", got, fields)
 	}
 }
+
+// beforeStatements has GORM call do before each statement, as plugins of hosts
+// are called; an error that do adds keeps the statement from being executed.
+func beforeStatements(t *testing.T, db *gorm.DB, do func(db *gorm.DB)) {
+	t.Helper()
+	const name = "test:before"
+	c := db.Callback()
+	for _, err := range []error{
+		c.Row().Before("*").Register(name, do),
+		c.Query().Before("*").Register(name, do),
+		c.Raw().Before("*").Register(name, do),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -72,16 +72,7 @@ func watch(t *testing.T, db *gorm.DB) *statements {
 			_ = db.AddError(errors.New("told to fail")) // which is what it returns
 		}
 	}
-	c := db.Callback()
-	for _, err := range []error{
-		c.Row().Before("gorm:row").Register("test:see", see),
-		c.Query().Before("gorm:query").Register("test:see", see),
-		c.Raw().Before("gorm:raw").Register("test:see", see),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	beforeStatements(t, db, see)
 	return s
 }
 

@@ -26,7 +26,7 @@ type messageRow struct {
 	Audiences string `gorm:"column:audiences"`
 
 	Scope       *string `gorm:"column:scope"`
-	UpdatedAt   *int64  `gorm:"column:updated_at;autoUpdateTime:false"` // content replaced in place
+	UpdatedAt   *int64  `gorm:"column:updated_at"` // content replaced in place
 	ExpiresAt   *int64  `gorm:"column:expires_at"`
 	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the instant in ID
 	WithdrawnAt *int64  `gorm:"column:withdrawn_at"` // no delivery is left; to be purged

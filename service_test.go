@@ -637,17 +637,7 @@ func TestPluginRefuses(t *testing.T) {
 		f := newFixture(t, db)
 		id := f.post("a", notifications.Users("default/jane"))
 		errRefused := errors.New("refused")
-		refuse := func(db *gorm.DB) { _ = db.AddError(errRefused) }
-		callbacks := db.Callback()
-		for _, err := range []error{
-			callbacks.Query().Before("*").Register("test:refuse", refuse),
-			callbacks.Row().Before("*").Register("test:refuse", refuse),
-			callbacks.Raw().Before("*").Register("test:refuse", refuse),
-		} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		beforeStatements(t, db, func(db *gorm.DB) { _ = db.AddError(errRefused) })
 		ctx := t.Context()
 		verbs := map[string]func() error{
 			"List":     func() error { _, err := f.List(ctx, jane, notifications.ListQuery{}); return err },

@@ -32,7 +32,7 @@ var nasty = []string{
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("long")
+		t.Skip("long, and -short was asked for") // make test does not
 	}
 	databases := []*server{newServer(t, dbtest.SQLite(t))}
 	if pg := dbtest.PostgresIfWanted(t); pg != nil {

@@ -235,6 +235,8 @@ func (f *fill) messages() iter.Seq[[]any] {
 	}
 }
 
+// blockOf is the block the j-th message is in. The blocks cover all of them,
+// so there is one, or the arithmetic of newWorld is wrong.
 func (f *fill) blockOf(j int) block {
 	for _, b := range f.world.blocks {
 		if j < b.start+b.messages() {

@@ -49,7 +49,11 @@ func main() {
 // is, and returns the exit status.
 func run(ctx context.Context, p process) int {
 	err := dispatch(ctx, p)
-	if err == nil {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		printHelp(p.stdout)
 		return 0
 	}
 	for line := range strings.Lines(err.Error()) { // joined errors, one a line
@@ -70,10 +74,6 @@ func dispatch(ctx context.Context, p process) error {
 		return runStart(ctx, p)
 	}
 	o, err := parseOptions(p.args)
-	if errors.Is(err, flag.ErrHelp) {
-		printHelp(p.stdout)
-		return nil
-	}
 	if err != nil {
 		return err
 	}

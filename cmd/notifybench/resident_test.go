@@ -14,7 +14,7 @@ func TestResident(t *testing.T) {
 		t.Fatalf("this process has %v MiB, %v", got, err)
 	}
 	if _, err := exec.LookPath("ps"); err != nil {
-		t.Skip("there is no ps")
+		t.Skip("there is no ps") // nor is it needed where there is /proc, which was tried above
 	}
 	other, err := residentOfPS(t.Context(), os.Getpid())
 	if err != nil || other < got/2 || other > got*2 {

@@ -111,10 +111,6 @@ type startSample struct {
 // runStart measures how soon a notifyd answers, and the memory it keeps.
 func runStart(ctx context.Context, p process) error {
 	o, err := parseStart(p.args)
-	if errors.Is(err, flag.ErrHelp) {
-		printHelp(p.stdout)
-		return nil
-	}
 	if err != nil {
 		return err
 	}

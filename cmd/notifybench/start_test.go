@@ -157,7 +157,7 @@ func TestStartInterrupted(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(program), "pid")); err == nil {
 				return
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // nothing tells when another process writes its file
 		}
 	}()
 	defer cancel()

@@ -310,7 +310,7 @@ func TestBuildsShareFiles(t *testing.T) {
 	for _, cgo := range []string{"0", "1"} {
 		program[cgo] = filepath.Join(t.TempDir(), "notifyd")
 		if cgo == "1" && !compilesC(t) {
-			t.Skip("there is no C compiler")
+			t.Skip("there is no C compiler") // and so no second build to exchange files with
 		}
 		if err := build(program[cgo], "CGO_ENABLED="+cgo); err != nil {
 			t.Fatal(err)

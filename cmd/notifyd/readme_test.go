@@ -129,7 +129,7 @@ func TestOperationsCommands(t *testing.T) {
 			}
 		default:
 			if _, err := exec.LookPath(strings.Fields(block)[0]); err != nil {
-				t.Skipf("the page's commands need one more: %v", err)
+				t.Skipf("the page's commands need one more: %v", err) // of those a reader has: curl, sqlite3
 			}
 			compared += compareWithDocument(t, block)
 		}

@@ -48,7 +48,9 @@ func run(ctx context.Context, path string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = pool.Close() }()
-	if err := db.AutoMigrate(&Order{}); err != nil { // the host's own way
+	// The host's table, made in the host's own way. The library's tables come
+	// from Migrate alone.
+	if err := db.AutoMigrate(&Order{}); err != nil {
 		return err
 	}
 	svc, err := notifications.New(notifications.Config{DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{}})

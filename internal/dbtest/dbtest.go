@@ -181,6 +181,8 @@ func sqliteOnly() bool { return os.Getenv(envDatabases) == "sqlite" }
 
 // noPostgres ends a test that needs PostgreSQL. Where PostgreSQL is required
 // that is a failure: a test that never ran must not look like one that passed.
+// It is skipped in the run without cgo, which is about SQLite, and on machines
+// of those who have no PostgreSQL.
 func noPostgres(t testing.TB, reason string) {
 	t.Helper()
 	switch {
