@@ -13,12 +13,12 @@ type dialect struct {
 	migrations goose.Dialect
 	// oneWriter says that the database takes one writer at a time.
 	oneWriter bool
+	// numbered says that parameters are $1, $2 and so on, and not "?".
+	numbered bool
 	// encoding asks for the encoding of the database.
 	encoding string
 	// audiences is the relation a(value, since) over a parameter, sources.
 	audiences string
-	// delivery is the columns of the delivery d that eachAudience needs.
-	delivery string
 	// ids is a selection of the ids in a parameter, a JSON array.
 	ids string
 	// texts is the relation a(value) over a parameter, a JSON array of texts.
@@ -34,19 +34,29 @@ type dialect struct {
 	// purgeLock asks for the lock of those who purge, until the transaction
 	// ends; empty where writing is lock enough.
 	purgeLock string
-	// hiddenTime is a parameter, Unix milliseconds, that the planner does not
-	// look at. PostgreSQL would find that next to nothing has expired by now,
-	// which a plan for any parameters cannot know, and plan each execution anew
-	// for the sake of it; in large tables that took longer than the execution.
-	hiddenTime string
+	// hiddenTime is a parameter, Unix milliseconds, and hiddenID one that is an
+	// id, that the planner does not look at. PostgreSQL would find that next to
+	// nothing has expired by now, which a plan for any parameters cannot know,
+	// and plan each execution anew for the sake of it; in large tables that took
+	// longer than the execution.
+	hiddenTime, hiddenID string
 	// text is a parameter that is a text.
 	text string
 	// find is the function strpos(text, part): 0 when part does not occur.
 	find string
-	// eachAudience adds a relation v(message_id, system): the branch,
-	// which speaks of a, done once for each audience. An id occurs once for
-	// each audience it is in.
-	eachAudience func(sql *sqlText, sources []source, branch *sqlText)
+	// deliveries adds a relation (message_id, system): the deliveries d to the
+	// sources, each being a(value, since) in turn, for which the condition
+	// holds; of each source only a page of them, unless that is empty, being an
+	// ORDER BY with a LIMIT. A message comes once for each audience it is in.
+	deliveries func(sql *sqlText, sources []source, where *sqlText, page string)
+	// merged adds the same relation for few sources, each message once, in the
+	// direction of their ids. Of each source no more is read than is taken from
+	// it, without a page being named. nil where the database cannot do that.
+	merged func(sql *sqlText, sources []source, where *sqlText, direction string)
+	// ofState joins the state s of a user, a parameter, to each delivery d, one
+	// after another. full joins all states of a user to all deliveries, neither
+	// of which must be looked up one by one.
+	ofState, full string
 	// insert stores a message and its deliveries, all or nothing.
 	insert func(db *gorm.DB, row *messageRow) error
 	// deletePairs deletes the deliveries in a parameter, a JSON array of
@@ -67,62 +77,99 @@ const (
 
 var dialects = map[string]dialect{
 	"postgres": {
-		migrations:   goose.DialectPostgres,
-		encoding:     "SHOW server_encoding",
-		audiences:    postgresAudiences,
-		delivery:     "d.message_id, d.system",
-		ids:          "SELECT i.value::uuid FROM json_array_elements_text(?::json) AS i(value)",
-		texts:        postgresTexts,
-		audiencesOf:  "json_array_elements_text(notification_messages.audiences::json) AS a(value)",
-		textArray:    "coalesce(json_agg(a.value)::text, '[]')",
-		keepRows:     " FOR KEY SHARE",
-		changeRows:   " FOR NO KEY UPDATE",
-		lockRows:     " FOR UPDATE SKIP LOCKED",
-		purgeLock:    "SELECT pg_try_advisory_xact_lock(?)",
-		hiddenTime:   "(SELECT ?::bigint)",
-		text:         "?::text",
-		find:         "strpos",
-		eachAudience: postgresEachAudience,
-		insert:       postgresInsert,
+		migrations:  goose.DialectPostgres,
+		numbered:    true,
+		encoding:    "SHOW server_encoding",
+		audiences:   postgresAudiences,
+		ids:         "SELECT i.value::uuid FROM json_array_elements_text(?::json) AS i(value)",
+		texts:       postgresTexts,
+		audiencesOf: "json_array_elements_text(notification_messages.audiences::json) AS a(value)",
+		textArray:   "coalesce(json_agg(a.value)::text, '[]')",
+		keepRows:    " FOR KEY SHARE",
+		changeRows:  " FOR NO KEY UPDATE",
+		lockRows:    " FOR UPDATE SKIP LOCKED",
+		purgeLock:   "SELECT pg_try_advisory_xact_lock(?)",
+		hiddenTime:  "(SELECT ?::bigint)",
+		hiddenID:    "(SELECT ?::uuid)",
+		text:        "?::text",
+		find:        "strpos",
+		deliveries:  postgresDeliveries,
+		merged:      postgresMerged,
+		ofState: " LEFT JOIN LATERAL (SELECT * FROM notification_states r" +
+			" WHERE r.user_ref = ? AND r.message_id = d.message_id OFFSET 0) s ON TRUE",
+		full:   " FULL",
+		insert: postgresInsert,
 		deletePairs: "DELETE FROM notification_deliveries d USING (SELECT p.value->>0 AS audience, (p.value->>1)::uuid AS message_id" +
 			" FROM json_array_elements(?::json) AS p(value)) p WHERE d.audience = p.audience AND d.message_id = p.message_id",
 	},
 	"sqlite": {
-		migrations:   goose.DialectSQLite3,
-		oneWriter:    true,
-		encoding:     "PRAGMA encoding",
-		audiences:    sqliteAudiences,
-		delivery:     "d.message_id",
-		ids:          "SELECT i.value FROM json_each(?) i",
-		texts:        sqliteTexts,
-		audiencesOf:  "json_each(notification_messages.audiences) AS a",
-		textArray:    "json_group_array(a.value)",
-		hiddenTime:   "?",
-		text:         "?",
-		find:         "instr",
-		eachAudience: sqliteEachAudience,
-		insert:       sqliteInsert,
+		migrations:  goose.DialectSQLite3,
+		oneWriter:   true,
+		encoding:    "PRAGMA encoding",
+		audiences:   sqliteAudiences,
+		ids:         "SELECT i.value FROM json_each(?) i",
+		texts:       sqliteTexts,
+		audiencesOf: "json_each(notification_messages.audiences) AS a",
+		textArray:   "json_group_array(a.value)",
+		hiddenTime:  "?",
+		hiddenID:    "?",
+		text:        "?",
+		find:        "instr",
+		deliveries:  sqliteDeliveries,
+		ofState:     " LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = d.message_id",
+		full:        " LEFT",
+		insert:      sqliteInsert,
 		deletePairs: "DELETE FROM notification_deliveries WHERE (audience, message_id) IN" +
 			" (SELECT json_extract(p.value, '$[0]'), json_extract(p.value, '$[1]') FROM json_each(?) p)",
 	},
 }
 
-// postgresEachAudience is a lateral join. OFFSET 0 keeps the planner from
-// dissolving the branch into a join that reads the whole table. LIMIT tells it
-// how many audiences there are: it would think of a hundred, and compile the
-// query, which takes longer than the query does.
-func postgresEachAudience(sql *sqlText, sources []source, branch *sqlText) {
-	sql.add("(SELECT * FROM "+postgresAudiences+fmt.Sprintf(" LIMIT %d) a CROSS JOIN LATERAL (", len(sources)), sourcesJSON(sources))
-	sql.add(branch.String(), branch.args...)
-	sql.add(" OFFSET 0) v")
+// postgresDeliveries is a lateral join. OFFSET 0 keeps the planner from
+// dissolving it into a join that reads the whole table. LIMIT tells it how many
+// audiences there are: it would think of a hundred, and compile the query, which
+// takes longer than the query does.
+func postgresDeliveries(sql *sqlText, sources []source, where *sqlText, page string) {
+	sql.add("(SELECT d.message_id, d.system FROM (SELECT * FROM "+postgresAudiences+fmt.Sprintf(" LIMIT %d) a", len(sources)), sourcesJSON(sources))
+	sql.add(" CROSS JOIN LATERAL (SELECT d.message_id, d.system FROM notification_deliveries d WHERE ")
+	sql.append(where)
+	sql.add(page + " OFFSET 0) d)")
 }
 
-// sqliteEachAudience does the same for SQLite, which has no lateral joins but
-// lets an IN list refer to the row at hand.
-func sqliteEachAudience(sql *sqlText, sources []source, branch *sqlText) {
-	sql.add(sqliteAudiences+" CROSS JOIN notification_deliveries v"+
-		" ON v.audience = a.value AND v.message_id IN (", sourcesJSON(sources))
-	sql.add(branch.String(), branch.args...)
+// postgresMerged has a branch for each source, for only then the planner merges
+// them. It is not to know which audience is which: see hiddenTime. The condition
+// is written once, with its parameters, and then repeated.
+func postgresMerged(sql *sqlText, sources []source, where *sqlText, direction string) {
+	condition := ""
+	sql.add("(SELECT DISTINCT ON (v.message_id) v.message_id, v.system FROM (")
+	for i, source := range sources {
+		if i > 0 {
+			sql.add(" UNION ALL ")
+		}
+		sql.add("(SELECT d.message_id, d.system FROM (SELECT (SELECT ?::text) AS value, (SELECT ?::uuid) AS since) a"+
+			" CROSS JOIN notification_deliveries d WHERE ", source.Audience, source.Since)
+		if i == 0 {
+			begin := sql.Len()
+			sql.append(where)
+			condition = sql.String()[begin:]
+		} else {
+			sql.WriteString(condition)
+		}
+		sql.add(" ORDER BY d.message_id " + direction + " OFFSET 0)")
+	}
+	sql.add(") v ORDER BY v.message_id " + direction + ")")
+}
+
+// sqliteDeliveries does the same as postgresDeliveries. SQLite has no lateral
+// joins for the sake of a page, but lets an IN list refer to the row at hand.
+func sqliteDeliveries(sql *sqlText, sources []source, where *sqlText, page string) {
+	sql.add("(SELECT d.message_id, d.system FROM "+sqliteAudiences+" CROSS JOIN notification_deliveries d ON ", sourcesJSON(sources))
+	if page == "" {
+		sql.append(where)
+	} else {
+		sql.add("d.audience = a.value AND d.message_id IN (SELECT d.message_id FROM notification_deliveries d WHERE ")
+		sql.append(where)
+		sql.add(page + ")")
+	}
 	sql.add(")")
 }
 
@@ -149,27 +196,41 @@ func (m *messageRow) deliveryValues() []any {
 
 // postgresInsert is one statement and so one round trip.
 func postgresInsert(db *gorm.DB, m *messageRow) error {
-	return db.Exec("WITH message AS ("+insertMessage+") "+insertDeliveries+
-		" SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM "+postgresTexts,
-		append(m.values(), m.deliveryValues()...)...).Error
+	return execute(db, postgresInsertion, append(m.values(), m.deliveryValues()...)).Error
 }
+
+var postgresInsertion = func() string {
+	sql := sqlText{numbered: true}
+	sql.add("WITH message AS (" + insertMessage + ") " + insertDeliveries +
+		" SELECT a.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM " + postgresTexts)
+	return sql.String()
+}()
 
 // sqliteInsert is a transaction, or a savepoint in the host's one. Its first
 // statement writes, so it waits for the lock instead of failing to upgrade.
 func sqliteInsert(db *gorm.DB, m *messageRow) error {
 	return db.Transaction(func(tx *gorm.DB) error {
-		if err := sqliteExec(tx, insertMessage, m.values()...); err != nil {
+		if err := execute(tx, insertMessage, m.values()).Error; err != nil {
 			return err
 		}
-		return sqliteExec(tx, insertDeliveries+" SELECT a.value, ?, ?, ?, ?, ? FROM "+sqliteTexts, m.deliveryValues()...)
+		return execute(tx, sqliteInsertion, m.deliveryValues()).Error
 	})
 }
 
-// sqliteExec is Exec for a statement that is as SQLite wants it. GORM would
-// look for parameters byte by byte, which takes longer than SQLite does.
-func sqliteExec(db *gorm.DB, sql string, args ...any) error {
+const sqliteInsertion = insertDeliveries + " SELECT a.value, ?, ?, ?, ?, ? FROM " + sqliteTexts
+
+// raw is GORM's Raw for a statement that is as the database wants it. GORM
+// would look for parameters byte by byte, which takes longer than SQLite takes
+// to store a row.
+func raw(db *gorm.DB, sql string, args []any) *gorm.DB {
 	db = db.Clauses() // none, but a statement of its own
 	db.Statement.SQL.WriteString(sql)
 	db.Statement.Vars = args
-	return db.Callback().Raw().Execute(db).Error
+	return db
+}
+
+// execute is GORM's Exec, in the same way.
+func execute(db *gorm.DB, sql string, args []any) *gorm.DB {
+	db = raw(db, sql, args)
+	return db.Callback().Raw().Execute(db)
 }

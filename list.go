@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gofrs/uuid/v5"
 	"gorm.io/gorm"
@@ -54,7 +55,7 @@ func (s *store) get(ctx context.Context, in inbox, id string) (Notification, err
 // read reads at most limit rows of listedColumns, and what they are sorted by.
 func (s *store) read(ctx context.Context, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
 	err = s.forReader(ctx, in, func(db *gorm.DB) (err error) {
-		items, keys, err = readListed(db, in, sql, limit)
+		items, keys, err = readListed(sql.on(db), in, limit)
 		return err
 	})
 	return items, keys, err
@@ -62,8 +63,8 @@ func (s *store) read(ctx context.Context, in inbox, sql *sqlText, limit int) (it
 
 // readListed scans rows by hand, which takes half the allocations of GORM's
 // Find.
-func readListed(db *gorm.DB, in inbox, sql *sqlText, limit int) (items []Notification, keys []*string, err error) {
-	rows, err := db.Raw(sql.String(), sql.args...).Rows()
+func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys []*string, err error) {
+	rows, err := query.Rows()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,34 +76,50 @@ func readListed(db *gorm.DB, in inbox, sql *sqlText, limit int) (items []Notific
 		if err != nil {
 			return nil, nil, err
 		}
-		items, keys = append(items, n), append(keys, row.key)
+		items, keys = append(items, n), append(keys, row.key())
 	}
 	return items, keys, rows.Err()
 }
 
-// listByCreated reads no more than a page from each audience, in the order of
-// the primary key, so that its cost does not depend on what lies behind.
+// maxMerged is how many audiences a list merges, each being a part of the
+// statement, which takes time to plan.
+const maxMerged = 16
+
+// listByCreated reads the audiences of the reader in the order of the primary
+// key, and no more of each than a page takes, so that its cost does not depend
+// on what lies behind.
 func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *cursor) *sqlText {
 	direction, beyond := "DESC", "<"
 	if q.Ascending {
 		direction, beyond = "ASC", ">"
 	}
-	need := q.Offset + q.Limit + 1 // one more tells whether a next page exists
-
-	var branch sqlText
-	s.selectDeliveries(&branch, in, sel)
-	if after != nil {
-		branch.add(" AND d.message_id "+beyond+" ?", after.ID)
+	sources, merge := in.sources(sel.Scope), s.dialect.merged
+	where := s.whereDelivered
+	if merge == nil || len(sources) > maxMerged {
+		where, merge = s.whereVisible, nil
 	}
-	branch.add(fmt.Sprintf(" ORDER BY d.message_id %s LIMIT %d", direction, need))
+	chosen := where(in, sel)
+	if after != nil {
+		chosen.add(" AND d.message_id "+beyond+" ?", after.ID)
+	}
+	order := " ORDER BY d.message_id " + direction
+	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one more tells whether a next page exists
 
-	var sql sqlText
-	sql.add("SELECT " + listedColumns + ", NULL FROM (SELECT DISTINCT v.message_id FROM ")
-	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
-	sql.add(fmt.Sprintf(" ORDER BY v.message_id %s LIMIT %d OFFSET %d) p", direction, q.Limit+1, q.Offset))
-	joinMessages(&sql, in.user)
-	sql.add(" ORDER BY m.id " + direction)
-	return &sql
+	sql := s.dialect.statement()
+	sql.add("SELECT " + listedColumns + ", NULL FROM (SELECT d.message_id, s.user_ref, s.read_at, s.saved_at, s.archived_at FROM ")
+	if merge != nil {
+		merge(sql, sources, chosen, direction)
+		sql.add(" d"+s.dialect.ofState+" WHERE ", in.user)
+		stateAnswers(sql, in, sel.Filter)
+		s.filterMessage(sql, sel.Filter)
+		sql.add(page)
+	} else {
+		sql.add("(SELECT DISTINCT d.message_id FROM ")
+		s.dialect.deliveries(sql, sources, chosen, order+fmt.Sprintf(" LIMIT %d", q.Offset+q.Limit+1))
+		sql.add(" d"+page+") d"+s.dialect.ofState, in.user)
+	}
+	sql.add(") s JOIN notification_messages m ON m.id = s.message_id ORDER BY m.id " + direction)
+	return sql
 }
 
 // listByText sorts everything the reader can see, for no index has it in
@@ -114,15 +131,12 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	}
 	order := fmt.Sprintf(" ORDER BY p.sort_key %s NULLS LAST, p.message_id %s", direction, direction)
 
-	var branch sqlText
-	s.selectDeliveries(&branch, in, sel)
-
-	var sql sqlText
+	sql := s.dialect.statement()
 	sql.add("SELECT " + listedColumns + ", p.sort_key FROM (SELECT p.message_id, p.sort_key FROM (" +
-		"SELECT DISTINCT v.message_id, (SELECT " + sortKeys[q.OrderBy] +
-		" FROM notification_messages k WHERE k.id = v.message_id) AS sort_key FROM ")
-	s.dialect.eachAudience(&sql, in.sources(sel.Scope), &branch)
-	sql.add(") p")
+		"SELECT DISTINCT d.message_id, (SELECT " + sortKeys[q.OrderBy] +
+		" FROM notification_messages k WHERE k.id = d.message_id) AS sort_key FROM ")
+	s.dialect.deliveries(sql, in.sources(sel.Scope), s.whereVisible(in, sel), "")
+	sql.add(" d) p")
 	switch {
 	case after == nil:
 	case after.Key == nil:
@@ -132,15 +146,10 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 			*after.Key, *after.Key, after.ID)
 	}
 	sql.add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) p", q.Limit+1, q.Offset))
-	joinMessages(&sql, in.user)
-	sql.add(order)
-	return &sql
-}
-
-// joinMessages adds to p, a selection of ids, what a list shows of them.
-func joinMessages(sql *sqlText, user string) {
 	sql.add(" JOIN notification_messages m ON m.id = p.message_id"+
-		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = p.message_id", user)
+		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = p.message_id", in.user)
+	sql.add(order)
+	return sql
 }
 
 // listedColumns are what a [listedRow] takes: a message m, the reader's state s
@@ -162,46 +171,99 @@ const (
 	severityMask = flagSystem - 1
 )
 
+// The listedColumns, in their order.
+const (
+	colID = iota
+	colOrigin
+	colTitle
+	colMessage
+	colTopic
+	colLink
+	colIcon
+	colMetadata
+	colActions
+	colScope
+	colUpdated
+	colExpires
+	colFlags
+	colKey
+	listedCount
+)
+
 // listedRow is where rows of listedColumns are scanned to, one after another.
+// database/sql is quickest where it does not have to convert what it got.
 type listedRow struct {
-	id, origin, title, actions                  string
-	message, topic, link, icon, metadata, scope sql.NullString
-	key                                         *string
-	updated, expires                            *int64
-	flags                                       int // and the severity
-	columns                                     []any
+	values  [listedCount]any
+	columns [listedCount]any // their addresses
 }
 
 func newListedRow() *listedRow {
 	r := new(listedRow)
-	r.columns = []any{
-		&r.id, &r.origin, &r.title, &r.message, &r.topic, &r.link, &r.icon, &r.metadata, &r.actions,
-		&r.scope, &r.updated, &r.expires, &r.flags, &r.key,
+	for i := range r.values {
+		r.columns[i] = &r.values[i]
 	}
 	return r
 }
 
+// text is a column that is a text, null being empty.
+func (r *listedRow) text(column int) string {
+	switch v := r.values[column].(type) {
+	case string:
+		return v
+	case []byte: // as some drivers have it
+		return string(v)
+	}
+	return ""
+}
+
+// number is a column that is a number.
+func (r *listedRow) number(column int) (n int64, notNull bool) {
+	n, notNull = r.values[column].(int64)
+	return n, notNull
+}
+
+// time is a column in Unix milliseconds, null being zero.
+func (r *listedRow) time(column int) time.Time {
+	if ms, ok := r.number(column); ok {
+		return time.UnixMilli(ms).UTC()
+	}
+	return time.Time{}
+}
+
+// key is what the row is sorted by, where that is not the id.
+func (r *listedRow) key() *string {
+	if r.values[colKey] == nil {
+		return nil
+	}
+	return new(r.text(colKey))
+}
+
 // scan reads the next row as the reader sees it.
-func (r *listedRow) scan(rows *sql.Rows, in inbox) (Notification, error) {
-	if err := rows.Scan(r.columns...); err != nil {
-		return Notification{}, err
+func (r *listedRow) scan(rows *sql.Rows, in inbox) (n Notification, err error) {
+	if err := rows.Scan(r.columns[:]...); err != nil {
+		return n, err
 	}
-	id, err := uuid.FromString(r.id)
+	id, err := uuid.FromString(r.text(colID))
 	if err != nil {
-		return Notification{}, fmt.Errorf("stored id: %w", err)
+		return n, fmt.Errorf("stored id: %w", err)
 	}
-	has := func(flag int) bool { return r.flags&flag != 0 }
-	n := Notification{
-		ID: r.id, Created: createdAt(id), Updated: instant(r.updated), Expires: instant(r.expires),
-		Read:  has(flagRead) || !has(flagTouched) && in.readUntouched(has(flagSystem), r.id),
+	number, ok := r.number(colFlags)
+	if !ok {
+		return n, fmt.Errorf("flags of %s are %T", id, r.values[colFlags])
+	}
+	flags := int(number)
+	has := func(flag int) bool { return flags&flag != 0 }
+	n = Notification{
+		ID: r.text(colID), Created: createdAt(id), Updated: r.time(colUpdated), Expires: r.time(colExpires),
+		Read:  has(flagRead) || !has(flagTouched) && in.readUntouched(has(flagSystem), r.text(colID)),
 		Saved: has(flagSaved), Archived: has(flagArchived), System: has(flagSystem),
-		Origin: r.origin, Title: r.title, Message: r.message.String, Topic: r.topic.String,
-		Link: r.link.String, Icon: r.icon.String, Scope: r.scope.String, Severity: severities[r.flags&severityMask],
+		Origin: r.text(colOrigin), Title: r.text(colTitle), Message: r.text(colMessage), Topic: r.text(colTopic),
+		Link: r.text(colLink), Icon: r.text(colIcon), Scope: r.text(colScope), Severity: severities[flags&severityMask],
 	}
-	if r.metadata.Valid {
-		n.Metadata = json.RawMessage(r.metadata.String)
+	if metadata := r.text(colMetadata); metadata != "" {
+		n.Metadata = json.RawMessage(metadata)
 	}
-	if n.Actions, err = actionsOf(r.actions); err != nil {
+	if n.Actions, err = actionsOf(r.text(colActions)); err != nil {
 		return n, fmt.Errorf("stored actions of %s: %w", n.ID, err)
 	}
 	return n, nil

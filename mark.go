@@ -117,7 +117,7 @@ func (sel Selection) prepared(change StateChange) (selection, error) {
 func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateChange) (changed int64, err error) {
 	sql := s.markQuery(in, sel, change)
 	err = s.write(ctx, func(db *gorm.DB) error {
-		done := db.Exec(sql.String(), sql.args...)
+		done := execute(db, sql.String(), sql.args)
 		changed = done.RowsAffected
 		return done.Error
 	})
@@ -128,7 +128,7 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 	return changed, err
 }
 
-// markQuery inserts the states that change, v being what is selected and s the
+// markQuery inserts the states that change, d being what is selected and s the
 // state before, over what is there by then. Rows come in the order of their
 // ids, so that two marks at once never wait for each other.
 func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqlText {
@@ -142,11 +142,11 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqlText 
 		{"saved_at", change.Saved, condition{"s.saved_at IS NOT NULL", nil}},
 		{"archived_at", change.Archived, condition{"s.archived_at IS NOT NULL", nil}},
 	}
-	var sql, changes sqlText
+	sql, changes := s.dialect.statement(), new(sqlText)
 	var update, differs []string
 	sql.add("INSERT INTO notification_states AS t (user_ref, message_id, read_at, saved_at, archived_at)" +
 		" SELECT n.user_ref, n.message_id, n.read_at, n.saved_at, n.archived_at FROM (SELECT ")
-	sql.add(s.dialect.text+" AS user_ref, v.message_id", in.user)
+	sql.add(s.dialect.text+" AS user_ref, d.message_id", in.user)
 	for _, c := range columns {
 		switch {
 		case c.to == nil:
@@ -166,12 +166,12 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqlText 
 		}
 	}
 	sql.add(" FROM (")
-	s.selectMarkable(&sql, in, sel, change)
-	sql.add(") v LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = v.message_id WHERE ", in.user)
+	s.selectMarkable(sql, in, sel, change)
+	sql.add(") d LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = d.message_id WHERE ", in.user)
 	sql.add(changes.String(), changes.args...)
-	sql.add(" ORDER BY v.message_id) n WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
+	sql.add(" ORDER BY d.message_id) n WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
 		" WHERE " + strings.Join(differs, " OR "))
-	return &sql
+	return sql
 }
 
 // selectMarkable selects what is visible. What is to be saved is kept from
@@ -189,10 +189,10 @@ func (s *store) selectMarkable(sql *sqlText, in inbox, sel selection, change Sta
 
 // see returns ErrNotFound unless the reader can see the message.
 func (s *store) see(ctx context.Context, in inbox, id string) error {
-	var sql sqlText
-	s.selectVisible(&sql, in, only(id))
+	sql := s.dialect.statement()
+	s.selectVisible(sql, in, only(id))
 	var seen []deliveryRow
-	if err := s.door(ctx, s.db).Raw(sql.String(), sql.args...).Find(&seen).Error; err != nil {
+	if err := sql.on(s.door(ctx, s.db)).Find(&seen).Error; err != nil {
 		return failed(err)
 	}
 	if len(seen) == 0 {

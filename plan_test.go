@@ -2,7 +2,9 @@ package notifications
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +56,20 @@ func TestPlans(t *testing.T) {
 		}
 		p := explain(t, db, query(reader, q, selection{Filter: q.Filter}, nil))
 		p.check(t, tt.name)
-		if most := (q.Limit + 1) * len(reader.sources(q.Scope)); q.OrderBy == OrderCreated && p.sorted > float64(most) {
+		if q.OrderBy == OrderCreated && p.sorted > 0 {
+			t.Errorf("%s: sorts %v rows that come in order\n%s", tt.name, p.sorted, p.text)
+		}
+		// The next of each audience, of which the first is taken, until there is a page.
+		if most := q.Limit + 1 + len(reader.sources(q.Scope)); q.Filter == (Filter{}) && q.OrderBy == OrderCreated && p.delivered > float64(most) {
+			t.Errorf("%s: reads %v deliveries, want at most %d\n%s", tt.name, p.delivered, most, p.text)
+		}
+		wide := reader
+		for i := range maxMerged {
+			wide.groups = append(wide.groups, source{fmt.Sprintf("group:default/more%02d", i), firstID})
+		}
+		p = explain(t, db, query(wide, q, selection{Filter: q.Filter}, nil))
+		p.check(t, tt.name+", of many audiences")
+		if most := (q.Limit + 1) * len(wide.sources(q.Scope)); q.OrderBy == OrderCreated && p.sorted > float64(most) {
 			t.Errorf("%s: sorts %v rows, want at most %d, a page from each audience\n%s", tt.name, p.sorted, most, p.text)
 		}
 		at := &cursor{ID: "00000000-c350-7000-8000-000000000000", Key: new("title 5")}
@@ -95,10 +110,11 @@ func fillForPlans(t *testing.T, db *gorm.DB) {
 
 // plan is what matters here of an executed plan.
 type plan struct {
-	text    string
-	scanned []string // tables read from end to end
-	sorted  float64  // rows that went into the largest sort
-	cost    float64  // as PostgreSQL estimates it
+	text      string
+	scanned   []string // tables read from end to end
+	sorted    float64  // rows that went into the largest sort
+	delivered float64  // deliveries that were found
+	cost      float64  // as PostgreSQL estimates it
 }
 
 func (p plan) check(t *testing.T, name string) {
@@ -111,7 +127,7 @@ func (p plan) check(t *testing.T, name string) {
 func explain(t *testing.T, db *gorm.DB, sql *sqlText) plan {
 	t.Helper()
 	var lines []string
-	if err := db.Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql.String(), sql.args...).Scan(&lines).Error; err != nil {
+	if err := raw(db, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql.String(), sql.args).Scan(&lines).Error; err != nil {
 		t.Fatalf("%v\n%s", err, sql.String())
 	}
 	return parsePlan(t, strings.Join(lines, "\n"))
@@ -144,8 +160,136 @@ func (p *plan) visit(n node) {
 	if strings.Contains(n.Type, "Sort") && len(n.Plans) > 0 {
 		p.sorted = max(p.sorted, n.Plans[0].Rows*n.Plans[0].Loops)
 	}
+	if n.Relation == "notification_deliveries" {
+		p.delivered += n.Rows * n.Loops
+	}
 	for _, child := range n.Plans {
 		p.visit(child)
+	}
+}
+
+// TestMergedLists compares the pages of a reader with few audiences with those
+// that a reader with many gets, who has another statement.
+func TestMergedLists(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	merging, err := newStore(db, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := merging.migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fillForPlans(t, db)
+	for _, sql := range []string{ // some of it in two audiences, and some states
+		"INSERT INTO notification_deliveries SELECT 'group:default/g1', message_id, severity, scheduled, system, expires_at" +
+			" FROM notification_deliveries WHERE audience IN ('user:default/u7', 'system') AND message_id::text LIKE '%7000-8000%' AND severity = 1",
+		"UPDATE notification_messages SET is_system = TRUE WHERE id IN (SELECT message_id FROM notification_deliveries WHERE audience = 'system')",
+		"UPDATE notification_deliveries SET system = TRUE WHERE message_id IN (SELECT id FROM notification_messages WHERE is_system)",
+		"UPDATE notification_states SET archived_at = 1 WHERE read_at % 7 = 0",
+	} {
+		if err := db.Exec(sql).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := *merging
+	other.dialect.merged = nil
+	reader := inbox{
+		user: "user:default/u7", groups: []source{{"group:default/g1", firstID}, {"group:default/g2", planID(40_000)}},
+		system: source{systemAudience, planID(500)}, readBefore: planID(60_000), now: time.Now(),
+	}
+	pages := 0
+	for i := range 3 * 3 * 3 * 3 * 2 * 2 {
+		pick := func(n int) (k int) { k, i = i%n, i/n; return k }
+		q := ListQuery{
+			Filter: Filter{
+				Read: ReadFilter(pick(3)), Saved: SavedFilter(pick(3)), Archived: ArchivedFilter(pick(3)), Scope: Scope(pick(3)),
+			},
+			Ascending: pick(2) == 1, Limit: 7, Offset: 5 * pick(2),
+		}
+		if i := pages % 4; i == 1 {
+			q.Text = "title 5"
+		} else if i == 2 {
+			q.MinSeverity, q.Topic = SeverityNormal, "topic 3"
+		}
+		q, _, err := q.prepared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, after := range []*cursor{nil, {ID: planID(50_000)}} {
+			got, err := merging.list(t.Context(), reader, q, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := other.list(t.Context(), reader, q, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("%+v after %v: %d items, %q; otherwise %d items, %q", q, after, len(got.Items), got.Next, len(want.Items), want.Next)
+			}
+			if len(got.Items) > 0 {
+				pages++
+			}
+		}
+	}
+	if pages < 100 {
+		t.Errorf("only %d pages have something on them", pages)
+	}
+}
+
+// TestReadsKeepOnePlan: PostgreSQL plans a statement anew for each reader only
+// the first five times; to plan takes longer than to read.
+func TestReadsKeepOnePlan(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	st, err := newStore(db, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fillForPlans(t, db)
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.SetMaxOpenConns(1) // each connection has plans of its own
+	const readers = 12
+	for i := range readers {
+		in := inbox{
+			user: fmt.Sprint("user:default/u", i), groups: []source{{fmt.Sprint("group:default/g", i%10), firstID}, {"group:default/none", firstID}},
+			system: source{systemAudience, firstID}, readBefore: firstID, now: time.Now(),
+		}
+		if i == 0 {
+			in.user = "user:default/heavy"
+		}
+		q, _, err := ListQuery{Filter: Filter{Scope: ScopeAll}}.prepared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, errList := st.list(t.Context(), in, q, nil)
+		_, errCount := st.count(t.Context(), in, Filter{Read: Unread})
+		_, errStatus := st.status(t.Context(), in, ScopeAll)
+		if err := errors.Join(errList, errCount, errStatus); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var plans []struct {
+		Statement string `gorm:"column:statement"`
+		Custom    int    `gorm:"column:custom_plans"`
+		Generic   int    `gorm:"column:generic_plans"`
+	}
+	err = db.Raw("SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements" +
+		" WHERE statement LIKE '%notification_deliveries d%' AND strpos(statement, 'pg_prepared') = 0").Find(&plans).Error
+	if err != nil || len(plans) != 3 {
+		t.Errorf("%d statements are prepared, %v; want 3", len(plans), err)
+	}
+	for _, p := range plans {
+		if p.Custom != 5 || p.Generic != readers-5 {
+			t.Errorf("planned %d times, executed %d times as planned before: %s", p.Custom, p.Generic, p.Statement)
+		}
 	}
 }
 

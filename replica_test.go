@@ -104,7 +104,7 @@ func containing(list []string, part string) (n int) {
 
 // What tells reads, and the questions how far the two are.
 const (
-	aRead       = "FROM notification_deliveries d"
+	aRead       = "notification_deliveries d"
 	howFarDB    = "pg_current_wal_insert_lsn"
 	howFarIsIt  = "pg_last_wal_replay_lsn"
 	readsOfView = 5

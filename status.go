@@ -71,23 +71,28 @@ func (s *Service) inboxToAsk(ctx context.Context, who Identity, scope Scope) (in
 	return s.inbox(ctx, who)
 }
 
-// statusQuery puts what the reader sees beside his states, and brings the two
-// together by their ids: as in countQuery, all of both is needed.
 func (s *store) statusQuery(in inbox, scope Scope) *sqlText {
-	var branch, sql sqlText
-	s.selectInAnyState(&branch, in, selection{Filter: Filter{Scope: scope}})
-	sql.add("SELECT count(CASE WHEN archived = 0 AND read = 0 THEN 1 END) AS unread," +
-		" count(CASE WHEN archived = 0 AND read = 1 THEN 1 END) AS read," +
-		" count(CASE WHEN archived = 0 AND saved = 1 THEN 1 END) AS saved," +
-		" count(CASE WHEN archived = 1 THEN 1 END) AS archived" +
-		" FROM (SELECT CASE WHEN max(touched) = 1 THEN max(read) ELSE max(old) END AS read, max(saved) AS saved, max(archived) AS archived")
-	sql.add(" FROM (SELECT v.message_id, 1 AS visible, 0 AS touched, 0 AS read, 0 AS saved, 0 AS archived,"+
-		" CASE WHEN v.system AND v.message_id < ? THEN 1 ELSE 0 END AS old FROM ", in.readBefore)
-	s.dialect.eachAudience(&sql, in.sources(scope), &branch)
-	sql.add(" UNION ALL SELECT r.message_id, 0, 1, CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END,"+
-		" CASE WHEN r.saved_at IS NULL THEN 0 ELSE 1 END, CASE WHEN r.archived_at IS NULL THEN 0 ELSE 1 END, 0"+
-		" FROM notification_states r WHERE r.user_ref = ?) m GROUP BY message_id HAVING max(visible) = 1) c", in.user)
-	return &sql
+	read := isRead(in)
+	sql := s.dialect.statement()
+	for i, state := range []struct {
+		name string
+		is   condition
+	}{
+		{"unread", condition{"s.archived_at IS NULL AND NOT " + read.sql, read.args}},
+		{"read", condition{"s.archived_at IS NULL AND " + read.sql, read.args}},
+		{"saved", condition{"s.archived_at IS NULL AND s.saved_at IS NOT NULL", nil}},
+		{"archived", condition{"s.archived_at IS NOT NULL", nil}},
+	} {
+		if i == 0 {
+			sql.add("SELECT")
+		} else {
+			sql.add(",")
+		}
+		sql.add(" count(DISTINCT d.message_id) FILTER (WHERE "+state.is.sql+") AS "+state.name, state.is.args...)
+	}
+	sql.add(" FROM ")
+	s.allWithStates(sql, in, Filter{Scope: scope})
+	return sql
 }
 
 func (s *store) status(ctx context.Context, in inbox, scope Scope) (Status, error) {
@@ -95,18 +100,18 @@ func (s *store) status(ctx context.Context, in inbox, scope Scope) (Status, erro
 	var status Status
 	err := s.forReader(ctx, in, func(db *gorm.DB) error {
 		status = Status{}
-		return db.Raw(sql.String(), sql.args...).Find(&status).Error
+		return sql.on(db).Find(&status).Error
 	})
 	return status, err
 }
 
 func (s *store) topicsQuery(in inbox, scope Scope) *sqlText {
 	read := isRead(in)
-	var sql sqlText
+	sql := s.dialect.statement()
 	sql.add("WITH v AS (SELECT m.topic, m.origin, CASE WHEN "+read.sql+" THEN 0 ELSE 1 END AS unread FROM (", read.args...)
-	s.selectVisible(&sql, in, selection{Filter: Filter{Scope: scope}})
-	sql.add(") v JOIN notification_messages m ON m.id = v.message_id"+
-		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = v.message_id)", in.user)
+	s.selectVisible(sql, in, selection{Filter: Filter{Scope: scope}})
+	sql.add(") d JOIN notification_messages m ON m.id = d.message_id"+
+		" LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = d.message_id)", in.user)
 	for i, column := range []string{"topic", "origin"} {
 		if i > 0 {
 			sql.add(" UNION ALL")
@@ -114,7 +119,7 @@ func (s *store) topicsQuery(in inbox, scope Scope) *sqlText {
 		sql.add(fmt.Sprintf(" SELECT * FROM (SELECT '%[1]s' AS kind, v.%[1]s AS name, sum(v.unread) AS unread, count(*) AS total FROM v"+
 			" WHERE v.%[1]s IS NOT NULL GROUP BY v.%[1]s ORDER BY unread DESC, total DESC, name LIMIT %[2]d) %[1]ss", column, MaxTopics))
 	}
-	return &sql
+	return sql
 }
 
 func (s *store) topics(ctx context.Context, in inbox, scope Scope) (Topics, error) {
@@ -125,7 +130,7 @@ func (s *store) topics(ctx context.Context, in inbox, scope Scope) (Topics, erro
 	}
 	err := s.forReader(ctx, in, func(db *gorm.DB) error {
 		rows = nil
-		return db.Raw(sql.String(), sql.args...).Find(&rows).Error
+		return sql.on(db).Find(&rows).Error
 	})
 	if err != nil {
 		return Topics{}, err

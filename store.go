@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,38 +119,26 @@ func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// countQuery counts what a list without a limit would have. Unlike a page it
-// looks at everything, so it reads the reader's states from end to end instead
-// of asking for the state of one message after another, where what the filter
-// asks of them allows that.
+// countQuery counts what a list without a limit would have. A message in
+// several audiences comes several times, and counts once.
 func (s *store) countQuery(in inbox, f Filter) *sqlText {
-	q := questionsOf(in, f)
-	of := s.selectDeliveries
-	if len(q.state) > 0 && (q.unless || q.only) {
-		of = s.selectInAnyState
-	} else {
-		q = stateQuestions{}
-	}
-	var branch, sql sqlText
-	of(&branch, in, selection{Filter: f})
-	// A message in several audiences comes several times, and counts once: that
-	// is what sets are for, and a count(DISTINCT …) would sort them all.
-	sql.add("SELECT count(*) FROM (SELECT ")
-	if len(q.state) == 0 {
-		sql.add("DISTINCT ")
-	}
-	sql.add("v.message_id FROM ")
-	s.dialect.eachAudience(&sql, in.sources(f.Scope), &branch)
-	const states = "SELECT r.message_id FROM notification_states r WHERE r.user_ref = ? AND "
-	switch asked := strings.Join(q.state, " AND "); {
-	case len(q.state) == 0:
-	case q.only:
-		sql.add(" INTERSECT "+states+asked, in.user)
-	default:
-		sql.add(" EXCEPT "+states+"NOT ("+asked+")", in.user)
-	}
-	sql.add(") c")
-	return &sql
+	sql := s.dialect.statement()
+	sql.add("SELECT count(DISTINCT d.message_id) FILTER (WHERE ")
+	stateAnswers(sql, in, f)
+	sql.add(") FROM ")
+	s.allWithStates(sql, in, f)
+	return sql
+}
+
+// allWithStates adds everything d that the reader sees, and each state s of the
+// reader, whatever the filter asks of it: unlike a page, a count looks at
+// everything, and reads the states from end to end rather than asking for that
+// of one message after another. Some rows have no d.
+func (s *store) allWithStates(sql *sqlText, in inbox, f Filter) {
+	where := s.whereDelivered(in, selection{Filter: f})
+	s.filterMessage(where, f)
+	s.dialect.deliveries(sql, in.sources(f.Scope), where, "")
+	sql.add(" d"+s.dialect.full+" JOIN (SELECT * FROM notification_states WHERE user_ref = ?) s ON s.message_id = d.message_id", in.user)
 }
 
 func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
@@ -158,7 +147,7 @@ func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
 	err := s.forReader(ctx, in, func(db *gorm.DB) error {
 		// Not Scan: on its way GORM would log the parameters, whatever the logger
 		// says. Not Row: it is nil where a plugin of the host's refuses.
-		return db.Raw(sql.String(), sql.args...).Find(&n).Error
+		return sql.on(db).Find(&n).Error
 	})
 	return n, err
 }
@@ -198,20 +187,49 @@ func instant(ms *int64) time.Time {
 	return time.UnixMilli(*ms).UTC()
 }
 
-// sqlText is a statement being written, with its arguments in step.
+// sqlText is a statement being written, or a part of one, with its arguments
+// in step. Each parameter is a "?" in what is added.
 type sqlText struct {
 	strings.Builder
 	args []any
+	// numbered has the parameters written as $1, $2 and so on.
+	numbered bool
+}
+
+// statement begins a whole statement, with room for most.
+func (d *dialect) statement() *sqlText {
+	sql := &sqlText{numbered: d.numbered, args: make([]any, 0, 32)}
+	sql.Grow(2560)
+	return sql
 }
 
 func (s *sqlText) add(text string, args ...any) {
-	if s.Len() == 0 { // room for most statements
-		s.Grow(1280)
-		s.args = make([]any, 0, 16)
+	if s.numbered {
+		text = s.number(text)
 	}
 	s.WriteString(text)
 	s.args = append(s.args, args...)
 }
+
+// number writes all up to the last parameter, and returns what is left.
+func (s *sqlText) number(text string) string {
+	for n := len(s.args) + 1; ; n++ {
+		before, after, found := strings.Cut(text, "?")
+		if !found {
+			return text
+		}
+		s.WriteString(before)
+		s.WriteByte('$')
+		s.WriteString(strconv.Itoa(n))
+		text = after
+	}
+}
+
+// append adds a part.
+func (s *sqlText) append(part *sqlText) { s.add(part.String(), part.args...) }
+
+// on puts the statement on a handle, to be read by what GORM has after Raw.
+func (s *sqlText) on(db *gorm.DB) *gorm.DB { return raw(db, s.String(), s.args) }
 
 // or adds one more alternative of a condition.
 func (s *sqlText) or(text string, args ...any) {

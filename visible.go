@@ -20,23 +20,24 @@ func only(id string) selection {
 	return selection{Filter: Filter{Scope: ScopeAll, Archived: ArchivedOrNot}, ids: []string{id}}
 }
 
-// selectDeliveries selects, as d, the deliveries to one audience, a, that the
+// whereVisible is the condition for a delivery d, to an audience a, that the
 // reader may see now and the selection lets through. Whatever reads or marks
 // goes through it, so list, count and marks agree.
-func (s *store) selectDeliveries(sql *sqlText, in inbox, sel selection) {
-	s.selectInAnyState(sql, in, sel)
+func (s *store) whereVisible(in inbox, sel selection) *sqlText {
+	sql := s.whereDelivered(in, sel)
 	filterState(sql, in, sel.Filter)
+	s.filterMessage(sql, sel.Filter)
+	return sql
 }
 
-// selectInAnyState is selectDeliveries but for what the filter asks of the
-// reader's state.
-func (s *store) selectInAnyState(sql *sqlText, in inbox, sel selection) {
-	sql.add("SELECT "+s.dialect.delivery+" FROM notification_deliveries d"+
-		" WHERE d.audience = a.value AND d.message_id >= a.since AND d.expires_at > "+s.dialect.hiddenTime, in.now.UnixMilli())
+// whereDelivered is the part of whereVisible that is about the delivery alone.
+func (s *store) whereDelivered(in inbox, sel selection) *sqlText {
+	sql := new(sqlText)
+	sql.add("d.audience = a.value AND d.message_id >= a.since AND d.expires_at > "+s.dialect.hiddenTime, in.now.UnixMilli())
 	if due, bounded := firstIDAfter(in.now); bounded {
 		// Only what was scheduled is hidden by the clock: clocks of instances
 		// differ, and what was posted at once must be visible at once.
-		sql.add(" AND (NOT d.scheduled OR d.message_id < ?)", due)
+		sql.add(" AND (NOT d.scheduled OR d.message_id < "+s.dialect.hiddenID+")", due)
 	}
 	if sel.ids != nil {
 		sql.add(" AND d.message_id IN ("+s.dialect.ids+")", jsonArray(sel.ids))
@@ -50,7 +51,7 @@ func (s *store) selectInAnyState(sql *sqlText, in inbox, sel selection) {
 	if sel.MinSeverity != "" {
 		sql.add(" AND d.severity >= ?", severityRank[sel.MinSeverity])
 	}
-	s.filterMessage(sql, sel.Filter)
+	return sql
 }
 
 // condition is SQL for true or false, with its arguments.
@@ -59,22 +60,16 @@ type condition struct {
 	args []any
 }
 
-// stateQuestions is what a filter asks of the reader's state r of a message,
-// and what it makes of a message d that has none.
+// stateQuestions is what a filter asks of the reader's state s of a message,
+// and, in step, what the answer is for a delivery d of one that has none.
 type stateQuestions struct {
 	state     []string
 	untouched []condition
-	// unless says that messages without a state pass unless something is done
-	// with them, whichever message it is; only, that none does.
-	unless, only bool
 }
 
-func questionsOf(in inbox, f Filter) stateQuestions {
-	q := stateQuestions{unless: true}
+func questionsOf(in inbox, f Filter) (q stateQuestions) {
 	ask := func(of string, otherwise condition) {
 		q.state, q.untouched = append(q.state, of), append(q.untouched, otherwise)
-		q.unless = q.unless && otherwise.sql == "TRUE"
-		q.only = q.only || otherwise.sql == "FALSE"
 	}
 	untouchedRead := condition{"(d.system AND d.message_id < ?)", []any{in.readBefore}}
 	untouchedUnread := condition{"NOT " + untouchedRead.sql, untouchedRead.args}
@@ -83,23 +78,33 @@ func questionsOf(in inbox, f Filter) stateQuestions {
 	}
 	switch f.Read {
 	case Read:
-		ask("r.read_at IS NOT NULL", untouchedRead)
+		ask("s.read_at IS NOT NULL", untouchedRead)
 	case Unread:
-		ask("r.read_at IS NULL", untouchedUnread)
+		ask("s.read_at IS NULL", untouchedUnread)
 	}
 	switch f.Saved {
 	case Saved:
-		ask("r.saved_at IS NOT NULL", condition{"FALSE", nil})
+		ask("s.saved_at IS NOT NULL", condition{"FALSE", nil})
 	case NotSaved:
-		ask("r.saved_at IS NULL", condition{"TRUE", nil})
+		ask("s.saved_at IS NULL", condition{"TRUE", nil})
 	}
 	switch f.Archived {
 	case Archived:
-		ask("r.archived_at IS NOT NULL", condition{"FALSE", nil})
+		ask("s.archived_at IS NOT NULL", condition{"FALSE", nil})
 	case NotArchived:
-		ask("r.archived_at IS NULL", condition{"TRUE", nil})
+		ask("s.archived_at IS NULL", condition{"TRUE", nil})
 	}
 	return q
+}
+
+// addUntouched adds what the answers are where there is no state.
+func (q stateQuestions) addUntouched(sql *sqlText) {
+	for i, c := range q.untouched {
+		if i > 0 {
+			sql.add(" AND ")
+		}
+		sql.add(c.sql, c.args...)
+	}
 }
 
 // filterState adds what the filter asks of the reader's state. It is asked in
@@ -111,14 +116,22 @@ func filterState(sql *sqlText, in inbox, f Filter) {
 		return
 	}
 	sql.add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
-		" FROM notification_states r WHERE r.user_ref = ? AND r.message_id = d.message_id), ", in.user)
-	for i, c := range q.untouched {
-		if i > 0 {
-			sql.add(" AND ")
-		}
-		sql.add(c.sql, c.args...)
-	}
+		" FROM notification_states s WHERE s.user_ref = ? AND s.message_id = d.message_id), ", in.user)
+	q.addUntouched(sql)
 	sql.add(")")
+}
+
+// stateAnswers is what the filter asks of the reader's state s of a delivery d,
+// outer joined.
+func stateAnswers(sql *sqlText, in inbox, f Filter) {
+	q := questionsOf(in, f)
+	if len(q.state) == 0 {
+		sql.add("TRUE")
+		return
+	}
+	sql.add("CASE WHEN s.message_id IS NULL THEN ")
+	q.addUntouched(sql)
+	sql.add(" ELSE " + strings.Join(q.state, " AND ") + " END")
 }
 
 // filterMessage adds what the filter asks of the message itself.
@@ -143,17 +156,16 @@ func (s *store) filterMessage(sql *sqlText, f Filter) {
 // selectVisible selects message_id and system of every message selected, each
 // once.
 func (s *store) selectVisible(sql *sqlText, in inbox, sel selection) {
-	var branch sqlText
-	s.selectDeliveries(&branch, in, sel)
-	sql.add("SELECT DISTINCT v.message_id, v.system FROM ")
-	s.dialect.eachAudience(sql, in.sources(sel.Scope), &branch)
+	sql.add("SELECT DISTINCT d.message_id, d.system FROM ")
+	s.dialect.deliveries(sql, in.sources(sel.Scope), s.whereVisible(in, sel), "")
+	sql.add(" d")
 }
 
-// isRead is whether the message v counts as read, s being the reader's state
+// isRead is whether the message d counts as read, s being the reader's state
 // of it, outer joined.
 func isRead(in inbox) condition {
 	if in.readBefore == firstID {
 		return condition{"(s.read_at IS NOT NULL)", nil}
 	}
-	return condition{"(s.read_at IS NOT NULL OR (s.user_ref IS NULL AND v.system AND v.message_id < ?))", []any{in.readBefore}}
+	return condition{"(s.read_at IS NOT NULL OR (s.user_ref IS NULL AND d.system AND d.message_id < ?))", []any{in.readBefore}}
 }
