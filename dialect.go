@@ -209,12 +209,17 @@ var postgresInsertion = func() string {
 // sqliteInsert is a transaction, or a savepoint in the host's one. Its first
 // statement writes, so it waits for the lock instead of failing to upgrade.
 func sqliteInsert(db *gorm.DB, m *messageRow) error {
-	return db.Transaction(func(tx *gorm.DB) error {
+	insert := func(tx *gorm.DB) error {
+		tx = tx.Clauses() // none, but a statement of its own, for one after the other
 		if err := execute(tx, insertMessage, m.values()).Error; err != nil {
 			return err
 		}
 		return execute(tx, sqliteInsertion, m.deliveryValues()).Error
-	})
+	}
+	if db.DisableNestedTransaction { // with others, who take it back whole if need be
+		return insert(db)
+	}
+	return db.Transaction(insert)
 }
 
 const sqliteInsertion = insertDeliveries + " SELECT a.value, ?, ?, ?, ?, ? FROM " + sqliteTexts
