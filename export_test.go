@@ -1,6 +1,12 @@
 package notifications
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/gofrs/uuid/v5"
+)
 
 // SetClock replaces the clock of a service that does nothing yet.
 func SetClock(s *Service, now func() time.Time) { s.now = now }
@@ -19,4 +25,31 @@ func MarkedUsers(s *Service) int {
 	s.store.replica.mu.Lock()
 	defer s.store.replica.mu.Unlock()
 	return len(s.store.replica.marked)
+}
+
+// StoreBare stores messages to one user each on SQLite, in one transaction,
+// without anything of this package but its SQL.
+func StoreBare(ctx context.Context, pool *sql.DB, n int) error {
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	for range n {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		m := messageRow{
+			ID: id.String(), Poster: "service:ci", Origin: "bench", Title: "Build is done", Actions: noActions,
+			Audiences: `["user:default/jane"]`, OriginKey: "bench", TitleKey: "build is done",
+		}
+		if _, err := tx.ExecContext(ctx, insertMessage, m.values()...); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, sqliteInsertion, m.deliveryValues()...); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
