@@ -59,6 +59,8 @@ const (
 
 // countingWays are the ways, by name.
 var countingWays = []struct{ name, sql string }{
+	{"FULL JOIN", "SELECT count(DISTINCT d.message_id) FILTER (WHERE h.message_id IS NULL) FROM (" + countingVisible + ") d" +
+		" FULL JOIN (" + countingHidden + ") h ON h.message_id = d.message_id"},
 	{"EXCEPT", "SELECT count(*) FROM (" + countingVisible + " EXCEPT " + countingHidden + ") c"},
 	{"GROUP BY", "SELECT count(*) FROM (SELECT message_id FROM (SELECT message_id, false AS hidden FROM (" + countingVisible + ") v" +
 		" UNION ALL SELECT message_id, true FROM (" + countingHidden + ") h) c GROUP BY message_id HAVING NOT bool_or(hidden)) c"},

@@ -46,16 +46,16 @@ type dialect struct {
 	find string
 	// deliveries adds a relation (message_id, system): the deliveries d to the
 	// sources, each being a(value, since) in turn, for which the condition
-	// holds; of each source only a page of them, unless that is empty, being an
-	// ORDER BY with a LIMIT. A message comes once for each audience it is in.
+	// holds. page is an ORDER BY with a LIMIT, for each source, or empty. A
+	// message comes once for each audience it is in.
 	deliveries func(sql *sqlText, sources []source, where *sqlText, page string)
-	// merged adds the same relation for few sources, each message once, in the
-	// direction of their ids. Of each source no more is read than is taken from
-	// it, without a page being named. nil where the database cannot do that.
+	// merged adds the same relation for few sources, in the direction of the
+	// ids, each message once. No page is needed: of each source no more is read
+	// than what is above takes. nil where the database cannot do that.
 	merged func(sql *sqlText, sources []source, where *sqlText, direction string)
-	// ofState joins the state s of a user, a parameter, to each delivery d, one
-	// after another. full joins all states of a user to all deliveries, neither
-	// of which must be looked up one by one.
+	// ofState joins to each delivery d the state s of a user, a parameter,
+	// looking up one after another. full, before a JOIN, joins to all deliveries
+	// all states of a user; rows without a delivery do no harm.
 	ofState, full string
 	// insert stores a message and its deliveries, all or nothing.
 	insert func(db *gorm.DB, row *messageRow) error
@@ -216,7 +216,7 @@ func sqliteInsert(db *gorm.DB, m *messageRow) error {
 		}
 		return execute(tx, sqliteInsertion, m.deliveryValues()).Error
 	}
-	if db.DisableNestedTransaction { // with others, who take it back whole if need be
+	if isTransaction(db) && db.DisableNestedTransaction { // with others: whatever fails, it is taken back whole
 		return insert(db)
 	}
 	return db.Transaction(insert)

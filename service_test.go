@@ -580,6 +580,23 @@ func TestHostsConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TX"}}, "tx")
+
+		// All or nothing, also where the deliveries are a statement of their own.
+		rename := func(from, to string) {
+			if err := db.Exec("ALTER TABLE " + from + " RENAME TO " + to).Error; err != nil {
+				t.Fatal(err)
+			}
+		}
+		rename("notification_deliveries", "elsewhere")
+		_, err = f.Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "half", To: notifications.Users("default/jane")})
+		rename("elsewhere", "notification_deliveries")
+		var half int64
+		if err := db.Table("notification_messages").Where("title = 'half'").Count(&half).Error; err != nil || half != 0 {
+			t.Errorf("%d messages without a delivery, %v", half, err)
+		}
+		if err == nil {
+			t.Error("a post is stored without its deliveries")
+		}
 	})
 }
 

@@ -132,8 +132,9 @@ func (s *store) countQuery(in inbox, f Filter) *sqlText {
 
 // allWithStates adds everything d that the reader sees, and each state s of the
 // reader, whatever the filter asks of it: unlike a page, a count looks at
-// everything, and reads the states from end to end rather than asking for that
-// of one message after another. Some rows have no d.
+// everything, and on PostgreSQL, which cannot do a FULL JOIN otherwise, reads
+// the states from end to end rather than look up one after another. Some rows
+// have no d.
 func (s *store) allWithStates(sql *sqlText, in inbox, f Filter) {
 	where := s.whereDelivered(in, selection{Filter: f})
 	s.filterMessage(where, f)
