@@ -225,7 +225,7 @@ func (r *listedRow) number(column int) (n int64, notNull bool) {
 // time is a column in Unix milliseconds, null being zero.
 func (r *listedRow) time(column int) time.Time {
 	if ms, ok := r.number(column); ok {
-		return time.UnixMilli(ms).UTC()
+		return instant(&ms)
 	}
 	return time.Time{}
 }

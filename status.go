@@ -91,7 +91,8 @@ func (s *store) statusQuery(in inbox, scope Scope) *sqlText {
 		sql.add(" count(DISTINCT d.message_id) FILTER (WHERE "+state.is.sql+") AS "+state.name, state.is.args...)
 	}
 	sql.add(" FROM ")
-	s.allWithStates(sql, in, Filter{Scope: scope})
+	s.selectAll(sql, in, Filter{Scope: scope})
+	s.joinStates(sql, in)
 	return sql
 }
 

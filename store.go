@@ -124,22 +124,30 @@ func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
 func (s *store) countQuery(in inbox, f Filter) *sqlText {
 	sql := s.dialect.statement()
 	sql.add("SELECT count(DISTINCT d.message_id) FILTER (WHERE ")
-	stateAnswers(sql, in, f)
+	asked := stateAnswers(sql, in, f)
 	sql.add(") FROM ")
-	s.allWithStates(sql, in, f)
+	s.selectAll(sql, in, f)
+	if asked {
+		s.joinStates(sql, in)
+	}
 	return sql
 }
 
-// allWithStates adds everything d that the reader sees, and each state s of the
-// reader, whatever the filter asks of it: unlike a page, a count looks at
-// everything, and on PostgreSQL, which cannot do a FULL JOIN otherwise, reads
-// the states from end to end rather than look up one after another. Some rows
-// have no d.
-func (s *store) allWithStates(sql *sqlText, in inbox, f Filter) {
+// selectAll adds everything d that the reader sees, whatever the filter asks of
+// its state.
+func (s *store) selectAll(sql *sqlText, in inbox, f Filter) {
 	where := s.whereDelivered(in, selection{Filter: f})
 	s.filterMessage(where, f)
 	s.dialect.deliveries(sql, in.sources(f.Scope), where, "")
-	sql.add(" d"+s.dialect.full+" JOIN (SELECT * FROM notification_states WHERE user_ref = ?) s ON s.message_id = d.message_id", in.user)
+	sql.add(" d")
+}
+
+// joinStates joins each state s of the reader to selectAll. Unlike a page, a
+// count looks at everything, and on PostgreSQL, which cannot do a FULL JOIN
+// otherwise, reads the states from end to end rather than look up one after
+// another. Some rows have no d.
+func (s *store) joinStates(sql *sqlText, in inbox) {
+	sql.add(s.dialect.full+" JOIN (SELECT * FROM notification_states WHERE user_ref = ?) s ON s.message_id = d.message_id", in.user)
 }
 
 func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {

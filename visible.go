@@ -122,16 +122,17 @@ func filterState(sql *sqlText, in inbox, f Filter) {
 }
 
 // stateAnswers is what the filter asks of the reader's state s of a delivery d,
-// outer joined.
-func stateAnswers(sql *sqlText, in inbox, f Filter) {
+// outer joined. It reports whether that is anything.
+func stateAnswers(sql *sqlText, in inbox, f Filter) bool {
 	q := questionsOf(in, f)
 	if len(q.state) == 0 {
 		sql.add("TRUE")
-		return
+		return false
 	}
 	sql.add("CASE WHEN s.message_id IS NULL THEN ")
 	q.addUntouched(sql)
 	sql.add(" ELSE " + strings.Join(q.state, " AND ") + " END")
+	return true
 }
 
 // filterMessage adds what the filter asks of the message itself.

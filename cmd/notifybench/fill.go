@@ -243,7 +243,7 @@ func (f *fill) blockOf(j int) block {
 			return b
 		}
 	}
-	panic("notifybench: a message outside all blocks")
+	panic("notifybench: a message outside all blocks") // the blocks hold all messages of a world
 }
 
 // deliveries are the rows of that table, in the order of its key.
