@@ -27,7 +27,7 @@ func parseParams(r *http.Request) (*params, error) {
 	if err != nil {
 		return nil, notifications.Invalid("query", "is not a well-formed query string")
 	}
-	return &params{values: values}, nil
+	return &params{values: values, asked: make([]string, 0, 16)}, nil
 }
 
 func (q *params) reject(name, format string, args ...any) {
