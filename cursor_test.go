@@ -34,7 +34,7 @@ func TestIDsTellTheTime(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		id := uuid.Must(uuid.NewV7())
-		at := createdAt(id)
+		at := idTime(id.String())
 		next, _ := firstIDAfter(at)
 		before, _ := firstIDAfter(at.Add(-time.Nanosecond))
 		if id.String() >= next || id.String() < before {

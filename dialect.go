@@ -139,7 +139,7 @@ func postgresDeliveries(sql *sqlText, sources []source, where *sqlText, page str
 // them. It is not to know which audience is which: see hiddenTime. The condition
 // is written once, with its parameters, and then repeated.
 func postgresMerged(sql *sqlText, sources []source, where *sqlText, direction string) {
-	condition := ""
+	condition, order := "", " ORDER BY d.message_id "+direction
 	sql.add("(SELECT DISTINCT ON (v.message_id) v.message_id, v.system FROM (")
 	for i, source := range sources {
 		if i > 0 {
@@ -154,7 +154,8 @@ func postgresMerged(sql *sqlText, sources []source, where *sqlText, direction st
 		} else {
 			sql.WriteString(condition)
 		}
-		sql.add(" ORDER BY d.message_id " + direction + " OFFSET 0)")
+		sql.add(order)
+		sql.add(" OFFSET 0)")
 	}
 	sql.add(") v ORDER BY v.message_id " + direction + ")")
 }

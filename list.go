@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gofrs/uuid/v5"
 	"gorm.io/gorm"
 )
 
@@ -106,7 +105,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one more tells whether a next page exists
 
 	sql := s.dialect.statement()
-	sql.add("SELECT " + listedColumns + ", NULL FROM (SELECT d.message_id, s.user_ref, s.read_at, s.saved_at, s.archived_at FROM ")
+	sql.add(selectByCreated)
 	if merge != nil {
 		merge(sql, sources, chosen, direction)
 		sql.add(" d"+s.dialect.ofState+" WHERE ", in.user)
@@ -160,6 +159,9 @@ var listedColumns = fmt.Sprintf("m.id, m.origin, m.title, m.message, m.topic, m.
 	" + CASE WHEN s.user_ref IS NULL THEN 0 ELSE %d END + CASE WHEN s.read_at IS NULL THEN 0 ELSE %d END"+
 	" + CASE WHEN s.saved_at IS NULL THEN 0 ELSE %d END + CASE WHEN s.archived_at IS NULL THEN 0 ELSE %d END",
 	flagSystem, flagTouched, flagRead, flagSaved, flagArchived)
+
+// selectByCreated begins a list in the order of the primary key.
+var selectByCreated = "SELECT " + listedColumns + ", NULL FROM (SELECT d.message_id, s.user_ref, s.read_at, s.saved_at, s.archived_at FROM "
 
 // What is in a listed row beside its severity, which is less than all of them.
 const (
@@ -243,10 +245,7 @@ func (r *listedRow) scan(rows *sql.Rows, in inbox) (n Notification, err error) {
 	if err := rows.Scan(r.columns[:]...); err != nil {
 		return n, err
 	}
-	id, err := uuid.FromString(r.text(colID))
-	if err != nil {
-		return n, fmt.Errorf("stored id: %w", err)
-	}
+	id := r.text(colID)
 	number, ok := r.number(colFlags)
 	if !ok {
 		return n, fmt.Errorf("flags of %s are %T", id, r.values[colFlags])
@@ -254,8 +253,8 @@ func (r *listedRow) scan(rows *sql.Rows, in inbox) (n Notification, err error) {
 	flags := int(number)
 	has := func(flag int) bool { return flags&flag != 0 }
 	n = Notification{
-		ID: r.text(colID), Created: createdAt(id), Updated: r.time(colUpdated), Expires: r.time(colExpires),
-		Read:  has(flagRead) || !has(flagTouched) && in.readUntouched(has(flagSystem), r.text(colID)),
+		ID: id, Created: idTime(id), Updated: r.time(colUpdated), Expires: r.time(colExpires),
+		Read:  has(flagRead) || !has(flagTouched) && in.readUntouched(has(flagSystem), id),
 		Saved: has(flagSaved), Archived: has(flagArchived), System: has(flagSystem),
 		Origin: r.text(colOrigin), Title: r.text(colTitle), Message: r.text(colMessage), Topic: r.text(colTopic),
 		Link: r.text(colLink), Icon: r.text(colIcon), Scope: r.text(colScope), Severity: severities[flags&severityMask],

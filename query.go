@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -239,10 +240,13 @@ func (q ListQuery) fingerprint() string {
 	if !q.CreatedAfter.IsZero() {
 		after = q.CreatedAfter.UnixMilli()
 	}
-	b, _ := json.Marshal([]any{ // of strings, numbers, bools: cannot fail
-		fold.Text(q.Text), after, q.Scope, q.Read, q.OrderBy, q.Ascending,
-		q.Saved, q.Archived, q.MinSeverity, q.Topic, q.Origin,
-	})
+	b := strconv.AppendBool(make([]byte, 0, 128), q.Ascending)
+	for _, n := range []int64{after, int64(q.Scope), int64(q.Read), int64(q.Saved), int64(q.Archived)} {
+		b = strconv.AppendInt(append(b, ' '), n, 10)
+	}
+	for _, text := range []string{fold.Text(q.Text), string(q.OrderBy), string(q.MinSeverity), q.Topic, q.Origin} {
+		b = strconv.AppendQuote(b, text)
+	}
 	sum := sha256.Sum256(b)
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
@@ -280,24 +284,24 @@ func parseID(field, s string) (string, error) {
 	return id, nil
 }
 
+// canonicalLen is the length of an id in canonical form.
+const canonicalLen = 36
+
 // canonicalID returns the one form of an id, and whether it is one.
 func canonicalID(s string) (string, bool) {
-	const canonicalLen = 36 // the library also takes braces, urn: and bare digits
-	_, err := uuid.FromString(s)
+	_, err := uuid.FromString(s) // which also takes braces, urn: and bare digits
 	return strings.ToLower(s), err == nil && len(s) == canonicalLen
 }
 
-// createdAt returns the instant a UUIDv7 holds.
-func createdAt(id uuid.UUID) time.Time {
-	var ms int64
-	for _, b := range id[:6] {
-		ms = ms<<8 | int64(b)
+// idTime returns the instant an id in canonical form holds in its first 48 bits
+// (RFC 9562, section 5.7), and the zero time for what is no id.
+func idTime(id string) time.Time {
+	if len(id) != canonicalLen {
+		return time.Time{}
 	}
+	ms, _ := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
 	return time.UnixMilli(ms).UTC()
 }
-
-// idTime returns the instant an id in canonical form holds.
-func idTime(id string) time.Time { return createdAt(uuid.FromStringOrNil(id)) }
 
 // firstIDAfter returns the smallest id of a later millisecond than t, and
 // false when t is so early that every id is later.
