@@ -27,22 +27,22 @@ func MarkedUsers(s *Service) int {
 	return len(s.store.replica.marked)
 }
 
-// StoreBare stores messages to one user each on SQLite, in one transaction,
-// without anything of this package but its SQL.
-func StoreBare(ctx context.Context, pool *sql.DB, n int) error {
+// StoreBare stores a message to each of the users, canonical refs, on SQLite, in
+// one transaction, without anything of this package but its SQL.
+func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 	tx, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	for range n {
+	for _, user := range users {
 		id, err := uuid.NewV7()
 		if err != nil {
 			return err
 		}
 		m := messageRow{
 			ID: id.String(), Poster: "service:ci", Origin: "bench", Title: "Build is done", Actions: noActions,
-			Audiences: `["user:default/jane"]`, OriginKey: "bench", TitleKey: "build is done",
+			Audiences: jsonArray([]string{user}), OriginKey: "bench", TitleKey: "build is done",
 		}
 		if _, err := tx.ExecContext(ctx, insertMessage, m.values()...); err != nil {
 			return err

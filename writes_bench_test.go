@@ -1,20 +1,30 @@
 package notifications_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/catalog"
 	"github.com/notifications-go/notifications/internal/dbtest"
+	"gorm.io/gorm"
 )
 
 // BenchmarkGroupCommit posts to a SQLite file with synchronous=FULL, by one
 // poster and by sixteen, in turns. It reports how many times as many posts a
 // second sixteen make; and how many times as many a loop stores that does the
 // same SQL, over database/sql alone, sixteen in a transaction instead of one,
-// which is what SQLite lets sharing gain.
+// which is what SQLite lets sharing gain. To one inbox they share the pages that
+// a commit writes, to many they do not.
 func BenchmarkGroupCommit(b *testing.B) {
+	for _, inboxes := range []int{1, 100_000} {
+		b.Run(fmt.Sprintf("%d_inboxes", inboxes), func(b *testing.B) { benchmarkGroupCommit(b, inboxes) })
+	}
+}
+
+func benchmarkGroupCommit(b *testing.B, inboxes int) {
 	db := dbtest.SQLite(b)
 	svc, err := notifications.New(notifications.Config{
 		DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{},
@@ -25,11 +35,21 @@ func BenchmarkGroupCommit(b *testing.B) {
 	if err := svc.Migrate(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	draft := notifications.Draft{Origin: "bench", Title: "Build is done", To: notifications.Users("jane")}
+	fillInboxes(b, db, inboxes)
+	pool, err := db.DB()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var posted atomic.Int64
+	user := func() string { // the next is elsewhere in the index
+		const stride = 7919
+		return benchInbox(int(posted.Add(1)*stride) % inboxes)
+	}
 	post := func(posters, each int) time.Duration {
 		start := time.Now()
 		concurrently(b, posters, func(int) error {
 			for range each {
+				draft := notifications.Draft{Origin: "bench", Title: "Build is done", To: notifications.Users(user())}
 				if _, err := svc.Post(b.Context(), ci, draft); err != nil {
 					return err
 				}
@@ -38,14 +58,14 @@ func BenchmarkGroupCommit(b *testing.B) {
 		})
 		return time.Since(start)
 	}
-	pool, err := db.DB()
-	if err != nil {
-		b.Fatal(err)
-	}
 	bare := func(transactions, each int) time.Duration {
 		start := time.Now()
 		for range transactions {
-			if err := notifications.StoreBare(b.Context(), pool, each); err != nil {
+			users := make([]string, each)
+			for i := range users {
+				users[i] = user()
+			}
+			if err := notifications.StoreBare(b.Context(), pool, users...); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -60,4 +80,17 @@ func BenchmarkGroupCommit(b *testing.B) {
 	}
 	b.ReportMetric(float64(alone)/float64(together), "times")
 	b.ReportMetric(float64(single)/float64(shared), "times-bare")
+}
+
+func benchInbox(i int) string { return fmt.Sprintf("user:default/user-%06d", i) }
+
+// fillInboxes delivers four messages to each inbox.
+func fillInboxes(b *testing.B, db *gorm.DB, inboxes int) {
+	b.Helper()
+	err := db.Exec("WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 4 * ? - 1)"+
+		" INSERT INTO notification_deliveries (audience, message_id)"+
+		" SELECT printf('user:default/user-%06d', n / 4), printf('00000000-0000-7000-8000-%012d', n) FROM i", inboxes).Error
+	if err != nil {
+		b.Fatal(err)
+	}
 }
