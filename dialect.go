@@ -139,7 +139,7 @@ func postgresDeliveries(sql *sqlText, sources []source, where *sqlText, page str
 // them. It is not to know which audience is which: see hiddenTime. The condition
 // is written once, with its parameters, and then repeated.
 func postgresMerged(sql *sqlText, sources []source, where *sqlText, direction string) {
-	condition, order := "", " ORDER BY d.message_id "+direction
+	condition, end := "", " ORDER BY d.message_id "+direction+" OFFSET 0)"
 	sql.add("(SELECT DISTINCT ON (v.message_id) v.message_id, v.system FROM (")
 	for i, source := range sources {
 		if i > 0 {
@@ -154,8 +154,7 @@ func postgresMerged(sql *sqlText, sources []source, where *sqlText, direction st
 		} else {
 			sql.WriteString(condition)
 		}
-		sql.add(order)
-		sql.add(" OFFSET 0)")
+		sql.add(end)
 	}
 	sql.add(") v ORDER BY v.message_id " + direction + ")")
 }
@@ -217,7 +216,7 @@ func sqliteInsert(db *gorm.DB, m *messageRow) error {
 		}
 		return execute(tx, sqliteInsertion, m.deliveryValues()).Error
 	}
-	if isTransaction(db) && db.DisableNestedTransaction { // with others: whatever fails, it is taken back whole
+	if db.DisableNestedTransaction { // in a transaction with others, see share
 		return insert(db)
 	}
 	return db.Transaction(insert)

@@ -597,6 +597,25 @@ func TestHostsConfiguration(t *testing.T) {
 		if err == nil {
 			t.Error("a post is stored without its deliveries")
 		}
+		if db.Name() != "sqlite" {
+			return // PostgreSQL lets nothing follow a failure in a transaction
+		}
+		err = hosts.Transaction(func(tx *gorm.DB) error {
+			tx.Exec("ALTER TABLE notification_deliveries RENAME TO elsewhere")
+			if _, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "half", To: notifications.Users("default/jane")}); err == nil {
+				t.Error("a post is stored without its deliveries in the host's transaction")
+			}
+			return tx.Exec("ALTER TABLE elsewhere RENAME TO notification_deliveries").Error // and the host goes on
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Table("notification_messages").Where("title = 'half'").Count(&half).Error; err != nil || half != 0 {
+			t.Errorf("%d messages without a delivery in the host's transaction, %v", half, err)
+		}
+		if !hosts.DisableNestedTransaction {
+			t.Error("the host's own setting was changed")
+		}
 	})
 }
 

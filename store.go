@@ -78,13 +78,15 @@ func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
 // transaction the handle is in, and leaves behind what else the host hung on
 // it. Queries of this package are logged without their parameters.
 func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
-	return db.Session(&gorm.Session{
+	ours := db.Session(&gorm.Session{
 		NewDB:                  true,
 		Context:                ctx, // WithContext afterwards would bring the conditions back
 		SkipDefaultTransaction: true,
 		SkipHooks:              true,
 		Logger:                 s.gormLog,
 	})
+	ours.DisableNestedTransaction = false // on a copy: in the host's transaction, what fails is taken back alone
+	return ours
 }
 
 // slowQuery is how long a query may take without being logged.
