@@ -41,4 +41,9 @@ func TestIDsTellTheTime(t *testing.T) {
 			t.Fatalf("id %s of %v is not between %s and %s", id, at, before, next)
 		}
 	}
+	for _, id := range []string{"", "x", "+19b2c3d-4e5f-7000-8000-000000000000", "019b2c3d_4e5g-7000-8000-000000000000"} {
+		if at := idTime(id); !at.IsZero() {
+			t.Errorf("%q is of %v", id, at)
+		}
+	}
 }

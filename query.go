@@ -299,8 +299,11 @@ func idTime(id string) time.Time {
 	if len(id) != canonicalLen {
 		return time.Time{}
 	}
-	ms, _ := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
-	return time.UnixMilli(ms).UTC()
+	ms, err := strconv.ParseUint(id[:8]+id[9:13], 16, 48)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
 }
 
 // firstIDAfter returns the smallest id of a later millisecond than t, and

@@ -27,7 +27,8 @@ func parseParams(r *http.Request) (*params, error) {
 	if err != nil {
 		return nil, notifications.Invalid("query", "is not a well-formed query string")
 	}
-	return &params{values: values, asked: make([]string, 0, 16)}, nil
+	const most = 16 // a list asks for fewer
+	return &params{values: values, asked: make([]string, 0, most)}, nil
 }
 
 func (q *params) reject(name, format string, args ...any) {

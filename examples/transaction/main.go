@@ -50,7 +50,7 @@ func run(ctx context.Context, path string, out io.Writer) error {
 	defer func() { _ = pool.Close() }()
 	// The host's table, made in the host's own way. The library's tables come
 	// from Migrate alone.
-	if err := db.AutoMigrate(&Order{}); err != nil {
+	if err := db.AutoMigrate(&Order{}); err != nil { // the host may
 		return err
 	}
 	svc, err := notifications.New(notifications.Config{DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{}})

@@ -172,8 +172,8 @@ func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 // SQLite itself waits for a lock, except where it turns a new file into one
 // with a write-ahead log: of several that open it at once, some fail.
 func retryBusy(timeout time.Duration, f func() error) error {
-	const pause = 5 * time.Millisecond // SQLite does not tell when a file is free
-	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) {
+	const pause = 5 * time.Millisecond
+	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) { // SQLite does not tell when a file is free
 		err := f()
 		if sqliteCode(err) != codeBusy || time.Now().After(deadline) {
 			return err

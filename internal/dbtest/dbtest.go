@@ -187,11 +187,11 @@ func noPostgres(t testing.TB, reason string) {
 	t.Helper()
 	switch {
 	case sqliteOnly():
-		t.Skip("needs PostgreSQL, and " + envDatabases + "=sqlite")
+		t.Skip("needs PostgreSQL, and " + envDatabases + "=sqlite") // the run without cgo; the one with it has both
 	case os.Getenv(envRequire) == "1":
 		t.Fatal("needs PostgreSQL: " + reason)
 	default:
-		t.Skip("needs PostgreSQL: " + reason)
+		t.Skip("needs PostgreSQL: " + reason) // somebody's machine; make test and .ci/run require it
 	}
 }
 
