@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -76,10 +75,4 @@ func (who Identity) String() string {
 // be fetched. It must be safe for concurrent use.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (Identity, error)
-}
-
-// unauthenticated says why what was shown does not hold. The reason is for
-// logs: it names no secret, and a client is not told it.
-func unauthenticated(reason error) error {
-	return fmt.Errorf("%w: %w", ErrUnauthenticated, reason)
 }

@@ -128,6 +128,28 @@ func allowAll(notifications.Identity, notifications.Permission) (notifications.D
 	return notifications.Allow, nil
 }
 
+// clock is a time that passes when a test says so.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock {
+	return &clock{t: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
 // fixture is a service over a fresh database.
 type fixture struct {
 	*notifications.Service

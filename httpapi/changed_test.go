@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/httpapi"
 )
 
@@ -124,7 +125,7 @@ func TestChangedSecretHolderCanActAsAUser(t *testing.T) {
 			t.Errorf("%d items, want jane's", len(items))
 		}
 	}, func(_ *notifications.Config, c *httpapi.Config) {
-		secrets, err := notifications.NewSecrets(notifications.User("Default/Jane"), secret)
+		secrets, err := auth.NewSecrets(notifications.User("Default/Jane"), secret)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,9 @@ type Config struct {
 	// bearer token is judged by it alone, whatever else it carries.
 	Verifier notifications.Verifier
 
-	// Secrets judges the header notifications-secret. Nil accepts none.
-	Secrets *notifications.Secrets
+	// Secrets verifies the value of the header notifications-secret, as
+	// *auth.Secrets does. Nil refuses requests that have only this header.
+	Secrets notifications.Verifier
 
 	// Guest is who asks when a request carries neither token nor secret. The
 	// zero Identity, the default, refuses such requests.

@@ -16,7 +16,7 @@ const SecretHeader = "notifications-secret"
 // authenticator finds out who asks.
 type authenticator struct {
 	verifier notifications.Verifier
-	secrets  *notifications.Secrets
+	secrets  notifications.Verifier
 	guest    notifications.Identity
 	custom   func(*http.Request) (notifications.Identity, error)
 	origins  *http.CrossOriginProtection
@@ -57,7 +57,7 @@ func (a authenticator) identify(r *http.Request) (notifications.Identity, error)
 	case len(authorization) > 0:
 		return a.fromToken(r.Context(), authorization)
 	case len(r.Header.Values(SecretHeader)) > 0:
-		return a.fromSecret(r.Header.Values(SecretHeader))
+		return a.fromSecret(r.Context(), r.Header.Values(SecretHeader))
 	case !a.guest.IsZero():
 		return a.guest, a.checkOrigin(r)
 	default:
@@ -92,11 +92,11 @@ func (a authenticator) fromToken(ctx context.Context, headers []string) (notific
 	return a.verifier.Verify(ctx, token)
 }
 
-func (a authenticator) fromSecret(headers []string) (notifications.Identity, error) {
+func (a authenticator) fromSecret(ctx context.Context, headers []string) (notifications.Identity, error) {
 	if len(headers) != 1 || a.secrets == nil {
 		return notifications.Identity{}, fmt.Errorf("%w: not one secret, or none is configured", notifications.ErrUnauthenticated)
 	}
-	return a.secrets.Verify(headers[0])
+	return a.secrets.Verify(ctx, headers[0])
 }
 
 // checkOrigin refuses writes that another site made a browser send, for
@@ -108,11 +108,13 @@ func (a authenticator) checkOrigin(r *http.Request) error {
 	return nil
 }
 
-// ready asks the verifier whether it has its keys, if it can be asked.
+// ready asks the verifiers that have a method Ready whether they can verify.
 func (a authenticator) ready(ctx context.Context) error {
-	if v, ok := a.verifier.(interface{ Ready(context.Context) error }); ok {
-		if err := v.Ready(ctx); err != nil {
-			return fmt.Errorf("%w: keys: %w", notifications.ErrUnavailable, err)
+	for _, v := range []notifications.Verifier{a.verifier, a.secrets} {
+		if v, ok := v.(interface{ Ready(context.Context) error }); ok {
+			if err := v.Ready(ctx); err != nil {
+				return fmt.Errorf("%w: keys: %w", notifications.ErrUnavailable, err)
+			}
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/notifications-go/notifications"
 )
 
 // legacyService is the subject of the service tokens of older Backstage
@@ -19,12 +20,12 @@ const minLegacyKeyBytes = 16
 
 // legacyVerifier judges HS256 tokens and passes others on.
 type legacyVerifier struct {
-	next   Verifier // nil: nobody
+	next   notifications.Verifier // nil: nobody
 	keys   jwt.VerificationKeySet
 	parser *jwt.Parser
 }
 
-// NewLegacyVerifier returns a [Verifier] of the service tokens that Backstage
+// NewLegacyVerifier returns a [notifications.Verifier] of the service tokens that Backstage
 // backends shared a key for (backend.auth.keys) before they published keys.
 // It judges the tokens whose header says HS256, and hands all others to next,
 // which may be nil: nobody takes them then.
@@ -39,13 +40,13 @@ type legacyVerifier struct {
 //
 // The Verifier has a method Ready(context.Context) error: that of next, where
 // next has one.
-func NewLegacyVerifier(next Verifier, keys ...[]byte) (Verifier, error) {
+func NewLegacyVerifier(next notifications.Verifier, keys ...[]byte) (notifications.Verifier, error) {
 	return newLegacyVerifier(time.Now, next, keys...)
 }
 
-func newLegacyVerifier(now func() time.Time, next Verifier, keys ...[]byte) (Verifier, error) {
+func newLegacyVerifier(now func() time.Time, next notifications.Verifier, keys ...[]byte) (notifications.Verifier, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("notifications: a legacy key is required")
+		return nil, errors.New("auth: a legacy key is required")
 	}
 	v := &legacyVerifier{next: next, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -58,7 +59,7 @@ func newLegacyVerifier(now func() time.Time, next Verifier, keys ...[]byte) (Ver
 	var faults []error
 	for i, key := range keys {
 		if len(key) < minLegacyKeyBytes {
-			faults = append(faults, fmt.Errorf("notifications: legacy key %d is %d bytes long, at least %d are required", i+1, len(key), minLegacyKeyBytes))
+			faults = append(faults, fmt.Errorf("auth: legacy key %d is %d bytes long, at least %d are required", i+1, len(key), minLegacyKeyBytes))
 		}
 		v.keys.Keys = append(v.keys.Keys, bytes.Clone(key))
 	}
@@ -68,25 +69,25 @@ func newLegacyVerifier(now func() time.Time, next Verifier, keys ...[]byte) (Ver
 	return v, nil
 }
 
-// Verify implements [Verifier].
-func (v *legacyVerifier) Verify(ctx context.Context, token string) (Identity, error) {
+// Verify implements [notifications.Verifier].
+func (v *legacyVerifier) Verify(ctx context.Context, token string) (notifications.Identity, error) {
 	header, err := parseHeader(token)
 	if err != nil || header.text("alg") != jwt.SigningMethodHS256.Alg() {
 		if v.next == nil {
-			return Identity{}, unauthenticated(errors.New("the token is not a legacy service token"))
+			return notifications.Identity{}, unauthenticated(errors.New("the token is not a legacy service token"))
 		}
 		return v.next.Verify(ctx, token)
 	}
 	if err := ctx.Err(); err != nil {
-		return Identity{}, unavailable("token verification", err)
+		return notifications.Identity{}, unavailable("token verification", err)
 	}
 	if err := header.plain(); err != nil {
-		return Identity{}, unauthenticated(err)
+		return notifications.Identity{}, unauthenticated(err)
 	}
 	if _, err := v.parser.Parse(token, func(*jwt.Token) (any, error) { return v.keys, nil }); err != nil {
-		return Identity{}, unauthenticated(err)
+		return notifications.Identity{}, unauthenticated(err)
 	}
-	return ServiceAccount(legacyService), nil
+	return notifications.ServiceAccount(legacyService), nil
 }
 
 // Ready asks the next verifier.

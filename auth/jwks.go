@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 import (
 	"context"
@@ -239,9 +239,9 @@ func keySource(address string, client *http.Client) (func(context.Context) ([]by
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		return nil, errors.New("notifications: JWTConfig.JWKSURL is required")
+		return nil, errors.New("auth: JWTConfig.JWKSURL is required")
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, errors.New("notifications: JWTConfig.JWKSURL is not an http, https or file URL")
+		return nil, errors.New("auth: JWTConfig.JWKSURL is not an http, https or file URL")
 	}
 	if client == nil {
 		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -275,11 +275,11 @@ func fileSource(path string) (func(context.Context) ([]byte, error), error) {
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		path = rest
 		if !strings.HasPrefix(path, "/") {
-			return nil, errors.New("notifications: JWTConfig.JWKSURL names a host; write file:PATH or file:///PATH")
+			return nil, errors.New("auth: JWTConfig.JWKSURL names a host; write file:PATH or file:///PATH")
 		}
 	}
 	if path == "" {
-		return nil, errors.New("notifications: JWTConfig.JWKSURL names no file")
+		return nil, errors.New("auth: JWTConfig.JWKSURL names no file")
 	}
 	return func(context.Context) ([]byte, error) {
 		// Opening a named pipe could block for ever.

@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/notifications-go/notifications"
 )
 
 const (
@@ -56,12 +57,12 @@ type JWTConfig struct {
 	// Nil is the rule of Backstage: a sub of the form "user:namespace/name",
 	// in any case, or "namespace/name" is a user, any other is a service
 	// named by it. See also [UserClaim].
-	Subject func(claims map[string]any) (Identity, error)
+	Subject func(claims map[string]any) (notifications.Identity, error)
 	// Logger hears of keys that cannot be fetched. Nil discards.
 	Logger *slog.Logger
 }
 
-// JWTVerifier is a [Verifier] of JSON Web Tokens (RFC 7519) signed with the
+// JWTVerifier is a [notifications.Verifier] of JSON Web Tokens (RFC 7519) signed with the
 // published keys of one issuer. It is made by [NewJWTVerifier] and is safe for
 // concurrent use.
 //
@@ -74,7 +75,7 @@ type JWTConfig struct {
 // Keys are fetched when they are first needed, again when they are 5 minutes
 // old, and when a token names an unknown one, at most every 10 seconds. While
 // they cannot be fetched, those fetched before keep working, and a token that
-// names another is answered with [ErrUnavailable]. So is every token before
+// names another is answered with [notifications.ErrUnavailable]. So is every token before
 // any key was fetched; that is tried again every second, as long as somebody
 // asks.
 //
@@ -84,7 +85,7 @@ type JWTVerifier struct {
 	keys    *keySet
 	cache   tokenCache
 	parser  *jwt.Parser
-	subject func(map[string]any) (Identity, error)
+	subject func(map[string]any) (notifications.Identity, error)
 }
 
 // NewJWTVerifier makes a JWTVerifier. It fetches nothing and starts nothing.
@@ -97,16 +98,16 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 	source, err := keySource(cfg.JWKSURL, cfg.HTTPClient)
 	faults := []error{err}
 	if cfg.Issuer == "" {
-		faults = append(faults, errors.New("notifications: JWTConfig.Issuer is required"))
+		faults = append(faults, errors.New("auth: JWTConfig.Issuer is required"))
 	}
 	if cfg.Audience == "" {
-		faults = append(faults, errors.New("notifications: JWTConfig.Audience is required"))
+		faults = append(faults, errors.New("auth: JWTConfig.Audience is required"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = discard
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Subject == nil {
 		cfg.Subject = backstageSubject
@@ -126,34 +127,34 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 	}, nil
 }
 
-// Verify returns who the token speaks of. It answers [ErrUnauthenticated],
+// Verify returns who the token speaks of. It answers [notifications.ErrUnauthenticated],
 // with a reason fit for logs, for a token that does not hold, and
-// [ErrUnavailable] when ctx is done or the key could not be fetched.
-func (v *JWTVerifier) Verify(ctx context.Context, token string) (Identity, error) {
+// [notifications.ErrUnavailable] when ctx is done or the key could not be fetched.
+func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.Identity, error) {
 	if err := ctx.Err(); err != nil {
-		return Identity{}, unavailable("token verification", err)
+		return notifications.Identity{}, unavailable("token verification", err)
 	}
 	known := v.cache.find(token)
 	kid := known.kid
 	if kid == "" {
 		header, err := parseHeader(token)
 		if err != nil {
-			return Identity{}, unauthenticated(err)
+			return notifications.Identity{}, unauthenticated(err)
 		}
 		if kid, err = header.publishedKey(); err != nil {
-			return Identity{}, unauthenticated(err)
+			return notifications.Identity{}, unauthenticated(err)
 		}
 	}
 	keys, err := v.keys.lookup(ctx, kid)
 	if err != nil {
-		return Identity{}, err
+		return notifications.Identity{}, err
 	}
 	now := v.keys.now()
 	claims, proved := known.proof(keys.Storage(), now)
 	if !proved {
 		claims = jwt.MapClaims{}
 		if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
-			return Identity{}, unauthenticated(err)
+			return notifications.Identity{}, unauthenticated(err)
 		}
 		v.cache.add(token, kid, keys.Storage(), claims, now)
 	}
@@ -161,23 +162,23 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (Identity, error
 }
 
 // identify reads who is meant from claims that were proved.
-func (v *JWTVerifier) identify(claims jwt.MapClaims) (Identity, error) {
+func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, error) {
 	if sub, err := claims.GetSubject(); err != nil || sub == "" {
-		return Identity{}, unauthenticated(errors.New("the claim sub is not a string or is empty"))
+		return notifications.Identity{}, unauthenticated(errors.New("the claim sub is not a string or is empty"))
 	}
 	who, err := v.subject(claims)
 	switch {
 	case err != nil:
-		return Identity{}, unauthenticated(err)
-	case who.Name == "", who.Kind != KindUser && who.Kind != KindService:
-		return Identity{}, unauthenticated(errors.New("the claims name neither a user nor a service"))
+		return notifications.Identity{}, unauthenticated(err)
+	case who.Name == "", who.Kind != notifications.KindUser && who.Kind != notifications.KindService:
+		return notifications.Identity{}, unauthenticated(errors.New("the claims name neither a user nor a service"))
 	}
 	return who, nil
 }
 
 // Ready reports whether tokens can be judged: nil once keys were fetched.
 // Until then it tries to fetch them, under the limits of Verify, and answers
-// [ErrUnavailable] if that fails.
+// [notifications.ErrUnavailable] if that fails.
 func (v *JWTVerifier) Ready(ctx context.Context) error {
 	return v.keys.ready(ctx)
 }
@@ -187,33 +188,33 @@ func (v *JWTVerifier) Ready(ctx context.Context) error {
 // claim speaks of the user it names, taken as it is; one that does not have
 // it, of the service named by sub, whatever its form. A claim that is empty
 // or no string refuses the token.
-func UserClaim(claim string) func(claims map[string]any) (Identity, error) {
-	return func(claims map[string]any) (Identity, error) {
+func UserClaim(claim string) func(claims map[string]any) (notifications.Identity, error) {
+	return func(claims map[string]any) (notifications.Identity, error) {
 		value, ok := claims[claim]
 		if !ok {
 			sub, _ := claims["sub"].(string)
-			return ServiceAccount(sub), nil
+			return notifications.ServiceAccount(sub), nil
 		}
 		name, _ := value.(string)
 		if name == "" {
-			return Identity{}, fmt.Errorf("the claim %s is not a string or is empty", claim)
+			return notifications.Identity{}, fmt.Errorf("the claim %s is not a string or is empty", claim)
 		}
-		return User(name), nil
+		return notifications.User(name), nil
 	}
 }
 
 // backstageSubject is the rule of JWTConfig.Subject when that is nil.
-func backstageSubject(claims map[string]any) (Identity, error) {
+func backstageSubject(claims map[string]any) (notifications.Identity, error) {
 	sub, _ := claims["sub"].(string)
 	ref := sub
-	if kind, rest, ok := strings.Cut(sub, ":"); ok && strings.EqualFold(kind, string(KindUser)) {
+	if kind, rest, ok := strings.Cut(sub, ":"); ok && strings.EqualFold(kind, string(notifications.KindUser)) {
 		ref = rest
 	}
 	namespace, name, ok := strings.Cut(ref, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") || strings.Contains(ref, ":") {
-		return ServiceAccount(sub), nil
+		return notifications.ServiceAccount(sub), nil
 	}
-	return User(ref), nil
+	return notifications.User(ref), nil
 }
 
 // joseHeader is the header of a token nobody has verified yet (RFC 7515,

@@ -1,4 +1,4 @@
-package notifications_test
+package auth_test
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 )
 
 func TestSecrets(t *testing.T) {
@@ -23,17 +24,17 @@ func TestSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := notifications.NewSecrets(tc.actAs, tc.secrets...)
+			s, err := auth.NewSecrets(tc.actAs, tc.secrets...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, secret := range tc.secrets {
-				if who, err := s.Verify(secret); err != nil || who != tc.want {
+				if who, err := s.Verify(t.Context(), secret); err != nil || who != tc.want {
 					t.Errorf("Verify = %v, %v; want %v", who, err, tc.want)
 				}
 			}
 			for _, wrong := range []string{"", " ", current + " ", current + "\n", current[1:], strings.ToUpper(current), "the retired secret"} {
-				who, err := s.Verify(wrong)
+				who, err := s.Verify(t.Context(), wrong)
 				if !who.IsZero() || !errors.Is(err, notifications.ErrUnauthenticated) {
 					t.Errorf("Verify(%q) = %v, %v; want ErrUnauthenticated", wrong, who, err)
 				}
@@ -41,7 +42,7 @@ func TestSecrets(t *testing.T) {
 					t.Errorf("the error gives away what was shown: %v", err)
 				}
 			}
-			if _, err := s.Verify(former); (err == nil) != (len(tc.secrets) == 2) {
+			if _, err := s.Verify(t.Context(), former); (err == nil) != (len(tc.secrets) == 2) {
 				t.Errorf("Verify of the former secret = %v with %d active", err, len(tc.secrets))
 			}
 		})
@@ -50,11 +51,11 @@ func TestSecrets(t *testing.T) {
 
 func TestExternalServiceIsNamedSo(t *testing.T) {
 	t.Parallel()
-	s, err := notifications.NewSecrets(notifications.Identity{}, "0123456789abcdef")
+	s, err := auth.NewSecrets(notifications.Identity{}, "0123456789abcdef")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, _ := s.Verify("0123456789abcdef"); who.String() != "service:external" {
+	if who, _ := s.Verify(t.Context(), "0123456789abcdef"); who.String() != "service:external" {
 		t.Errorf("the holder is %s", who)
 	}
 }
@@ -80,7 +81,7 @@ func TestSecretFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := notifications.NewSecrets(tc.actAs, tc.secrets...)
+			s, err := auth.NewSecrets(tc.actAs, tc.secrets...)
 			if s != nil || err == nil {
 				t.Fatalf("NewSecrets = %v, %v; want an error", s, err)
 			}

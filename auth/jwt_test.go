@@ -1,4 +1,4 @@
-package notifications_test
+package auth_test
 
 import (
 	"crypto"
@@ -25,6 +25,7 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"go.uber.org/goleak"
 )
 
@@ -160,18 +161,21 @@ func (k token) signedWith(t testing.TB, method jwt.SigningMethod, key any) strin
 }
 
 // newVerifier makes a verifier of the tokens of goodToken.
-func newVerifier(t testing.TB, c *clock, address string, edit ...func(*notifications.JWTConfig)) *notifications.JWTVerifier {
+func newVerifier(t testing.TB, c *clock, address string, edit ...func(*auth.JWTConfig)) *auth.JWTVerifier {
 	t.Helper()
-	cfg := notifications.JWTConfig{JWKSURL: address, Issuer: testIssuer, Audience: testAudience}
+	cfg := auth.JWTConfig{JWKSURL: address, Issuer: testIssuer, Audience: testAudience}
 	for _, e := range edit {
 		e(&cfg)
 	}
-	v, err := notifications.NewJWTVerifierAt(cfg, c.now)
+	v, err := auth.NewJWTVerifierAt(cfg, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
+
+// jane is who the token of goodToken speaks of.
+var jane = notifications.User("default/jane")
 
 func wantIdentity(t *testing.T, v notifications.Verifier, token string, want notifications.Identity) {
 	t.Helper()
@@ -222,8 +226,8 @@ func TestJWTSubject(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, edKey())
 	byRule := newVerifier(t, c, is.URL)
-	byEmail := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
-		cfg.Subject = notifications.UserClaim("email")
+	byEmail := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
+		cfg.Subject = auth.UserClaim("email")
 	})
 	user, service := notifications.User, notifications.ServiceAccount
 	for _, tc := range []struct {
@@ -280,7 +284,7 @@ func TestJWTSubjectThatNamesNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
+			v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
 				cfg.Subject = func(map[string]any) (notifications.Identity, error) { return tc.who, tc.err }
 			})
 			wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnauthenticated, tc.reason)
@@ -449,7 +453,7 @@ func TestJWTNeedsNoFetchToRefuse(t *testing.T) {
 
 func TestJWTConfigFaults(t *testing.T) {
 	t.Parallel()
-	_, err := notifications.NewJWTVerifier(notifications.JWTConfig{})
+	_, err := auth.NewJWTVerifier(auth.JWTConfig{})
 	for _, field := range []string{"JWKSURL", "Issuer", "Audience"} {
 		if err == nil || !strings.Contains(err.Error(), "JWTConfig."+field+" is required") {
 			t.Errorf("NewJWTVerifier = %v, want it to name %s", err, field)
@@ -475,7 +479,7 @@ func TestJWTConfigFaults(t *testing.T) {
 		"http://issuer.example:x/":    false,
 		" https://issuer.example":     false,
 	} {
-		_, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: address, Issuer: "i", Audience: "a"})
+		_, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: address, Issuer: "i", Audience: "a"})
 		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "JWTConfig.JWKSURL") {
 			t.Errorf("NewJWTVerifier for %q = %v", address, err)
 		}
@@ -487,7 +491,7 @@ func TestJWTConfigFaults(t *testing.T) {
 func TestJWTLeavesNothingBehind(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	is := newIssuer(t, edKey())
-	v, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: is.URL, Issuer: testIssuer, Audience: testAudience, HTTPClient: is.Client()})
+	v, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: is.URL, Issuer: testIssuer, Audience: testAudience, HTTPClient: is.Client()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +509,7 @@ func FuzzVerify(f *testing.F) {
 	if err := os.WriteFile(path, []byte(keySetJSON(f, edKey().jwk(f), rsaKey().jwk(f), ecKey().jwk(f))), 0o600); err != nil {
 		f.Fatal(err)
 	}
-	v, err := notifications.NewLegacyVerifierAt(c.now, newVerifier(f, c, "file:"+path), legacyKey)
+	v, err := auth.NewLegacyVerifierAt(c.now, newVerifier(f, c, "file:"+path), legacyKey)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 // The constructors with a clock, for tests.
 var (
