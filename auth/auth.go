@@ -1,15 +1,16 @@
-// Package auth has the verifiers of proofs that reach a server: JSON Web
+// Package auth identifies the callers of an HTTP API. It verifies JSON Web
 // Tokens signed with published keys ([JWTVerifier]), shared secrets
 // ([Secrets]), and the service tokens of older Backstage backends
-// ([NewLegacyVerifier]). Each is a [notifications.Verifier].
+// ([NewLegacyVerifier]). Each of these is a [notifications.Verifier].
 //
-// A host that identifies its users itself, by its own sessions, does not need
-// this package, and links no JWT library without it.
+// A host that identifies its users by its own sessions does not need this
+// package, and links no JWT library unless it imports it.
 //
-// Constructors report configuration faults in errors that begin "auth:".
-// Verify returns [notifications.ErrUnauthenticated] for a proof that does not
-// hold and [notifications.ErrUnavailable] where it could not find out, both to
-// be tested with [errors.Is].
+// The constructors start nothing. They report all faults of a configuration at
+// once, in one error; the text of each fault begins "auth:". Verify returns an
+// error that matches [notifications.ErrUnauthenticated] if the token or secret
+// is invalid, and one that matches [notifications.ErrUnavailable] if it could
+// not be checked. No error contains a token, a secret or a key.
 package auth
 
 import (

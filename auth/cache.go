@@ -11,51 +11,53 @@ import (
 )
 
 const (
-	// tokenCacheAge is how long a proved token is taken for proved.
+	// tokenCacheAge is how long a verified token is not verified again.
 	tokenCacheAge = time.Minute
-	// maxCachedTokens and maxCachedTokenBytes bound what the cache keeps.
+	// maxCachedTokens is how many tokens are cached, and maxCachedTokenBytes
+	// how long a cached token may be.
 	maxCachedTokens     = 4096
 	maxCachedTokenBytes = 4 << 10
 )
 
-// tokenCache remembers the claims of tokens that were proved, for a minute, or
-// until the token expires or the keys are fetched again, whichever is first:
-// proving one takes longer than anything else of a request but the database.
-// It keeps hashes, so whoever reads the memory finds no tokens here.
+// tokenCache keeps the claims of verified tokens for tokenCacheAge, but not
+// after the token expires or the keys are fetched again. It saves the check of
+// the signature, the most expensive part of a request outside the database.
+//
+// The cache is keyed by hashes, so that a memory dump of it shows no tokens.
 type tokenCache struct {
 	mu     sync.Mutex
-	proved map[[sha256.Size]byte]provedToken
+	tokens map[[sha256.Size]byte]cachedToken
 }
 
-type provedToken struct {
-	kid    string         // that it names
-	keys   jwkset.Storage // that proved it
+type cachedToken struct {
+	kid    string         // of the key that signed the token
+	keys   jwkset.Storage // the key set that verified the token
 	until  time.Time
 	claims jwt.MapClaims
 }
 
-// find returns what was remembered of a token, the zero provedToken if
-// nothing was.
-func (c *tokenCache) find(token string) provedToken {
+// find returns the entry of a token, or the zero cachedToken if there is none.
+func (c *tokenCache) find(token string) cachedToken {
 	if len(token) > maxCachedTokenBytes {
-		return provedToken{}
+		return cachedToken{}
 	}
 	key := sha256.Sum256([]byte(token))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.proved[key]
+	return c.tokens[key]
 }
 
-// proof returns a copy of the claims of a token that these keys have proved.
-func (t provedToken) proof(keys jwkset.Storage, now time.Time) (jwt.MapClaims, bool) {
+// verified returns a copy of the claims if these keys verified the token and
+// the entry is not too old.
+func (t cachedToken) verified(keys jwkset.Storage, now time.Time) (jwt.MapClaims, bool) {
 	if t.keys == nil || t.keys != keys || !now.Before(t.until) {
 		return nil, false
 	}
 	return maps.Clone(t.claims), true
 }
 
-// add remembers a token that was proved. A full cache starts anew: whoever is
-// still there is proved again.
+// add stores a verified token. It empties a full cache first: tokens that are
+// still in use are verified once more.
 func (c *tokenCache) add(token, kid string, keys jwkset.Storage, claims jwt.MapClaims, now time.Time) {
 	expires, err := claims.GetExpirationTime()
 	if len(token) > maxCachedTokenBytes || err != nil || expires == nil {
@@ -67,8 +69,8 @@ func (c *tokenCache) add(token, kid string, keys jwkset.Storage, claims jwt.MapC
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.proved == nil || len(c.proved) >= maxCachedTokens {
-		c.proved = make(map[[sha256.Size]byte]provedToken)
+	if c.tokens == nil || len(c.tokens) >= maxCachedTokens {
+		c.tokens = make(map[[sha256.Size]byte]cachedToken)
 	}
-	c.proved[sha256.Sum256([]byte(token))] = provedToken{kid, keys, until, maps.Clone(claims)}
+	c.tokens[sha256.Sum256([]byte(token))] = cachedToken{kid, keys, until, maps.Clone(claims)}
 }

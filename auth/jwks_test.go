@@ -94,7 +94,7 @@ func (i *issuer) count() int {
 	return i.hits
 }
 
-func TestKeysThatAreNotForTokens(t *testing.T) {
+func TestUnusableKeys(t *testing.T) {
 	t.Parallel()
 	oct := jwkset.JWKMarshal{KTY: jwkset.KtyOct, KID: "oct", K: base64.RawURLEncoding.EncodeToString(make([]byte, 32))}
 	private := func(m *jwkset.JWKMarshal) {
@@ -113,7 +113,7 @@ func TestKeysThatAreNotForTokens(t *testing.T) {
 	for name, tc := range map[string]struct {
 		by     signer
 		edit   func(*jwkset.JWKMarshal)
-		reason string // empty: it is for tokens
+		reason string // empty: the key is usable
 	}{
 		"as it is":               {ecKey(), func(*jwkset.JWKMarshal) {}, ""},
 		"without use":            {ecKey(), func(m *jwkset.JWKMarshal) { m.USE = "" }, ""},
@@ -123,7 +123,7 @@ func TestKeysThatAreNotForTokens(t *testing.T) {
 		"for verifying":          {ecKey(), func(m *jwkset.JWKMarshal) { m.KEYOPS = []jwkset.KEYOPS{"verify"} }, ""},
 		"for encryption":         {ecKey(), func(m *jwkset.JWKMarshal) { m.USE = jwkset.UseEnc }, `is for the use "enc"`},
 		"for wrapping":           {ecKey(), func(m *jwkset.JWKMarshal) { m.KEYOPS = []jwkset.KEYOPS{"wrapKey"} }, "not for verifying"},
-		"for another curve":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgES384 }, "does not go with the curve"},
+		"for another curve":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgES384 }, "does not match the curve"},
 		"for key agreement":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgECDHES }, `is for the algorithm "ECDH-ES"`},
 		"without kid":            {ecKey(), func(m *jwkset.JWKMarshal) { m.KID = "" }, "has no kid"},
 		"off its curve":          {ecKey(), func(m *jwkset.JWKMarshal) { m.Y = m.X }, "not on the specified curve"},
@@ -200,9 +200,9 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 }
 
-// TestProvedTokensEndWithTheirKey: that a token was proved a moment ago does
-// not help it once other keys were fetched.
-func TestProvedTokensEndWithTheirKey(t *testing.T) {
+// TestCachedTokensEndWithTheirKey: a cached token is refused once a fetch has
+// removed its key.
+func TestCachedTokensEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
@@ -217,7 +217,7 @@ func TestProvedTokensEndWithTheirKey(t *testing.T) {
 	wantError(t, v, before, notifications.ErrUnauthenticated, jwkset.ErrKeyNotFound.Error())
 }
 
-func TestInventedKidsDoNotHammer(t *testing.T) {
+func TestInventedKidsCauseFewFetches(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
@@ -270,7 +270,7 @@ func TestIssuerThatRefusesConnections(t *testing.T) {
 	wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnavailable, "refused")
 }
 
-func TestGoodKeysOutliveABadAnswer(t *testing.T) {
+func TestKeysSurviveABadAnswer(t *testing.T) {
 	t.Parallel()
 	huge := keySetJSON(t, rotatedKey().jwk(t)) + strings.Repeat(" ", 1<<20)
 	for name, tc := range map[string]struct {
@@ -320,8 +320,8 @@ func TestGoodKeysOutliveABadAnswer(t *testing.T) {
 	}
 }
 
-// hung is an issuer that does not answer, and a connection that does not
-// notice.
+// hung is a connection that ignores its context, to an issuer that does not
+// answer.
 type hung struct{ release chan struct{} }
 
 func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
@@ -332,7 +332,7 @@ func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
 // switchable sends requests where a test says.
 type switchable struct{ http.RoundTripper }
 
-// Once an issuer is known to be away, a good key is not kept waiting for it.
+// After a failed fetch, tokens of known keys do not wait for the next one.
 func TestKnownKeysDoNotWaitForAHungIssuer(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -358,7 +358,7 @@ func TestKnownKeysDoNotWaitForAHungIssuer(t *testing.T) {
 	}
 }
 
-// The fetch that a caller who gave up has begun serves those who wait on.
+// A fetch goes on when the caller that started it gives up, and serves the next.
 func TestCancelledCaller(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -412,7 +412,7 @@ func TestConcurrentVerificationFetchesOnce(t *testing.T) {
 	}
 }
 
-// deadlines notes how long each request may take, and fails it.
+// deadlines records the time that is left for each request, and fails it.
 type deadlines struct{ left chan time.Duration }
 
 func (d deadlines) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -510,7 +510,7 @@ func TestFailedFetchIsLogged(t *testing.T) {
 	}
 }
 
-// FuzzKeySet: no answer of an issuer makes us panic.
+// FuzzKeySet: no answer of an issuer causes a panic.
 func FuzzKeySet(f *testing.F) {
 	for _, k := range []signer{rsaKey(), ecKey(), edKey(), ec521Key()} {
 		f.Add([]byte(keySetJSON(f, k.jwk(f))))

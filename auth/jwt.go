@@ -17,17 +17,19 @@ import (
 )
 
 const (
-	// maxTokenBytes bounds a token before anything of it is decoded.
+	// maxTokenBytes is the maximum length of a token. It is checked before the
+	// token is decoded.
 	maxTokenBytes = 32 << 10
-	// maxKeyIDBytes bounds the kid of a token, which ends up in logs.
+	// maxKeyIDBytes is the maximum length of the kid of a token. The kid is
+	// logged.
 	maxKeyIDBytes = 256
-	// tokenLeeway is how far clocks may be apart.
+	// tokenLeeway is how much the clocks of issuer and verifier may differ.
 	tokenLeeway = 30 * time.Second
 )
 
-// signingMethods are the algorithms a published key may verify. None of them
-// is symmetric: with HS256 a public key would be the secret (RFC 8725,
-// section 3.1).
+// signingMethods are the accepted algorithms of tokens signed with a published
+// key. None is symmetric: a token signed with HS256 and the public key as its
+// secret would be valid (RFC 8725, section 2.1).
 var signingMethods = []string{
 	"RS256", "RS384", "RS512",
 	"PS256", "PS384", "PS512",
@@ -35,52 +37,53 @@ var signingMethods = []string{
 	"EdDSA",
 }
 
-// JWTConfig says which tokens a [JWTVerifier] takes.
+// JWTConfig configures a [JWTVerifier]. JWKSURL, Issuer and Audience are
+// required.
 type JWTConfig struct {
-	// JWKSURL is where the issuer publishes its keys, as a JWK Set (RFC
-	// 7517): an http or https URL, or for development a file, "file:keys.json"
-	// or "file:///etc/keys.json", whose path is taken as written. Required.
+	// JWKSURL is the URL of the issuer's keys, a JWK Set (RFC 7517) of at most
+	// 1 MiB. The scheme is http or https, or file for development:
+	// "file:keys.json" or "file:///etc/keys.json", without percent-encoding.
 	JWKSURL string
-	// Issuer is what the claim iss must be, byte for byte. Required.
+	// Issuer is the required value of the claim iss, compared byte for byte.
 	Issuer string
-	// Audience is what the claim aud must be, or hold if it is a list.
-	// Required.
+	// Audience is the required value of the claim aud, or of one of its
+	// elements if aud is a list.
 	Audience string
-	// HTTPClient fetches the keys. Nil is a client that follows no
-	// redirects. The context of each fetch ends after 2 seconds.
+	// HTTPClient fetches the keys. Nil is a client that does not follow
+	// redirects. Each fetch has a context that ends after 2 seconds.
 	HTTPClient *http.Client
-	// Subject says who the claims of a proved token speak of. They hold a
-	// non-empty string "sub". An error, or an identity that is neither a user
-	// nor a service with a name, refuses the token. It must be safe for
-	// concurrent use.
+	// Subject returns the identity that verified claims stand for. The claims
+	// always have a "sub", a non-empty string. The token is refused if Subject
+	// returns an error, or an identity without a name or of another kind than
+	// user and service. Subject must be safe for concurrent use.
 	//
-	// Nil is the rule of Backstage: a sub of the form "user:namespace/name",
-	// in any case, or "namespace/name" is a user, any other is a service
-	// named by it. See also [UserClaim].
+	// Nil is the rule of Backstage: a sub "user:namespace/name", with "user" in
+	// letters of either case, or "namespace/name" names a user, any other sub a
+	// service. See also [UserClaim].
 	Subject func(claims map[string]any) (notifications.Identity, error)
-	// Logger hears of keys that cannot be fetched. Nil discards.
+	// Logger receives a warning when the keys cannot be fetched. Nil discards.
 	Logger *slog.Logger
 }
 
-// JWTVerifier is a [notifications.Verifier] of JSON Web Tokens (RFC 7519) signed with the
-// published keys of one issuer. It is made by [NewJWTVerifier] and is safe for
-// concurrent use.
+// JWTVerifier is a [notifications.Verifier] of JSON Web Tokens (RFC 7519) signed
+// with the published keys of one issuer. [NewJWTVerifier] makes one; the zero
+// value is not usable. It is safe for concurrent use.
 //
-// A token must be signed by an asymmetric algorithm (RS, PS and ES with 256,
-// 384 or 512 bits, or EdDSA) with the key its kid names; iss, aud, exp and sub
-// are required, and nbf is honoured, clocks being at most 30 seconds apart.
-// Tokens above 32 KiB, and those whose header says crit, jku, jwk or x5u, are
-// refused.
+// A token must name its key in the header kid, and be signed with that key and
+// one of the algorithms RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384,
+// ES512 and EdDSA. The claims iss, aud, exp and sub are required; a claim nbf
+// must have passed. Clocks may differ by 30 seconds. Tokens longer than 32 KiB
+// are refused, and so are those with a header crit, jku, jwk or x5u.
 //
-// Keys are fetched when they are first needed, again when they are 5 minutes
-// old, and when a token names an unknown one, at most every 10 seconds. While
-// they cannot be fetched, those fetched before keep working, and a token that
-// names another is answered with [notifications.ErrUnavailable]. So is every token before
-// any key was fetched; that is tried again every second, as long as somebody
-// asks.
+// Verify fetches the keys when they are needed: the first time, once they are 5
+// minutes old, and when a token names an unknown key, but not within 10 seconds
+// of the last attempt. If a fetch fails, the keys of the last successful one
+// stay in use, and tokens that name another key fail with
+// [notifications.ErrUnavailable]. Until a first fetch succeeds, every token fails
+// so, and the next attempt can begin after a second.
 //
-// That a token was proved is remembered for a minute at most, and not beyond
-// its exp or the next fetch of the keys. JWTConfig.Subject is asked each time.
+// A verified token is cached for a minute, but not after its exp or the next
+// fetch of the keys. JWTConfig.Subject is called for cached tokens too.
 type JWTVerifier struct {
 	keys    *keySet
 	cache   tokenCache
@@ -88,8 +91,8 @@ type JWTVerifier struct {
 	subject func(map[string]any) (notifications.Identity, error)
 }
 
-// NewJWTVerifier makes a JWTVerifier. It fetches nothing and starts nothing.
-// It reports all faults of the configuration at once.
+// NewJWTVerifier returns a JWTVerifier. It does not fetch the keys yet. It
+// reports all faults of the configuration at once.
 func NewJWTVerifier(cfg JWTConfig) (*JWTVerifier, error) {
 	return newJWTVerifier(cfg, time.Now)
 }
@@ -127,15 +130,16 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 	}, nil
 }
 
-// Verify returns who the token speaks of. It answers [notifications.ErrUnauthenticated],
-// with a reason fit for logs, for a token that does not hold, and
-// [notifications.ErrUnavailable] when ctx is done or the key could not be fetched.
+// Verify returns the identity that the token stands for. The error matches
+// [notifications.ErrUnauthenticated] if the token is invalid; its text gives the
+// reason and is safe to log. The error matches [notifications.ErrUnavailable] if
+// ctx is done or the key could not be fetched.
 func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.Identity, error) {
 	if err := ctx.Err(); err != nil {
 		return notifications.Identity{}, unavailable("token verification", err)
 	}
-	known := v.cache.find(token)
-	kid := known.kid
+	cached := v.cache.find(token)
+	kid := cached.kid
 	if kid == "" {
 		header, err := parseHeader(token)
 		if err != nil {
@@ -150,8 +154,8 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.I
 		return notifications.Identity{}, err
 	}
 	now := v.keys.now()
-	claims, proved := known.proof(keys.Storage(), now)
-	if !proved {
+	claims, verified := cached.verified(keys.Storage(), now)
+	if !verified {
 		claims = jwt.MapClaims{}
 		if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
 			return notifications.Identity{}, unauthenticated(err)
@@ -161,7 +165,7 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.I
 	return v.identify(claims)
 }
 
-// identify reads who is meant from claims that were proved.
+// identify returns the identity that verified claims stand for.
 func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, error) {
 	if sub, err := claims.GetSubject(); err != nil || sub == "" {
 		return notifications.Identity{}, unauthenticated(errors.New("the claim sub is not a string or is empty"))
@@ -176,18 +180,18 @@ func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, er
 	return who, nil
 }
 
-// Ready reports whether tokens can be judged: nil once keys were fetched.
-// Until then it tries to fetch them, under the limits of Verify, and answers
-// [notifications.ErrUnavailable] if that fails.
+// Ready returns nil once the keys have been fetched. Until then it fetches them,
+// as often as Verify would, and returns an error that matches
+// [notifications.ErrUnavailable] if that fails or ctx is done first.
 func (v *JWTVerifier) Ready(ctx context.Context) error {
 	return v.keys.ready(ctx)
 }
 
-// UserClaim is a JWTConfig.Subject for issuers that name users in a claim of
-// their own, such as "email" or "preferred_username". A token that has the
-// claim speaks of the user it names, taken as it is; one that does not have
-// it, of the service named by sub, whatever its form. A claim that is empty
-// or no string refuses the token.
+// UserClaim returns a function for JWTConfig.Subject, for issuers that name
+// users in another claim than sub, such as "email" or "preferred_username". A
+// token with the claim stands for the user it names, unchanged. A token without
+// the claim stands for the service that sub names. A token is refused if the
+// claim is empty or not a string. The function is safe for concurrent use.
 func UserClaim(claim string) func(claims map[string]any) (notifications.Identity, error) {
 	return func(claims map[string]any) (notifications.Identity, error) {
 		value, ok := claims[claim]
@@ -203,7 +207,7 @@ func UserClaim(claim string) func(claims map[string]any) (notifications.Identity
 	}
 }
 
-// backstageSubject is the rule of JWTConfig.Subject when that is nil.
+// backstageSubject is the default of JWTConfig.Subject.
 func backstageSubject(claims map[string]any) (notifications.Identity, error) {
 	sub, _ := claims["sub"].(string)
 	ref := sub
@@ -217,17 +221,17 @@ func backstageSubject(claims map[string]any) (notifications.Identity, error) {
 	return notifications.User(ref), nil
 }
 
-// joseHeader is the header of a token nobody has verified yet (RFC 7515,
+// joseHeader is the header of a token that has not been verified (RFC 7515,
 // section 4).
 type joseHeader map[string]any
 
-// parseHeader reads the header and nothing else of a token.
+// parseHeader decodes the header of a token, and nothing else of it.
 func parseHeader(token string) (joseHeader, error) {
 	if len(token) > maxTokenBytes {
 		return nil, fmt.Errorf("the token is %d bytes long, the limit is %d", len(token), maxTokenBytes)
 	}
 	segment, _, ok := strings.Cut(token, ".")
-	// Go's base64 skips line breaks; RFC 7515, section 2, allows none.
+	// Go's base64 skips line breaks. RFC 7515, section 2, forbids them.
 	if !ok || strings.ContainsAny(token, "\r\n") {
 		return nil, errors.New("the token is not a JWT")
 	}
@@ -242,15 +246,15 @@ func parseHeader(token string) (joseHeader, error) {
 	return h, nil
 }
 
-// text returns a member that is a string, and "" for any other.
+// text returns the member of that name if it is a string, and otherwise "".
 func (h joseHeader) text(name string) string {
 	s, _ := h[name].(string)
 	return s
 }
 
-// plain refuses headers that want something done that is not done here (crit)
-// or bring their own key along.
-func (h joseHeader) plain() error {
+// checkParameters refuses a header that requires an extension (crit), because
+// none is supported, or that brings a key of its own (jku, jwk, x5u).
+func (h joseHeader) checkParameters() error {
 	for _, name := range []string{"crit", "jku", "jwk", "x5u"} {
 		if _, ok := h[name]; ok {
 			return fmt.Errorf("the token has the header %s", name)
@@ -259,10 +263,10 @@ func (h joseHeader) plain() error {
 	return nil
 }
 
-// publishedKey returns the kid of a token that a published key may verify. It
-// spares a fetch of the keys for tokens that none of them could prove.
+// publishedKey returns the kid of the key that signed the token. It fails for a
+// token that no published key can verify, so that such a token causes no fetch.
 func (h joseHeader) publishedKey() (string, error) {
-	if err := h.plain(); err != nil {
+	if err := h.checkParameters(); err != nil {
 		return "", err
 	}
 	if !slices.Contains(signingMethods, h.text("alg")) {

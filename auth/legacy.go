@@ -11,42 +11,47 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// legacyService is the subject of the service tokens of older Backstage
-// backends. They do not say which plugin is calling.
+// legacyService is the subject of all service tokens of older Backstage
+// backends. The tokens do not name the plugin that calls.
 const legacyService = "backstage-server"
 
-// minLegacyKeyBytes is the least length of a key. Backstage makes 24 bytes.
+// minLegacyKeyBytes is the minimum length of a key. Backstage generates keys of
+// 24 bytes.
 const minLegacyKeyBytes = 16
 
-// legacyVerifier judges HS256 tokens and passes others on.
+// legacyVerifier verifies HS256 tokens and passes all others to next.
 type legacyVerifier struct {
-	next   notifications.Verifier // nil: nobody
+	next   notifications.Verifier // nil: refuse them
 	keys   jwt.VerificationKeySet
 	parser *jwt.Parser
 }
 
-// NewLegacyVerifier returns a [notifications.Verifier] of the service tokens that Backstage
-// backends shared a key for (backend.auth.keys) before they published keys.
-// It judges the tokens whose header says HS256, and hands all others to next,
-// which may be nil: nobody takes them then.
+// NewLegacyVerifier returns a [notifications.Verifier] of the service tokens of
+// older Backstage backends, which sign them with a shared key
+// (backend.auth.keys in their configuration). It verifies the tokens whose
+// header names the algorithm HS256 and passes all others to next. If next is
+// nil, it refuses those.
 //
-// A token must be signed with one of the keys, have the sub
-// "backstage-server" and an exp that is not over, by a clock at most 30
-// seconds apart; nbf is honoured; kid, iss and aud do not matter. It speaks
-// of the service "backstage-server".
+// A token must be signed with one of the keys, its claim sub must be
+// "backstage-server", and it must have a claim exp that has not passed. A claim
+// nbf must have passed. Clocks may differ by 30 seconds. The claims iss and aud
+// and the header kid are ignored. The identity is the service
+// "backstage-server".
 //
-// Keys are raw bytes, decoded from the base64 they are configured in, at
-// least 16 each. Several are for rotation. All faults are reported at once.
+// At least one key is required; give several during a rotation. A key is raw
+// bytes, at least 16 of them: Backstage's configuration has it in base64. The
+// keys are copied. NewLegacyVerifier reports all faults at once.
 //
-// The Verifier has a method Ready(context.Context) error: that of next, where
-// next has one.
+// The returned Verifier is safe for concurrent use if next is. It also has a
+// method Ready(context.Context) error, which calls the method Ready of next if
+// next has one, and otherwise returns nil.
 func NewLegacyVerifier(next notifications.Verifier, keys ...[]byte) (notifications.Verifier, error) {
 	return newLegacyVerifier(time.Now, next, keys...)
 }
 
 func newLegacyVerifier(now func() time.Time, next notifications.Verifier, keys ...[]byte) (notifications.Verifier, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("auth: a legacy key is required")
+		return nil, errors.New("auth: at least one legacy key is required")
 	}
 	v := &legacyVerifier{next: next, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -59,7 +64,7 @@ func newLegacyVerifier(now func() time.Time, next notifications.Verifier, keys .
 	var faults []error
 	for i, key := range keys {
 		if len(key) < minLegacyKeyBytes {
-			faults = append(faults, fmt.Errorf("auth: legacy key %d is %d bytes long, at least %d are required", i+1, len(key), minLegacyKeyBytes))
+			faults = append(faults, fmt.Errorf("auth: legacy key %d is %d bytes long, must be at least %d", i+1, len(key), minLegacyKeyBytes))
 		}
 		v.keys.Keys = append(v.keys.Keys, bytes.Clone(key))
 	}
@@ -69,7 +74,7 @@ func newLegacyVerifier(now func() time.Time, next notifications.Verifier, keys .
 	return v, nil
 }
 
-// Verify implements [notifications.Verifier].
+// Verify verifies a token as NewLegacyVerifier describes.
 func (v *legacyVerifier) Verify(ctx context.Context, token string) (notifications.Identity, error) {
 	header, err := parseHeader(token)
 	if err != nil || header.text("alg") != jwt.SigningMethodHS256.Alg() {
@@ -81,7 +86,7 @@ func (v *legacyVerifier) Verify(ctx context.Context, token string) (notification
 	if err := ctx.Err(); err != nil {
 		return notifications.Identity{}, unavailable("token verification", err)
 	}
-	if err := header.plain(); err != nil {
+	if err := header.checkParameters(); err != nil {
 		return notifications.Identity{}, unauthenticated(err)
 	}
 	if _, err := v.parser.Parse(token, func(*jwt.Token) (any, error) { return v.keys, nil }); err != nil {
@@ -90,7 +95,7 @@ func (v *legacyVerifier) Verify(ctx context.Context, token string) (notification
 	return notifications.ServiceAccount(legacyService), nil
 }
 
-// Ready asks the next verifier.
+// Ready calls next.Ready, if there is one.
 func (v *legacyVerifier) Ready(ctx context.Context) error {
 	if next, ok := v.next.(interface{ Ready(context.Context) error }); ok {
 		return next.Ready(ctx)

@@ -18,7 +18,7 @@ var (
 	server       = notifications.ServiceAccount("backstage-server")
 )
 
-// legacyToken is one as Backstage makes it.
+// legacyToken is a service token as Backstage makes it.
 func legacyToken(c *clock) token {
 	return token{
 		header: map[string]any{"kid": nil},
@@ -26,7 +26,7 @@ func legacyToken(c *clock) token {
 	}
 }
 
-// Each row changes one thing of a token that holds.
+// Each row changes one thing of a valid token.
 func TestLegacyToken(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -40,7 +40,7 @@ func TestLegacyToken(t *testing.T) {
 		key    []byte
 		method jwt.SigningMethod
 		change func(token)
-		reason string // empty: it holds
+		reason string // empty: the token is valid
 	}{
 		"as it is":              {},
 		"the other key":         {key: oldLegacyKey},
@@ -97,7 +97,7 @@ func TestLegacyAndPublishedKeysAreApart(t *testing.T) {
 	}
 	wantIdentity(t, v, legacyToken(c).signedWith(t, jwt.SigningMethodHS256, legacyKey), server)
 	if is.count() != 0 {
-		t.Error("a legacy token made us fetch keys")
+		t.Error("a legacy token caused a fetch of the keys")
 	}
 	text := legacyToken(c).signedWith(t, jwt.SigningMethodHS256, legacyKey)
 	wantError(t, v, text[:len(text)-1]+spare(text[len(text)-1]), notifications.ErrUnauthenticated, jwt.ErrTokenMalformed.Error())
@@ -114,7 +114,7 @@ func TestLegacyAndPublishedKeysAreApart(t *testing.T) {
 	}
 }
 
-// opaque takes one token that is no JWT at all.
+// opaque accepts one token that is not a JWT.
 type opaque struct{}
 
 func (opaque) Verify(_ context.Context, token string) (notifications.Identity, error) {
@@ -165,7 +165,7 @@ func TestLegacyKeyFaults(t *testing.T) {
 		t.Errorf("NewLegacyVerifier = %v, want both short keys named", err)
 	}
 	if err != nil && strings.Contains(err.Error(), "0123456789abcde") {
-		t.Errorf("the error gives the key away: %v", err)
+		t.Errorf("the error contains the key: %v", err)
 	}
 }
 

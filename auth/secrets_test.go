@@ -39,7 +39,7 @@ func TestSecrets(t *testing.T) {
 					t.Errorf("Verify(%q) = %v, %v; want ErrUnauthenticated", wrong, who, err)
 				}
 				if wrong != "" && wrong != " " && strings.Contains(err.Error(), wrong) {
-					t.Errorf("the error gives away what was shown: %v", err)
+					t.Errorf("the error contains the secret: %v", err)
 				}
 			}
 			if _, err := s.Verify(t.Context(), former); (err == nil) != (len(tc.secrets) == 2) {
@@ -60,6 +60,14 @@ func TestExternalServiceIsNamedSo(t *testing.T) {
 	}
 }
 
+func TestZeroSecretsRefuse(t *testing.T) {
+	t.Parallel()
+	var s auth.Secrets
+	if who, err := s.Verify(t.Context(), ""); !who.IsZero() || !errors.Is(err, notifications.ErrUnauthenticated) {
+		t.Errorf("Verify = %v, %v; want ErrUnauthenticated", who, err)
+	}
+}
+
 func TestSecretFaults(t *testing.T) {
 	t.Parallel()
 	const long = "0123456789abcdef"
@@ -73,11 +81,11 @@ func TestSecretFaults(t *testing.T) {
 		"three":               {nobody, []string{long, long + "1", long + "2"}, []string{"3 secrets"}},
 		"short":               {nobody, []string{long, long[1:]}, []string{"secret 2 is 15 bytes"}},
 		"empty":               {nobody, []string{""}, []string{"secret 1 is 0 bytes"}},
-		"line break":          {nobody, []string{long + "\n"}, []string{"secret 1 has a control character"}},
-		"space at the end":    {nobody, []string{long + " "}, []string{"secret 1 has a control character, or a space"}},
-		"acting as a service": {notifications.ServiceAccount("ci"), []string{long}, []string{"act as a user"}},
-		"acting as no user":   {notifications.User(""), []string{long}, []string{"act as a user"}},
-		"all at once":         {notifications.ServiceAccount("ci"), []string{"x", " y"}, []string{"act as a user", "secret 1 is 1", "secret 2 is 2", "secret 2 has"}},
+		"line break":          {nobody, []string{long + "\n"}, []string{"secret 1 contains a control character"}},
+		"space at the end":    {nobody, []string{long + " "}, []string{"secret 1 contains a control character, or begins"}},
+		"acting as a service": {notifications.ServiceAccount("ci"), []string{long}, []string{"actAs must be a user"}},
+		"acting as no user":   {notifications.User(""), []string{long}, []string{"actAs must be a user"}},
+		"all at once":         {notifications.ServiceAccount("ci"), []string{"x", " y"}, []string{"actAs must be a user", "secret 1 is 1", "secret 2 is 2", "secret 2 contains"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +99,7 @@ func TestSecretFaults(t *testing.T) {
 				}
 			}
 			if strings.Contains(err.Error(), long[:15]) {
-				t.Errorf("the error gives a secret away: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
 		})
 	}
