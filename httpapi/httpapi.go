@@ -41,7 +41,8 @@ type Config struct {
 	Verifier notifications.Verifier
 
 	// Secrets verifies the value of the header notifications-secret, as
-	// *auth.Secrets does. Nil refuses requests that have only this header.
+	// *auth.Secrets does. Nil refuses requests with this header and no
+	// bearer token.
 	Secrets notifications.Verifier
 
 	// Guest is who asks when a request carries neither token nor secret. The
