@@ -35,7 +35,7 @@ var posters = map[string]func(f *fixture, d notifications.Draft) (string, error)
 	"Post": func(f *fixture, d notifications.Draft) (string, error) { return f.Post(f.t.Context(), ci, d) },
 	"PostTx": func(f *fixture, d notifications.Draft) (id string, err error) {
 		err = inTx(f.db, func(tx *gorm.DB) error {
-			id, err = f.PostTx(f.t.Context(), tx, ci, d)
+			id, err = f.WithTx(tx).Post(f.t.Context(), ci, d)
 			return err
 		})
 		return id, err
@@ -184,7 +184,7 @@ func TestKeyRolledBack(t *testing.T) {
 				var other sync.WaitGroup
 				var done atomic.Bool
 				err := f.db.Transaction(func(tx *gorm.DB) (err error) {
-					if first, err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil {
+					if first, err = f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane)); err != nil {
 						return err
 					}
 					other.Go(func() {
@@ -235,7 +235,7 @@ func TestKeyAtOnceWithRollbacks(t *testing.T) {
 		ids := make([]string, atOnce)
 		concurrently(t, atOnce, func(i int) error {
 			err := inTx(db, func(tx *gorm.DB) (err error) {
-				if ids[i], err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil || i%2 == 0 {
+				if ids[i], err = f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane)); err != nil || i%2 == 0 {
 					return err
 				}
 				ids[i] = ""
@@ -276,7 +276,7 @@ func TestConflictLeavesTheTransaction(t *testing.T) {
 			{both, notifications.ErrTargetsDiffer},
 		} {
 			err := db.Transaction(func(tx *gorm.DB) error {
-				if id, err := f.PostTx(t.Context(), tx, ci, tt.d); !errors.Is(err, tt.want) || id != "" || errors.Is(err, notifications.ErrUnavailable) {
+				if id, err := f.WithTx(tx).Post(t.Context(), ci, tt.d); !errors.Is(err, tt.want) || id != "" || errors.Is(err, notifications.ErrUnavailable) {
 					t.Errorf("PostTx(%q) = %q, %v; want %v", tt.d.Title, id, err, tt.want)
 				}
 				return tx.Exec("INSERT INTO orders VALUES (?)", i).Error
@@ -327,7 +327,7 @@ func TestRepeatableRead(t *testing.T) {
 							return err
 						}
 						meet() // after the snapshot was taken
-						if id, err = f.PostTx(t.Context(), tx, ci, d); err != nil {
+						if id, err = f.WithTx(tx).Post(t.Context(), ci, d); err != nil {
 							failures++
 							if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {
 								t.Errorf("PostTx: %v, want ErrRetry and ErrUnavailable", err)
@@ -465,7 +465,7 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 		f.post("plain "+code, toJane) // the fifth attempt
 		f.postDraft(withKey(code, keyed("keyed "+code, toJane)))
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(t.Context(), ci, good(func(*notifications.Draft) {}))
 			return err
 		})
 		if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {

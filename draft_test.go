@@ -97,8 +97,8 @@ func TestSystemAudienceTakenOver(t *testing.T) {
 		if h.get(jane, first).System {
 			t.Error("it is still said to be addressed to everybody")
 		}
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread, Scope: notifications.ScopeAll}}, "first")
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read, Scope: notifications.ScopeAll}}, "later")
+		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "first")
+		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "later")
 		h.expect(guest, notifications.ListQuery{Filter: all}, "later")
 		h.expect(john, notifications.ListQuery{Filter: all}, "later", "first")
 		consistent(h, jane)

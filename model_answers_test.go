@@ -65,7 +65,7 @@ func (m *model) Get(who notifications.Identity, id string) (notifications.Notifi
 	if err != nil {
 		return notifications.Notification{}, err
 	}
-	if p := m.find(id); p != nil && m.sees(user, p, notifications.ScopeAll) {
+	if p := m.find(id); p != nil && m.sees(user, p, notifications.SystemOrNot) {
 		return m.notification(user, p), nil
 	}
 	return notifications.Notification{}, notifications.ErrNotFound
@@ -84,7 +84,7 @@ func (m *model) Count(who notifications.Identity, f notifications.Filter) (int64
 	return int64(len(list)), err
 }
 
-func (m *model) Status(who notifications.Identity, scope notifications.Scope) (s notifications.Status, err error) {
+func (m *model) Status(who notifications.Identity, scope notifications.SystemFilter) (s notifications.Status, err error) {
 	s.Unread, _ = m.Count(who, notifications.Filter{Scope: scope, Read: notifications.Unread})
 	s.Read, _ = m.Count(who, notifications.Filter{Scope: scope, Read: notifications.Read})
 	s.Saved, _ = m.Count(who, notifications.Filter{Scope: scope, Saved: notifications.Saved})
@@ -92,7 +92,7 @@ func (m *model) Status(who notifications.Identity, scope notifications.Scope) (s
 	return s, err
 }
 
-func (m *model) Topics(who notifications.Identity, scope notifications.Scope) (t notifications.Topics, err error) {
+func (m *model) Topics(who notifications.Identity, scope notifications.SystemFilter) (t notifications.Topics, err error) {
 	list, err := m.List(who, notifications.ListQuery{Filter: notifications.Filter{Scope: scope}})
 	for _, n := range list {
 		t.Origins = counted(t.Origins, n.Origin, n.Read)
@@ -183,7 +183,7 @@ func (m *model) Explain(id, user string) (e notifications.Explanation, err error
 			e.Reasons = append(e.Reasons, notifications.Reason{Code: code})
 		}
 	}
-	e.Visible = m.village.knows(user) && m.sees(user, p, notifications.ScopeAll)
+	e.Visible = m.village.knows(user) && m.sees(user, p, notifications.SystemOrNot)
 	e.Listed = e.Visible && !s.archived
 	return e, nil
 }

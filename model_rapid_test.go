@@ -158,8 +158,8 @@ type subject interface {
 	List(who notifications.Identity, q notifications.ListQuery) ([]notifications.Notification, error)
 	Get(who notifications.Identity, id string) (notifications.Notification, error)
 	Count(who notifications.Identity, f notifications.Filter) (int64, error)
-	Status(who notifications.Identity, scope notifications.Scope) (notifications.Status, error)
-	Topics(who notifications.Identity, scope notifications.Scope) (notifications.Topics, error)
+	Status(who notifications.Identity, scope notifications.SystemFilter) (notifications.Status, error)
+	Topics(who notifications.Identity, scope notifications.SystemFilter) (notifications.Topics, error)
 	Reach(who notifications.Identity, id string) (notifications.Reach, error)
 	Explain(id, user string) (notifications.Explanation, error)
 }
@@ -319,11 +319,11 @@ func (s *stored) Count(who notifications.Identity, f notifications.Filter) (int6
 	return s.svc.Count(context.Background(), shout(who), f)
 }
 
-func (s *stored) Status(who notifications.Identity, scope notifications.Scope) (notifications.Status, error) {
+func (s *stored) Status(who notifications.Identity, scope notifications.SystemFilter) (notifications.Status, error) {
 	return s.svc.Status(context.Background(), shout(who), scope)
 }
 
-func (s *stored) Topics(who notifications.Identity, scope notifications.Scope) (notifications.Topics, error) {
+func (s *stored) Topics(who notifications.Identity, scope notifications.SystemFilter) (notifications.Topics, error) {
 	return s.svc.Topics(context.Background(), shout(who), scope)
 }
 
@@ -549,10 +549,10 @@ func answer(value any, err error) string {
 
 // view is all that the users see: everything they can, and the numbers, also
 // of one more scope.
-func view(s subject, scope notifications.Scope) string {
+func view(s subject, scope notifications.SystemFilter) string {
 	var b strings.Builder
 	everything := notifications.ListQuery{Filter: notifications.Filter{
-		Scope: notifications.ScopeAll, Archived: notifications.ArchivedOrNot,
+		Scope: notifications.SystemOrNot, Archived: notifications.ArchivedOrNot,
 	}, Limit: notifications.MaxLimit}
 	for _, user := range villagers {
 		who := notifications.User(strings.TrimPrefix(user, "user:"))
@@ -563,7 +563,7 @@ func view(s subject, scope notifications.Scope) string {
 		if err != nil {
 			fmt.Fprintf(&b, "%s lists: %s\n", who.Name, answer(nil, err))
 		}
-		for _, scope := range []notifications.Scope{notifications.ScopeAll, scope} {
+		for _, scope := range []notifications.SystemFilter{notifications.SystemOrNot, scope} {
 			fmt.Fprintf(&b, "%s has in scope %d: %s\n", who.Name, scope, answer(s.Status(who, scope)))
 		}
 	}

@@ -263,11 +263,11 @@ func setState(who notifications.Identity, sel notifications.Selection, change no
 // scope, or it would mostly select nothing.
 func drawFilter(t *rapid.T) func(w *world) notifications.Filter {
 	f := notifications.Filter{
-		Scope:    pick(t, "scope", notifications.ScopeAll, notifications.ScopeAll, notifications.ScopeUser, notifications.ScopeSystem),
+		Scope:    pick(t, "scope", notifications.SystemOrNot, notifications.SystemOrNot, notifications.NotSystem, notifications.System),
 		Archived: notifications.ArchivedOrNot,
 	}
 	if rarely(t, "odd scope") {
-		f.Scope = notifications.ScopeAll + 1
+		f.Scope = notifications.SystemOrNot + 1
 	}
 	after := false
 	for range 2 {
@@ -396,7 +396,7 @@ func stepCount(t *rapid.T) step {
 }
 
 func stepTopics(t *rapid.T) step {
-	who, scope := reader(t), pick(t, "scope", notifications.ScopeAll, notifications.ScopeUser, notifications.ScopeSystem)
+	who, scope := reader(t), pick(t, "scope", notifications.SystemOrNot, notifications.NotSystem, notifications.System)
 	return func(*world) action {
 		return action{fmt.Sprintf("%s asks for topics of scope %d", who, scope), func(s subject) (any, error) { return s.Topics(who, scope) }}
 	}

@@ -78,12 +78,12 @@ func (m *model) expired(p *modelPost) bool {
 	return !p.Expires.IsZero() && !p.Expires.After(m.now())
 }
 
-func (m *model) sees(user string, p *modelPost, scope notifications.Scope) bool {
+func (m *model) sees(user string, p *modelPost, scope notifications.SystemFilter) bool {
 	if m.gone(p) || m.expired(p) || p.created.After(m.now()) {
 		return false
 	}
 	for _, audience := range p.to {
-		inScope := scope == notifications.ScopeAll || (scope == notifications.ScopeSystem) == (audience == "system")
+		inScope := scope == notifications.SystemOrNot || (scope == notifications.System) == (audience == "system")
 		since, his := m.belongs(user, audience)
 		if inScope && his && !p.created.Before(since) {
 			return true
@@ -125,7 +125,7 @@ func (m *model) find(id string) *modelPost {
 
 // reader is the user who asks, if he may and asks sensibly.
 func (m *model) reader(who notifications.Identity, f notifications.Filter) (string, error) {
-	if f.Scope > notifications.ScopeAll {
+	if f.Scope > notifications.SystemOrNot {
 		return "", errInvalid
 	}
 	if who.Kind != notifications.KindUser || !m.village.knows(who.String()) {
@@ -137,7 +137,7 @@ func (m *model) reader(who notifications.Identity, f notifications.Filter) (stri
 // Marking.
 
 func (m *model) SetState(who notifications.Identity, sel notifications.Selection, c notifications.StateChange) (changed int64, err error) {
-	f := notifications.Filter{Scope: notifications.ScopeAll, Archived: notifications.ArchivedOrNot}
+	f := notifications.Filter{Archived: notifications.ArchivedOrNot}
 	if sel.Filter != nil {
 		f = *sel.Filter
 	}
@@ -281,7 +281,7 @@ func (m *model) Withdraw(who notifications.Identity, id string) error {
 // notOurs is what becomes of an attempt on a post that somebody else posted or
 // that is gone.
 func (m *model) notOurs(who notifications.Identity, p *modelPost) error {
-	if user, err := m.reader(who, all); p != nil && err == nil && m.sees(user, p, notifications.ScopeAll) {
+	if user, err := m.reader(who, all); p != nil && err == nil && m.sees(user, p, notifications.SystemOrNot) {
 		return notifications.ErrForbidden
 	}
 	return notifications.ErrNotFound

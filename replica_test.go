@@ -135,9 +135,9 @@ func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id str
 	unread.Read = notifications.Unread
 	v.unread, err = f.Count(ctx, who, unread)
 	errs = append(errs, err)
-	v.status, err = f.Status(ctx, who, notifications.ScopeAll)
+	v.status, err = f.Status(ctx, who, notifications.SystemOrNot)
 	errs = append(errs, err)
-	topics, err := f.Topics(ctx, who, notifications.ScopeAll)
+	topics, err := f.Topics(ctx, who, notifications.SystemOrNot)
 	errs = append(errs, err)
 	for _, o := range topics.Origins {
 		v.topics += o.Unread
@@ -253,7 +253,7 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 		t.Errorf("posted again is %s, want %s", again, id)
 	}
 	err := r.db.Transaction(func(tx *gorm.DB) error {
-		_, err := r.PostTx(ctx, tx, ci, d)
+		_, err := r.WithTx(tx).Post(ctx, ci, d)
 		return err
 	})
 	_, reachErr := r.Reach(ctx, ci, id)

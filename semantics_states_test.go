@@ -177,7 +177,7 @@ var bulkCases = []semanticsCase{
 		f.town.open("default/jane", f.advance(day))
 		f.town.join("default/jane", "default/empty", f.now())
 		f.post("new", toEveryone)
-		every := filter(notifications.Filter{Scope: notifications.ScopeAll})
+		every := filter(notifications.Filter{})
 		h := f.with(func(cfg *notifications.Config) { systemRead(cfg); groupsSinceJoining(cfg) })
 		h.set(jane, every, read, 1)
 		h.hidden(jane, group)

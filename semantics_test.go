@@ -86,7 +86,7 @@ var (
 )
 
 // everything selects all that a reader can see, archived or not.
-var everything = notifications.Filter{Scope: notifications.ScopeAll, Archived: notifications.ArchivedOrNot}
+var everything = notifications.Filter{Archived: notifications.ArchivedOrNot}
 
 // about is a draft of the scope "build 7".
 func about(title string, to notifications.Audience) notifications.Draft {
@@ -168,7 +168,7 @@ func (f *fixture) marked(who notifications.Identity, id string, want string) {
 // counted checks the status of all that who sees.
 func (f *fixture) counted(who notifications.Identity, want notifications.Status) {
 	f.t.Helper()
-	got, err := f.Status(f.t.Context(), who, notifications.ScopeAll)
+	got, err := f.Status(f.t.Context(), who, notifications.SystemOrNot)
 	if err != nil || got != want {
 		f.t.Errorf("Status(%s) = %+v, %v; want %+v", who, got, err, want)
 	}

@@ -143,8 +143,8 @@ func BenchmarkRead(b *testing.B) {
 			do   func() error
 		}{
 			{"count unread", func() error { _, err := svc.Count(b.Context(), jane, unread); return err }},
-			{"status", func() error { _, err := svc.Status(b.Context(), jane, notifications.ScopeAll); return err }},
-			{"topics", func() error { _, err := svc.Topics(b.Context(), jane, notifications.ScopeAll); return err }},
+			{"status", func() error { _, err := svc.Status(b.Context(), jane, notifications.SystemOrNot); return err }},
+			{"topics", func() error { _, err := svc.Topics(b.Context(), jane, notifications.SystemOrNot); return err }},
 			{"get", func() error { _, err := svc.Get(b.Context(), jane, ids[0]); return err }},
 		} {
 			b.Run(bc.name, func(b *testing.B) { measure(b, bc.do) })

@@ -63,7 +63,7 @@ func TestVisibilityFollowsMembership(t *testing.T) {
 		f.expect(john, notifications.ListQuery{}, "to ops")
 		f.expect(guest, notifications.ListQuery{})
 		f.expect(guest, notifications.ListQuery{Filter: all}, "to all")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Scope: notifications.ScopeSystem}}, "to all")
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{System: notifications.System}}, "to all")
 		f.expect(jane, notifications.ListQuery{Filter: all}, "to all", "to dev and jane", "to ops")
 
 		f.mark(john, id, true) // read state must not keep it visible
@@ -511,7 +511,7 @@ func TestPostTx(t *testing.T) {
 				if err := tx.Exec("INSERT INTO orders VALUES (?)", id).Error; err != nil {
 					return err
 				}
-				_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{
+				_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{
 					Origin: "shop", Title: fmt.Sprint("order ", id), To: notifications.Groups("default/ops", "default/dev"),
 				})
 				return errors.Join(err, fail)
@@ -527,7 +527,7 @@ func TestPostTx(t *testing.T) {
 
 		// A draft that is refused leaves the transaction usable.
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "shop", Title: "x", To: notifications.Users("default/none")})
+			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "shop", Title: "x", To: notifications.Users("default/none")})
 			wantFields(t, err, "targetUsers[0]")
 			return tx.Exec("INSERT INTO orders VALUES (3)").Error
 		})
@@ -573,7 +573,7 @@ func TestHostsConfiguration(t *testing.T) {
 		}
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "9", "7", "5", "3", "1")
 		err = hosts.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "tx", To: notifications.Users("default/jane")})
+			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "tx", To: notifications.Users("default/jane")})
 			return err
 		})
 		if err != nil {
@@ -602,7 +602,7 @@ func TestHostsConfiguration(t *testing.T) {
 		}
 		err = hosts.Transaction(func(tx *gorm.DB) error {
 			tx.Exec("ALTER TABLE notification_deliveries RENAME TO elsewhere")
-			if _, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "half", To: notifications.Users("default/jane")}); err == nil {
+			if _, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "half", To: notifications.Users("default/jane")}); err == nil {
 				t.Error("a post is stored without its deliveries in the host's transaction")
 			}
 			return tx.Exec("ALTER TABLE elsewhere RENAME TO notification_deliveries").Error // and the host goes on
@@ -679,8 +679,8 @@ func TestPluginRefuses(t *testing.T) {
 			"List":     func() error { _, err := f.List(ctx, jane, notifications.ListQuery{}); return err },
 			"Count":    func() error { _, err := f.Count(ctx, jane, notifications.Filter{}); return err },
 			"Get":      func() error { _, err := f.Get(ctx, jane, id); return err },
-			"Status":   func() error { _, err := f.Status(ctx, jane, notifications.ScopeAll); return err },
-			"Topics":   func() error { _, err := f.Topics(ctx, jane, notifications.ScopeAll); return err },
+			"Status":   func() error { _, err := f.Status(ctx, jane, notifications.SystemOrNot); return err },
+			"Topics":   func() error { _, err := f.Topics(ctx, jane, notifications.SystemOrNot); return err },
 			"MarkRead": func() error { return f.MarkRead(ctx, jane, id, true) },
 			"Withdraw": func() error { return f.Withdraw(ctx, ci, id) },
 			"Reach":    func() error { _, err := f.Reach(ctx, ci, id); return err },

@@ -30,7 +30,7 @@ func filter(f notifications.Filter) notifications.Selection {
 
 // upTo selects everything up to an id.
 func upTo(id string) notifications.Selection {
-	return notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}, UpTo: id}
+	return notifications.Selection{Filter: &notifications.Filter{}, UpTo: id}
 }
 
 var (
@@ -154,7 +154,7 @@ func (f *fixture) samples() []sample {
 // look at the library.
 func selects(f notifications.Filter, s sample) bool {
 	rank := []notifications.Severity{"low", "normal", "high", "critical"}
-	return (f.Scope == notifications.ScopeAll || f.Scope == notifications.ScopeSystem && s.System || f.Scope == notifications.ScopeUser && s.toUser) &&
+	return (f.Scope == notifications.SystemOrNot || f.Scope == notifications.System && s.System || f.Scope == notifications.NotSystem && s.toUser) &&
 		(f.Read == notifications.ReadOrUnread || s.Read == (f.Read == notifications.Read)) &&
 		(f.Saved == notifications.SavedOrNot || s.Saved == (f.Saved == notifications.Saved)) &&
 		(f.Archived == notifications.ArchivedOrNot || s.Archived == (f.Archived == notifications.Archived)) &&
@@ -194,7 +194,7 @@ func TestFilters(t *testing.T) {
 			f.expect(jane, notifications.ListQuery{Filter: filter, Limit: 100}, want...)
 		}
 		for _, filter := range stateFilters() {
-			for _, filter.Scope = range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+			for _, filter.Scope = range []notifications.SystemFilter{notifications.NotSystem, notifications.System, notifications.SystemOrNot} {
 				check(filter)
 			}
 			for _, filter.MinSeverity = range []notifications.Severity{"", "low", "normal", "high", "critical"} {
@@ -221,7 +221,7 @@ func consistent(f *fixture, who notifications.Identity) {
 		}
 		return n
 	}
-	for _, scope := range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+	for _, scope := range []notifications.SystemFilter{notifications.NotSystem, notifications.System, notifications.SystemOrNot} {
 		want := notifications.Status{
 			Unread:   count(notifications.Filter{Scope: scope, Read: notifications.Unread}),
 			Read:     count(notifications.Filter{Scope: scope, Read: notifications.Read}),
@@ -263,7 +263,7 @@ func TestMarkByFilter(t *testing.T) {
 		f.samples()
 		for _, chosen := range []notifications.Filter{
 			{MinSeverity: "high"}, {Topic: "build"}, {Origin: "shop", Archived: notifications.ArchivedOrNot}, {Saved: notifications.Saved},
-			{Archived: notifications.Archived, Scope: notifications.ScopeSystem}, {Text: "1", Scope: notifications.ScopeAll},
+			{Archived: notifications.Archived, System: notifications.System}, {Text: "1"},
 		} {
 			before := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
 			listed := idsOf(f.list(jane, notifications.ListQuery{Filter: chosen, Limit: 100}).Items)
@@ -371,7 +371,7 @@ func TestCursorsBelongToTheirFilter(t *testing.T) {
 		"saved":       func(f *notifications.Filter) { f.Saved = notifications.SavedOrNot },
 		"archived":    func(f *notifications.Filter) { f.Archived = notifications.ArchivedOrNot },
 		"read":        func(f *notifications.Filter) { f.Read = notifications.Unread },
-		"scope":       func(f *notifications.Filter) { f.Scope = notifications.ScopeAll },
+		"scope":       func(f *notifications.Filter) { f.Scope = notifications.SystemOrNot },
 		"text":        func(f *notifications.Filter) { f.Text = "t" },
 		"after":       func(f *notifications.Filter) { f.CreatedAfter = time.UnixMilli(0) },
 	} {

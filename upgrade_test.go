@@ -91,7 +91,7 @@ func TestUpgrade(t *testing.T) {
 		f.see(guest, "To all and two", "To all")
 		f.expect(jane, notifications.ListQuery{}, "To all and two", "To ops", "To Jane")
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TO J", MinSeverity: "normal", Origin: "CI"}}, "To Jane")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high", Scope: notifications.ScopeAll}})
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
 		f.marked(jane, oldIDs[0], "read")
 		f.marked(jane, oldIDs[1], "")
 		f.marked(john, oldIDs[1], "read")

@@ -37,7 +37,7 @@ var verbs = []verb{
 	}, []notifications.Permission{"notifications.create", "notifications.create.system"}, false, false},
 	{"PostTx", func(f *fixture, who notifications.Identity) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(f.t.Context(), tx, who, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(f.t.Context(), who, good(func(*notifications.Draft) {}))
 			return err
 		})
 	}, []notifications.Permission{"notifications.create"}, true, false},
@@ -54,11 +54,11 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Status", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Status(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Status(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Topics", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Topics(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Topics(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"MarkRead", func(f *fixture, who notifications.Identity) error {

@@ -88,6 +88,8 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	var faults []error
 	if svc == nil {
 		faults = append(faults, errors.New("httpapi: the service is nil"))
+	} else if svc.InTransaction() {
+		faults = append(faults, fmt.Errorf("httpapi: %w", notifications.ErrBound))
 	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = DefaultPrefix

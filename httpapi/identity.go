@@ -119,3 +119,31 @@ func (a authenticator) ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// challenge sets the header WWW-Authenticate (RFC 9110, section 11.6.1) and
+// returns what a client is told beside it: the ways in that are configured, and
+// no others.
+func (a authenticator) challenge(w http.ResponseWriter) string {
+	const realm = ` realm="notifications"`
+	add := func(scheme string) { w.Header().Add("WWW-Authenticate", scheme+realm) }
+	var ways []string
+	if a.custom != nil {
+		add("Session")
+		ways = append(ways, "to be signed in")
+	}
+	if a.verifier != nil {
+		add("Bearer")
+		ways = append(ways, "a valid bearer token")
+	}
+	if a.secrets != nil {
+		if a.verifier == nil {
+			add(SecretHeader)
+		}
+		ways = append(ways, "the header "+SecretHeader)
+	}
+	if len(ways) == 0 { // guests alone: something was shown that nobody reads
+		add("Bearer")
+		ways = append(ways, "a request without credentials")
+	}
+	return "this needs " + strings.Join(ways, " or ")
+}
