@@ -261,6 +261,9 @@ func titlesOf(items []notifications.Notification) []string {
 // all selects everything a reader can see but what they archived.
 var all notifications.Filter
 
+// personal selects what is addressed to the reader and the reader's groups.
+var personal = notifications.Filter{System: notifications.NotSystem}
+
 // wantFields checks that err is an InvalidError about exactly these fields.
 func wantFields(t *testing.T, err error, fields ...string) {
 	t.Helper()

@@ -194,6 +194,7 @@ func (c *posts) add(i int, d Draft) {
 	if len(d.To.refs) == 0 && !d.To.everyone {
 		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
 	}
+	before := len(c.targets)
 	for j, ref := range d.To.refs {
 		t := target{post: i, field: field + "To[" + strconv.Itoa(j) + "]", named: ref}
 		var err error
@@ -211,6 +212,7 @@ func (c *posts) add(i int, d Draft) {
 	p.audiences = slices.Compact(p.audiences)
 	if n := len(p.audiences); n > MaxTargets {
 		c.faulty.add(field+"To", "names %d different users and groups, the limit is %d", n, MaxTargets)
+		c.targets = c.targets[:before] // too many to ask about
 	}
 	if d.IdempotencyKey != "" {
 		p.content, p.forgotten = p.contentHash(), c.now.Add(c.idempotencyWindow)
