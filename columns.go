@@ -97,7 +97,7 @@ var insertMessage = "INSERT INTO notification_messages (" + columnNames("", stor
 
 // values are what insertMessage stores.
 func (p *posting) values() []any {
-	values := make([]any, len(storedColumns))
+	values := make([]any, len(storedColumns), len(storedColumns)+8) // PostgreSQL adds the deliveries
 	for i, c := range storedColumns {
 		values[i] = c.stored(p)
 	}

@@ -274,11 +274,11 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	order := " ORDER BY del.message_id " + direction
 	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one more tells whether a next page exists
 
-	sql := s.sql("SELECT " + listedColumns + ", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM ")
+	sql := s.sql(selectByCreated)
 	if merges {
 		merge.merged(sql, sources, chosen, direction)
 		sql.Add(" del")
-		s.dialect.joinState(sql, in.user.String())
+		s.dialect.joinState(sql, in.audience)
 		sql.Add(" WHERE ")
 		stateAnswers(sql, in, sel.Filter)
 		s.filterMessage(sql, sel.Filter)
@@ -287,7 +287,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 		sql.Add("(SELECT DISTINCT del.message_id FROM ")
 		s.dialect.deliveries(sql, sources, chosen, order+fmt.Sprintf(" LIMIT %d", q.Offset+q.Limit+1))
 		sql.Add(" del" + page + ") del")
-		s.dialect.joinState(sql, in.user.String())
+		s.dialect.joinState(sql, in.audience)
 	}
 	return sql.Add(") st JOIN notification_messages msg ON msg.id = st.message_id ORDER BY msg.id " + direction)
 }
@@ -327,7 +327,7 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	}
 	sql.Add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) page", q.Limit+1, q.Offset))
 	return sql.Add(" JOIN notification_messages msg ON msg.id = page.message_id"+
-		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.user.String())
+		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.audience)
 }
 
 // listedColumns are what a [listedRow] takes: the [shownColumns] of msg, flags
@@ -337,6 +337,10 @@ var listedColumns = columnNames("msg.", shownColumns, "") + fmt.Sprintf(", msg.s
 	" + CASE WHEN st.user_ref IS NULL THEN 0 ELSE %d END + CASE WHEN st.read_at IS NULL THEN 0 ELSE %d END"+
 	" + CASE WHEN st.saved_at IS NULL THEN 0 ELSE %d END + CASE WHEN st.archived_at IS NULL THEN 0 ELSE %d END",
 	flagSystem, flagTouched, flagRead, flagSaved, flagArchived)
+
+// selectByCreated begins a list in the order of the primary key.
+var selectByCreated = "SELECT " + listedColumns +
+	", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
 
 // What is in the flags beside the severity, which is less than all of them.
 const (
@@ -387,7 +391,8 @@ type listedRow struct {
 
 func newListedRow() *listedRow {
 	n := len(shownColumns) + 2 // flags and sort key
-	r := &listedRow{values: make([]any, n), columns: make([]any, n)}
+	room := make([]any, 2*n)
+	r := &listedRow{values: room[:n], columns: room[n:]}
 	for i := range r.values {
 		r.columns[i] = &r.values[i]
 	}

@@ -109,7 +109,7 @@ func filterState(sql *sqltext.Text, in inbox, f Filter) {
 		return
 	}
 	sql.Add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
-		" FROM notification_states st WHERE st.user_ref = ? AND st.message_id = del.message_id), ", in.user.String())
+		" FROM notification_states st WHERE st.user_ref = ? AND st.message_id = del.message_id), ", in.audience)
 	q.addUntouched(sql)
 	sql.Add(")")
 }

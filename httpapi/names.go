@@ -65,9 +65,12 @@ func wireName(name string) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
-// targetNames are the names that the targets of a post have in a request, for
+// targetNames are, if err is about fields, the names that the targets of a post have in a request, for
 // each as the library names it: "To[2]" may be "targetGroups[0]".
-func targetNames(to notifications.Audience) map[string]string {
+func targetNames(err error, to notifications.Audience) map[string]string {
+	if !isInputError(err) {
+		return nil
+	}
 	lists := map[notifications.Kind]string{notifications.KindUser: "targetUsers", notifications.KindGroup: "targetGroups"}
 	names, next := map[string]string{"To": "targetUsers"}, map[notifications.Kind]int{}
 	for i, ref := range to.Refs() {

@@ -15,7 +15,7 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 	}
 	posted, err := a.svc.Post(r.Context(), who, draft)
 	if err != nil {
-		return asAsked(err, targetNames(draft.To))
+		return asAsked(err, targetNames(err, draft.To))
 	}
 	return writeJSON(w, createdBody{MessageID: posted.ID, Msgid: posted.ID})
 }

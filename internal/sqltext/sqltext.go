@@ -32,7 +32,7 @@ func Part(text string, args ...any) *Text { return new(Text).Add(text, args...) 
 // returns t, and panics unless there are as many arguments as parameters.
 func (t *Text) Add(text string, args ...any) *Text {
 	if n := strings.Count(text, "?"); n != len(args) {
-		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), text))
+		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), strings.Clone(text))) // so that text stays on the stack
 	}
 	if t.numbered {
 		text = t.number(text)
@@ -71,6 +71,22 @@ func (t *Text) Repeat(text string) { t.text.WriteString(text) }
 
 // String returns the text.
 func (t *Text) String() string { return t.text.String() }
+
+// Fixed is a statement whose text was written once, and its arguments.
+type Fixed struct {
+	text string
+	args []any
+}
+
+// Fix returns a statement with this text and these arguments, which must be as
+// many as the parameters in it.
+func Fix(text string, args []any) Fixed { return Fixed{text, args} }
+
+// String returns the text.
+func (f Fixed) String() string { return f.text }
+
+// Args returns the arguments, in the order of the parameters.
+func (f Fixed) Args() []any { return f.args }
 
 // Args returns the arguments, in the order of the parameters.
 func (t *Text) Args() []any { return t.args }
