@@ -49,6 +49,9 @@ var importRules = map[string]importRule{
 		},
 		never: []string{"github.com/gorilla/mux", module + "/httpapi"},
 	},
+	module + "/api": {
+		imports: []string{},
+	},
 	module + "/httpapi": {
 		direct: []string{"gorm.io"},
 	},
