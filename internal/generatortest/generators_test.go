@@ -36,7 +36,7 @@ func TestGeneratedClients(t *testing.T) {
 			dir := t.TempDir()
 			run(t, "go", append([]string{"tool", generator}, args(dir)...)...)
 			program := filepath.Join(t.TempDir(), "program")
-			run(t, "go", "build", "-overlay", overlay(t, generator, dir), "-o", program, "./program/"+generator)
+			run(t, "go", "build", "-buildvcs=false", "-overlay", overlay(t, generator, dir), "-o", program, "./program/"+generator)
 			run(t, program, newServer(t).URL+httpapi.DefaultPrefix, token)
 		})
 	}
