@@ -19,45 +19,41 @@ const (
 	HistoryAll History = iota
 	// HistorySinceJoining: nothing from before the reader joined the group,
 	// or, of what is addressed to everybody, from before the reader's account
-	// existed. Where the catalog does not know the date it is HistoryAll.
+	// existed. Without a date of the catalog it is HistoryAll.
 	HistorySinceJoining
 	// HistoryRead is for what is addressed to everybody: all of it, and what
 	// is older than the reader's account counts as read until the reader does
-	// something with it. Where the catalog does not know the date it is
-	// HistoryAll.
+	// something with it. Without a date of the catalog it is HistoryAll.
 	HistoryRead
 )
 
 // source is an audience a reader belongs to, and since when: deliveries with
-// smaller ids are none of his.
+// smaller ids are not the reader's.
 type source struct {
 	Audience string `json:"value"`
 	Since    string `json:"since"`
 }
 
-// firstID is the smallest of all ids.
-const firstID = "00000000-0000-0000-0000-000000000000"
-
 // inbox is a reader and the audiences the reader belongs to at one moment.
 type inbox struct {
-	user   string
+	user   Ref
 	groups []source // sorted
 	system source
 	// readBefore: what is addressed to everybody and has a smaller id counts
-	// as read where the reader has no state.
+	// as read if the reader has no state of it.
 	readBefore string
 	now        time.Time
 }
 
-// sources returns the audiences whose deliveries the scope selects.
-func (in inbox) sources(s Scope) []source {
-	switch s {
-	case ScopeSystem:
+// sources returns the audiences whose deliveries the filter selects.
+func (in inbox) sources(f SystemFilter) []source {
+	switch f {
+	case System:
 		return []source{in.system}
-	case ScopeAll:
-		return append([]source{in.system, {in.user, firstID}}, in.groups...)
+	case NotSystem:
+		return append([]source{{in.user.String(), firstID}}, in.groups...)
 	default:
-		return append([]source{{in.user, firstID}}, in.groups...)
+		return append([]source{in.system, {in.user.String(), firstID}}, in.groups...)
 	}
 }
 
@@ -67,7 +63,7 @@ func (in inbox) readUntouched(system bool, id string) bool { return system && id
 
 var errNoSuchReader = errors.New("the catalog has no such user")
 
-// inbox finds out whose inbox who may read.
+// inbox is the inbox of who.
 func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if who.Kind != KindUser {
 		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
@@ -76,19 +72,19 @@ func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if err != nil {
 		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
 	}
-	missing, err := s.catalog.Missing(ctx, []string{user})
+	known, err := s.exists(ctx, user)
 	if err != nil {
-		return inbox{}, unavailable("catalog", err)
+		return inbox{}, err
 	}
-	if len(missing) > 0 {
+	if !known {
 		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
 	}
 	return s.inboxOf(ctx, user)
 }
 
 // inboxOf is the inbox of a user in canonical form.
-func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
-	memberships, err := s.catalog.Groups(ctx, user)
+func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
+	memberships, err := s.catalog.Groups(ctx, user.Name)
 	if err != nil {
 		return inbox{}, unavailable("catalog", err)
 	}
@@ -96,9 +92,9 @@ func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
 	for _, m := range memberships {
 		since := firstID
 		if s.groupHistory == HistorySinceJoining {
-			since = idAt(m.Since)
+			since = firstIDAt(m.Since)
 		}
-		in.groups = append(in.groups, source{m.Group, since})
+		in.groups = append(in.groups, source{GroupRef(m.Group).String(), since})
 	}
 	// A group named twice counts from the earlier date.
 	slices.SortFunc(in.groups, func(a, b source) int {
@@ -108,32 +104,23 @@ func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
 	return in, s.applySystemHistory(ctx, &in)
 }
 
-// applySystemHistory asks the catalog for the date of the account where that
+// applySystemHistory asks the catalog for the date of the account, if that
 // matters.
 func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	accounts, dated := s.catalog.(AccountDates)
 	if s.systemHistory == HistoryAll || !dated {
 		return nil
 	}
-	since, err := accounts.AccountSince(ctx, in.user)
+	since, err := accounts.AccountSince(ctx, in.user.Name)
 	if err != nil {
 		return unavailable("catalog", err)
 	}
 	if s.systemHistory == HistoryRead {
-		in.readBefore = idAt(since)
+		in.readBefore = firstIDAt(since)
 	} else {
-		in.system.Since = idAt(since)
+		in.system.Since = firstIDAt(since)
 	}
 	return nil
-}
-
-// idAt returns the smallest id of the millisecond of t, or of all for the zero
-// time.
-func idAt(t time.Time) string {
-	if id, bounded := firstIDAfter(t.Add(-time.Millisecond)); bounded && !t.IsZero() {
-		return id
-	}
-	return firstID
 }
 
 // sourcesJSON passes the sources as one parameter.

@@ -52,6 +52,9 @@ type Migration struct {
 // It takes a connection of its own from the pool of Config.DB, and so must
 // not be called while the host holds the only one.
 func (s *Service) Migrate(ctx context.Context) error {
+	if s.InTransaction() {
+		return ErrBound
+	}
 	if err := s.store.checkEncoding(ctx); err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func (s *Service) Migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if s.store.dialect.migrations != goose.DialectSQLite3 || attempt == attempts {
+		if s.store.dialect.migrations() != goose.DialectSQLite3 || attempt == attempts {
 			return unavailable("migrate", err)
 		}
 		select {
@@ -130,7 +133,7 @@ func (s *store) newProvider(db *sql.DB, files fs.FS) (*goose.Provider, error) {
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(s.log),
 	}
-	if s.dialect.migrations == goose.DialectPostgres {
+	if s.dialect.migrations() == goose.DialectPostgres {
 		const everySecond, tries = 1, 300
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(everySecond, tries))
 		if err != nil {
@@ -138,12 +141,12 @@ func (s *store) newProvider(db *sql.DB, files fs.FS) (*goose.Provider, error) {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	return goose.NewProvider(s.dialect.migrations, db, files, options...)
+	return goose.NewProvider(s.dialect.migrations(), db, files, options...)
 }
 
 // schemaVersion returns the newest migration applied; 0 when there is none.
 func (s *store) schemaVersion(ctx context.Context) (int64, error) {
-	db := s.door(ctx, s.db)
+	db := s.session(ctx, s.db)
 	if !db.Migrator().HasTable(versionTable) {
 		return 0, nil
 	}
@@ -156,11 +159,30 @@ func (s *store) schemaVersion(ctx context.Context) (int64, error) {
 // otherwise than by code point.
 func (s *store) checkEncoding(ctx context.Context) error {
 	var encoding string
-	if err := s.door(ctx, s.db).Raw(s.dialect.encoding).Scan(&encoding).Error; err != nil {
+	if err := s.session(ctx, s.db).Raw(s.dialect.encoding()).Scan(&encoding).Error; err != nil {
 		return unavailable("database", err)
 	}
 	if encoding != "UTF8" && encoding != "UTF-8" {
 		return fmt.Errorf("notifications: the encoding of the database is %s, it must be UTF-8", encoding)
+	}
+	return nil
+}
+
+// newest is what the latest migration added.
+var newest = []string{
+	"SELECT replaced_by FROM notification_messages LIMIT 0",
+	"SELECT expires_at FROM notification_deliveries LIMIT 0",
+	"SELECT archived_at FROM notification_states LIMIT 0",
+	"SELECT used_at FROM notification_scopes LIMIT 0",
+	"SELECT expires_at FROM notification_idempotency_keys LIMIT 0",
+}
+
+// ready fails unless the database answers and has been migrated.
+func (s *store) ready(ctx context.Context) error {
+	for _, sql := range newest {
+		if err := s.session(ctx, s.db).Exec(sql).Error; err != nil {
+			return unavailable("database", err)
+		}
 	}
 	return nil
 }

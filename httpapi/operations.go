@@ -14,11 +14,11 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 	if err != nil {
 		return err
 	}
-	id, err := a.svc.Post(r.Context(), who, draft)
+	posted, err := a.svc.Post(r.Context(), who, draft)
 	if err != nil {
-		return err
+		return asAsked(err, targetNames(draft.To))
 	}
-	return writeJSON(w, wire.Created{MessageID: id, Msgid: id})
+	return writeJSON(w, wire.Created{MessageID: posted.ID, Msgid: posted.ID})
 }
 
 func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -28,7 +28,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	}
 	page, err := a.svc.List(r.Context(), who, query)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
@@ -44,7 +44,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	}
 	n, err := a.svc.Count(r.Context(), who, filter)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
 	return writeTagged(w, r, wire.Count{Count: n})
 }
@@ -55,7 +55,7 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 		return err
 	}
 	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
-		return err
+		return asAsked(err, map[string]string{"id": "messageId"})
 	}
 	a.setMarked(w, who)
 	w.WriteHeader(http.StatusOK)
@@ -69,18 +69,18 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 	}
 	n, err := a.svc.SetState(r.Context(), who, selection, change)
 	if err != nil {
-		return inFilter(err)
+		return asAsked(err, nil)
 	}
 	a.setMarked(w, who)
 	return writeJSON(w, wire.Updated{Updated: n})
 }
 
 func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	scope, err := a.decodeInbox(r, who)
+	system, err := a.decodeInbox(r, who)
 	if err != nil {
 		return err
 	}
-	status, err := a.svc.Status(r.Context(), who, scope)
+	status, err := a.svc.Status(r.Context(), who, system)
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,11 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	scope, err := a.decodeInbox(r, who)
+	system, err := a.decodeInbox(r, who)
 	if err != nil {
 		return err
 	}
-	topics, err := a.svc.Topics(r.Context(), who, scope)
+	topics, err := a.svc.Topics(r.Context(), who, system)
 	if err != nil {
 		return err
 	}
@@ -125,13 +125,13 @@ func (a *api) withdrawNotification(w http.ResponseWriter, r *http.Request, who n
 }
 
 func (a *api) withdrawByScope(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	origin, scope, err := a.decodeWithdraw(w, r)
+	key, err := a.decodeWithdraw(w, r)
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.WithdrawScope(r.Context(), who, origin, scope)
+	n, err := a.svc.WithdrawScope(r.Context(), who, key)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
 	return writeJSON(w, wire.Withdrawn{Withdrawn: n})
 }

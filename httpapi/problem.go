@@ -22,7 +22,7 @@ var problems = []struct {
 	status int
 	detail string
 }{
-	{notifications.ErrUnauthenticated, http.StatusUnauthorized, "a valid bearer token or shared secret is needed"},
+	{notifications.ErrUnauthenticated, http.StatusUnauthorized, ""}, // see authenticator.challenge
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
 	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
@@ -65,10 +65,7 @@ func problemOf(err error) wire.Problem {
 func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	h := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="notifications"`)
-	case http.StatusServiceUnavailable:
+	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "5")
 	}
 	h.Set("Content-Type", "application/problem+json")

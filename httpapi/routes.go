@@ -104,7 +104,11 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		noteError(r, err)
-		writeProblem(w, problemOf(err))
+		p := problemOf(err)
+		if p.Status == http.StatusUnauthorized {
+			p.Detail = a.who.challenge(w)
+		}
+		writeProblem(w, p)
 	}
 }
 

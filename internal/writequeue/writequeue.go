@@ -1,4 +1,5 @@
-package notifications
+// Package writequeue is for a database that takes one writer at a time.
+package writequeue
 
 import (
 	"context"
@@ -13,19 +14,18 @@ import (
 // maxGroup is how many writes share a transaction at most.
 const maxGroup = 128
 
-// writeQueue is for a database that takes one writer at a time. Writes wait in
-// line, and while one transaction is being committed, which takes a write to
-// the disk, those that have come share the next one. There is no goroutine
-// behind it: whoever is first in line does the work of the others, too.
-type writeQueue struct {
+// Queue lets writes wait in line. While one transaction is being committed,
+// which takes a write to the disk, those that have come share the next one.
+// There is no goroutine behind it: the first in line does the work of the
+// others, too. The zero Queue is empty. It is safe for concurrent use.
+type Queue struct {
 	mu      sync.Mutex
 	leading bool // somebody is at work
-	waiting []*queuedWrite
+	waiting []*write
 }
 
-// queuedWrite is one write. Whoever waits for it is told by one of the
-// channels being closed.
-type queuedWrite struct {
+// write is one write. Its caller waits for one of the channels to be closed.
+type write struct {
 	ctx   context.Context
 	do    func(db *gorm.DB) error // may be called again once what it did was taken back
 	lead  chan struct{}           // it is first in line, and nobody is at work
@@ -37,11 +37,12 @@ type queuedWrite struct {
 // errUndone is the outcome of a write whose transaction ended in a panic.
 var errUndone = errors.New("the transaction was not committed")
 
-// run does the write, perhaps together with others, and returns its own
-// outcome: it has been committed, or nothing of it has. begin is the database
-// handle outside of any transaction.
-func (q *writeQueue) run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
-	w := &queuedWrite{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
+// Run does the write, perhaps together with others, and returns its own
+// outcome: it has been committed, or nothing of it has. begin returns a handle
+// outside of any transaction; do may be called again once its first attempt was
+// taken back. It gives up when ctx ends before its turn.
+func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	q.join(w)
 	select {
 	case <-w.lead:
@@ -62,7 +63,7 @@ func (q *writeQueue) run(ctx context.Context, begin func(ctx context.Context) *g
 }
 
 // join puts a write at the end of the line.
-func (q *writeQueue) join(w *queuedWrite) {
+func (q *Queue) join(w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(q.waiting, w)
@@ -72,7 +73,7 @@ func (q *writeQueue) join(w *queuedWrite) {
 }
 
 // leave takes a write out of the line, unless it is being done or is to lead.
-func (q *writeQueue) leave(w *queuedWrite) bool {
+func (q *Queue) leave(w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.waiting, w)
@@ -84,7 +85,7 @@ func (q *writeQueue) leave(w *queuedWrite) bool {
 }
 
 // next makes the first in line lead, if there is one. The caller holds mu.
-func (q *writeQueue) next() {
+func (q *Queue) next() {
 	if q.leading = len(q.waiting) > 0; q.leading {
 		q.waiting[0].leads = true
 		close(q.waiting[0].lead)
@@ -92,7 +93,7 @@ func (q *writeQueue) next() {
 }
 
 // take takes the first of the line out of it, n at most.
-func (q *writeQueue) take(n int) []*queuedWrite {
+func (q *Queue) take(n int) []*write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n = min(n, len(q.waiting))
@@ -102,8 +103,8 @@ func (q *writeQueue) take(n int) []*queuedWrite {
 }
 
 // work does what has come, and makes the next in line lead.
-func (q *writeQueue) work(begin func(ctx context.Context) *gorm.DB) {
-	runtime.Gosched() // whoever has just been told may come again at once
+func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
+	runtime.Gosched() // those who have just been told may come again at once
 	group, err := q.take(maxGroup), errUndone
 	defer func() {
 		for _, w := range group {
@@ -123,7 +124,7 @@ func (q *writeQueue) work(begin func(ctx context.Context) *gorm.DB) {
 	// The transaction outlives the caller who happens to lead: SQLite takes
 	// all of it back when a statement is interrupted.
 	db := begin(context.WithoutCancel(group[0].ctx))
-	together := func(do func(*queuedWrite, *gorm.DB) error) error {
+	together := func(do func(*write, *gorm.DB) error) error {
 		return db.Transaction(func(tx *gorm.DB) error {
 			for i := 0; i < len(group); i++ {
 				if err := do(group[i], tx); err != nil {
@@ -136,8 +137,8 @@ func (q *writeQueue) work(begin func(ctx context.Context) *gorm.DB) {
 			return nil
 		})
 	}
-	if err = together((*queuedWrite).share); errors.Is(err, errOneFailed) {
-		err = together((*queuedWrite).shareInSavepoint)
+	if err = together((*write).share); errors.Is(err, errOneFailed) {
+		err = together((*write).shareInSavepoint)
 	}
 }
 
@@ -147,11 +148,11 @@ var errOneFailed = errors.New("a write in the transaction failed")
 // share does a write in a transaction with others, without a savepoint, which
 // would make all of them slower for the few that fail. If it does fail, all must
 // be taken back, and be done again in savepoints.
-func (w *queuedWrite) share(tx *gorm.DB) error {
+func (w *write) share(tx *gorm.DB) error {
 	if w.err = w.ctx.Err(); w.err != nil {
 		return nil
 	}
-	// Whatever part of it fails, it is taken back whole.
+	// If a part of it fails, it is taken back whole.
 	w.err = w.do(tx.Session(&gorm.Session{Context: context.WithoutCancel(w.ctx), DisableNestedTransaction: true}))
 	if w.err != nil {
 		return errOneFailed
@@ -160,7 +161,7 @@ func (w *queuedWrite) share(tx *gorm.DB) error {
 }
 
 // shareInSavepoint does the same, and takes a write that fails back alone.
-func (w *queuedWrite) shareInSavepoint(tx *gorm.DB) error {
+func (w *write) shareInSavepoint(tx *gorm.DB) error {
 	if err := tx.Exec("SAVEPOINT notification_write").Error; err != nil {
 		return err
 	}

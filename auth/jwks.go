@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 import (
 	"context"
@@ -23,60 +23,59 @@ import (
 )
 
 const (
-	// keysTimeout bounds one attempt to fetch the keys, and so the wait of
-	// everybody who needs them.
+	// keysTimeout is the longest time of one fetch, and so the longest wait of
+	// a request for the keys.
 	keysTimeout = 2 * time.Second
-	// keysMaxAge is how old fetched keys get before they are fetched again.
+	// keysMaxAge is the age at which keys are fetched again.
 	keysMaxAge = 5 * time.Minute
-	// keysPause is kept between two attempts once keys were fetched, so that
-	// tokens with invented kids cannot make us hammer the issuer.
+	// keysPause is the shortest time between two fetches. Without it, tokens
+	// with invented kids would cause a fetch each.
 	keysPause = 10 * time.Second
-	// keysFirstPause is kept between two attempts until then.
+	// keysFirstPause replaces keysPause until a fetch has succeeded.
 	keysFirstPause = time.Second
-	// maxKeysBytes bounds a key set.
+	// maxKeysBytes is the maximum length of a key set.
 	maxKeysBytes = 1 << 20
-	// minRSABits is what RFC 7518, section 3.3, requires.
+	// minRSABits is the minimum size of an RSA key (RFC 7518, section 3.3).
 	minRSABits = 2048
 )
 
-// keySet holds the published keys of an issuer. It fetches them when somebody
-// asks and they are due, one attempt at a time, in a goroutine that lives no
-// longer than keysTimeout: the attempt serves everybody who waits, so it does
-// not end with the request of the one who caused it.
+// keySet holds the published keys of an issuer. A lookup fetches them if they
+// are due. At most one fetch runs at a time, in a goroutine that ends within
+// keysTimeout. All requests that need the keys wait for that fetch, so it does
+// not end when the request that started it is cancelled.
 type keySet struct {
 	source func(context.Context) ([]byte, error)
 	now    func() time.Time
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	keys    keyfunc.Keyfunc // those of the last good attempt; nil before
-	fetched time.Time       // when that was
-	tried   time.Time       // when the last attempt ended
-	err     error           // what it failed with
-	flight  chan struct{}   // closed when the running attempt ends; nil when none runs
+	keys    keyfunc.Keyfunc // of the last successful fetch; nil before the first
+	fetched time.Time       // end of the last successful fetch
+	tried   time.Time       // end of the last fetch
+	err     error           // of the last fetch
+	running chan struct{}   // closed when the running fetch ends; nil when none runs
 }
 
-// lookup returns the keys to verify a token with, fetched anew where that may
-// bring the key the token names. It fails with ErrUnavailable alone.
+// lookup returns the keys for a token that names kid, and fetches them first if
+// they are due. The error, if any, is ErrUnavailable.
 func (s *keySet) lookup(ctx context.Context, kid string) (keyfunc.Keyfunc, error) {
-	if flight := s.refresh(ctx, kid); flight != nil {
+	if running := s.refresh(ctx, kid); running != nil {
 		select {
-		case <-flight:
+		case <-running:
 		case <-ctx.Done():
 			return nil, unavailable("key set", ctx.Err())
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A key that is not there may have been published since: who cannot look
-	// cannot tell.
+	// After a failed fetch, an unknown key may be one published since.
 	if s.keys == nil || s.err != nil && !s.has(ctx, kid) {
 		return nil, unavailable("key set", s.err)
 	}
 	return s.keys, nil
 }
 
-// ready returns nil once keys were fetched, and tries to fetch them until then.
+// ready returns nil once keys have been fetched, and looks them up until then.
 func (s *keySet) ready(ctx context.Context) error {
 	s.mu.Lock()
 	loaded := s.keys != nil
@@ -88,8 +87,8 @@ func (s *keySet) ready(ctx context.Context) error {
 	return err
 }
 
-// refresh starts an attempt if one is due, and returns what to wait for
-// before using the keys: nil when they can be used as they are.
+// refresh starts a fetch if one is due. It returns the channel to wait on before
+// the keys are used, or nil if they can be used now.
 func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,52 +101,52 @@ func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 	if s.keys == nil {
 		pause = keysFirstPause
 	}
-	if s.flight == nil && now.Sub(s.tried) >= pause {
-		s.flight = make(chan struct{})
-		go s.attempt(s.flight)
+	if s.running == nil && now.Sub(s.tried) >= pause {
+		s.running = make(chan struct{})
+		go s.update(s.running)
 	}
-	// While the issuer is away a good key must not cost a wait each time.
+	// While fetches fail, tokens of known keys do not wait for them.
 	if known && s.err != nil {
 		return nil
 	}
-	return s.flight
+	return s.running
 }
 
-// has reports whether there is a key of that name.
+// has reports whether the key kid is known.
 func (s *keySet) has(ctx context.Context, kid string) bool {
 	_, err := s.keys.Storage().KeyRead(ctx, kid)
 	return err == nil
 }
 
-// attempt fetches the keys once and keeps those there are when it fails.
-func (s *keySet) attempt(done chan<- struct{}) {
+// update fetches the keys once. If that fails, it keeps the present ones.
+func (s *keySet) update(done chan<- struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), keysTimeout)
 	defer cancel()
 	keys, err := s.fetch(ctx)
 	if err != nil {
-		s.log.WarnContext(ctx, "keys were not fetched", "error", err)
+		s.log.WarnContext(ctx, "the keys could not be fetched", "error", err)
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tried, s.err, s.flight = s.now(), err, nil
+	s.tried, s.err, s.running = s.now(), err, nil
 	if err == nil {
 		s.keys, s.fetched = keys, s.tried
 	}
 	close(done)
 }
 
-// fetch reads the source. It fails rather than return no keys at all.
+// fetch reads the source. It fails if that has no usable key.
 func (s *keySet) fetch(ctx context.Context) (keyfunc.Keyfunc, error) {
 	body, err := s.source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, unfit, err := parseKeys(body)
+	keys, unusable, err := parseKeys(body)
 	if err != nil {
 		return nil, err
 	}
-	s.log.DebugContext(ctx, "keys were fetched", "usable", len(keys), "unfit", unfit)
+	s.log.DebugContext(ctx, "the keys were fetched", "usable", len(keys), "unusable", unusable)
 	storage := jwkset.NewMemoryStorage()
 	if err := storage.KeyReplaceAll(ctx, keys); err != nil {
 		return nil, err
@@ -155,9 +154,9 @@ func (s *keySet) fetch(ctx context.Context) (keyfunc.Keyfunc, error) {
 	return keyfunc.New(keyfunc.Options{Storage: storage})
 }
 
-// parseKeys reads a JWK Set (RFC 7517, section 5) and returns the keys of it
-// that can verify tokens, and why the others cannot. Having none is an error.
-func parseKeys(body []byte) (keys []jwkset.JWK, unfit []error, err error) {
+// parseKeys decodes a JWK Set (RFC 7517, section 5). It returns the keys that
+// can verify tokens, and an error for each of the others. It fails if no key can.
+func parseKeys(body []byte) (keys []jwkset.JWK, unusable []error, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
@@ -167,23 +166,23 @@ func parseKeys(body []byte) (keys []jwkset.JWK, unfit []error, err error) {
 	for i, raw := range set.Keys {
 		key, err := parseKey(raw)
 		if err != nil {
-			unfit = append(unfit, fmt.Errorf("keys[%d]: %w", i, err))
+			unusable = append(unusable, fmt.Errorf("keys[%d]: %w", i, err))
 			continue
 		}
 		keys = append(keys, key)
 	}
 	switch {
 	case len(keys) > 0:
-		return keys, unfit, nil
-	case len(unfit) > 0:
-		return nil, unfit, fmt.Errorf("the JWK Set has no usable key: %w", unfit[0])
+		return keys, unusable, nil
+	case len(unusable) > 0:
+		return nil, unusable, fmt.Errorf("the JWK Set has no usable key: %w", unusable[0])
 	default:
 		return nil, nil, errors.New("the JWK Set has no keys")
 	}
 }
 
-// curveMethods are the only algorithms the curves go with (RFC 7518, section
-// 3.4; RFC 8037, section 3.1).
+// curveMethods is the algorithm of each curve (RFC 7518, section 3.4; RFC 8037,
+// section 3.1).
 var curveMethods = map[jwkset.CRV]jwkset.ALG{
 	jwkset.CrvP256:    jwkset.AlgES256,
 	jwkset.CrvP384:    jwkset.AlgES384,
@@ -191,7 +190,7 @@ var curveMethods = map[jwkset.CRV]jwkset.ALG{
 	jwkset.CrvEd25519: jwkset.AlgEdDSA,
 }
 
-// parseKey reads one key that can verify tokens.
+// parseKey decodes one key. It fails if the key cannot verify tokens.
 func parseKey(raw json.RawMessage) (jwkset.JWK, error) {
 	var m jwkset.JWKMarshal
 	if err := json.Unmarshal(raw, &m); err != nil {
@@ -210,10 +209,10 @@ func parseKey(raw json.RawMessage) (jwkset.JWK, error) {
 	case m.ALG != "" && !slices.Contains(signingMethods, m.ALG.String()):
 		return jwkset.JWK{}, fmt.Errorf("is for the algorithm %q", m.ALG)
 	case m.CRV != "" && m.ALG != curveMethods[m.CRV]:
-		return jwkset.JWK{}, fmt.Errorf("is for the algorithm %q, which does not go with the curve %q", m.ALG, m.CRV)
+		return jwkset.JWK{}, fmt.Errorf("is for the algorithm %q, which does not match the curve %q", m.ALG, m.CRV)
 	}
-	// Private and symmetric parameters are left behind, and so are
-	// certificates: the key is trusted for where it came from.
+	// Private and symmetric parameters are not copied, nor are certificates:
+	// the key is trusted because of the URL it came from.
 	public := jwkset.JWKMarshal{KTY: m.KTY, CRV: m.CRV, X: m.X, Y: m.Y, N: m.N, E: m.E, KID: m.KID, ALG: m.ALG}
 	key, err := jwkset.NewJWKFromMarshal(public, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {
@@ -222,16 +221,17 @@ func parseKey(raw json.RawMessage) (jwkset.JWK, error) {
 	switch k := key.Key().(type) {
 	case *rsa.PublicKey:
 		if k.N.BitLen() < minRSABits {
-			return jwkset.JWK{}, fmt.Errorf("is an RSA key of %d bits, at least %d are required", k.N.BitLen(), minRSABits)
+			return jwkset.JWK{}, fmt.Errorf("is an RSA key of %d bits, must have at least %d", k.N.BitLen(), minRSABits)
 		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
-		return jwkset.JWK{}, fmt.Errorf("is a %T", k)
+		return jwkset.JWK{}, fmt.Errorf("is of the unsupported type %T", k)
 	}
 	return key, nil
 }
 
-// keySource returns what reads the key set at an http, https or file URL.
+// keySource returns a function that reads the key set at an http, https or file
+// URL.
 func keySource(address string, client *http.Client) (func(context.Context) ([]byte, error), error) {
 	if path, ok := strings.CutPrefix(address, "file:"); ok {
 		return fileSource(path)
@@ -239,9 +239,9 @@ func keySource(address string, client *http.Client) (func(context.Context) ([]by
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		return nil, errors.New("notifications: JWTConfig.JWKSURL is required")
+		return nil, errors.New("auth: JWTConfig.JWKSURL is required")
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, errors.New("notifications: JWTConfig.JWKSURL is not an http, https or file URL")
+		return nil, errors.New("auth: JWTConfig.JWKSURL is not an http, https or file URL")
 	}
 	if client == nil {
 		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -269,20 +269,21 @@ func get(ctx context.Context, client *http.Client, address string) ([]byte, erro
 	return readKeys(resp.Body)
 }
 
-// fileSource reads a key set from a file: "keys.json", "/etc/keys.json" or
-// "///etc/keys.json", the part of a file URL after its scheme.
+// fileSource returns a function that reads the key set in a file. The path is a
+// file URL without "file:", such as "keys.json", "/etc/keys.json" or
+// "///etc/keys.json".
 func fileSource(path string) (func(context.Context) ([]byte, error), error) {
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		path = rest
 		if !strings.HasPrefix(path, "/") {
-			return nil, errors.New("notifications: JWTConfig.JWKSURL names a host; write file:PATH or file:///PATH")
+			return nil, errors.New("auth: JWTConfig.JWKSURL names a host; write file:PATH or file:///PATH")
 		}
 	}
 	if path == "" {
-		return nil, errors.New("notifications: JWTConfig.JWKSURL names no file")
+		return nil, errors.New("auth: JWTConfig.JWKSURL names no file")
 	}
 	return func(context.Context) ([]byte, error) {
-		// Opening a named pipe could block for ever.
+		// Opening a named pipe can block for ever.
 		if info, err := os.Stat(path); err != nil {
 			return nil, err
 		} else if !info.Mode().IsRegular() {
@@ -297,7 +298,7 @@ func fileSource(path string) (func(context.Context) ([]byte, error), error) {
 	}, nil
 }
 
-// readKeys reads a key set up to its limit.
+// readKeys reads a key set. It fails if that is longer than maxKeysBytes.
 func readKeys(r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxKeysBytes+1))
 	if err == nil && len(body) > maxKeysBytes {

@@ -1,4 +1,4 @@
-package notifications_test
+package auth_test
 
 import (
 	"crypto"
@@ -25,6 +25,7 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"go.uber.org/goleak"
 )
 
@@ -96,7 +97,7 @@ func keySetJSON(t testing.TB, keys ...jwkset.JWKMarshal) string {
 	return string(text)
 }
 
-// clock is a time that passes when a test says so.
+// clock is a time that a test moves.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -123,14 +124,14 @@ const (
 	testAudience = "backstage"
 )
 
-// token is what a test changes one thing of before it is signed.
+// token is a token before it is signed, so that a test can change one part of it.
 type token struct {
 	by     signer
 	header map[string]any // besides alg and kid; nil deletes
 	claims jwt.MapClaims
 }
 
-// goodToken is one that holds for an hour.
+// goodToken is valid for an hour.
 func goodToken(c *clock, by signer) token {
 	return token{by: by, header: map[string]any{}, claims: jwt.MapClaims{
 		"iss": testIssuer,
@@ -160,18 +161,21 @@ func (k token) signedWith(t testing.TB, method jwt.SigningMethod, key any) strin
 }
 
 // newVerifier makes a verifier of the tokens of goodToken.
-func newVerifier(t testing.TB, c *clock, address string, edit ...func(*notifications.JWTConfig)) *notifications.JWTVerifier {
+func newVerifier(t testing.TB, c *clock, address string, edit ...func(*auth.JWTConfig)) *auth.JWTVerifier {
 	t.Helper()
-	cfg := notifications.JWTConfig{JWKSURL: address, Issuer: testIssuer, Audience: testAudience}
+	cfg := auth.JWTConfig{JWKSURL: address, Issuer: testIssuer, Audience: testAudience}
 	for _, e := range edit {
 		e(&cfg)
 	}
-	v, err := notifications.NewJWTVerifierAt(cfg, c.now)
+	v, err := auth.NewJWTVerifierAt(cfg, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
+
+// jane is the identity that the tokens of goodToken stand for.
+var jane = notifications.User("default/jane")
 
 func wantIdentity(t *testing.T, v notifications.Verifier, token string, want notifications.Identity) {
 	t.Helper()
@@ -181,7 +185,7 @@ func wantIdentity(t *testing.T, v notifications.Verifier, token string, want not
 }
 
 // wantError expects an error that matches kind, gives the reason and does not
-// give the token away.
+// contain the token.
 func wantError(t *testing.T, v notifications.Verifier, token string, kind error, reason string) {
 	t.Helper()
 	who, err := v.Verify(t.Context(), token)
@@ -189,7 +193,7 @@ func wantError(t *testing.T, v notifications.Verifier, token string, kind error,
 		t.Fatalf("Verify = %v, %v; want %v because of %q", who, err, kind, reason)
 	}
 	if signature := token[strings.LastIndex(token, ".")+1:]; len(signature) > 8 && strings.Contains(err.Error(), signature) {
-		t.Fatalf("the error gives the token away: %v", err)
+		t.Fatalf("the error contains the token: %v", err)
 	}
 }
 
@@ -222,8 +226,8 @@ func TestJWTSubject(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, edKey())
 	byRule := newVerifier(t, c, is.URL)
-	byEmail := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
-		cfg.Subject = notifications.UserClaim("email")
+	byEmail := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
+		cfg.Subject = auth.UserClaim("email")
 	})
 	user, service := notifications.User, notifications.ServiceAccount
 	for _, tc := range []struct {
@@ -262,7 +266,7 @@ func TestJWTSubject(t *testing.T) {
 	}
 }
 
-func TestJWTSubjectThatNamesNobody(t *testing.T) {
+func TestJWTSubjectWithoutIdentity(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
@@ -280,7 +284,7 @@ func TestJWTSubjectThatNamesNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
+			v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
 				cfg.Subject = func(map[string]any) (notifications.Identity, error) { return tc.who, tc.err }
 			})
 			wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnauthenticated, tc.reason)
@@ -288,8 +292,8 @@ func TestJWTSubjectThatNamesNobody(t *testing.T) {
 	}
 }
 
-// Each row changes one thing of a token that holds.
-func TestJWTThatDoesNotHold(t *testing.T) {
+// Each row changes one thing of a valid token.
+func TestInvalidJWT(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	bare := rsaKey() // published without alg
@@ -313,7 +317,7 @@ func TestJWTThatDoesNotHold(t *testing.T) {
 	for name, tc := range map[string]struct {
 		by     func() signer
 		change func(*token)
-		reason string // empty: it holds
+		reason string // empty: the token is valid
 	}{
 		"audience in a list":     {edKey, claim("aud", []string{"x", testAudience}), ""},
 		"expired within leeway":  {edKey, claim("exp", in(-29*time.Second)), ""},
@@ -427,7 +431,7 @@ func TestJWTForged(t *testing.T) {
 	}
 }
 
-// spare sets a bit of the last base64url digit that no byte is made of.
+// spare sets a bit of the last base64url digit that is not part of a byte.
 func spare(digit byte) string {
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return string(digits[strings.IndexByte(digits, digit)|1])
@@ -443,13 +447,13 @@ func TestJWTNeedsNoFetchToRefuse(t *testing.T) {
 	wantError(t, v, tok.signed(t), notifications.ErrUnauthenticated, "crit")
 	wantError(t, v, "garbage", notifications.ErrUnauthenticated, "not a JWT")
 	if is.count() != 0 {
-		t.Errorf("the keys were fetched %d times for tokens no key can prove", is.count())
+		t.Errorf("the keys were fetched %d times for tokens that no key can verify", is.count())
 	}
 }
 
 func TestJWTConfigFaults(t *testing.T) {
 	t.Parallel()
-	_, err := notifications.NewJWTVerifier(notifications.JWTConfig{})
+	_, err := auth.NewJWTVerifier(auth.JWTConfig{})
 	for _, field := range []string{"JWKSURL", "Issuer", "Audience"} {
 		if err == nil || !strings.Contains(err.Error(), "JWTConfig."+field+" is required") {
 			t.Errorf("NewJWTVerifier = %v, want it to name %s", err, field)
@@ -475,19 +479,19 @@ func TestJWTConfigFaults(t *testing.T) {
 		"http://issuer.example:x/":    false,
 		" https://issuer.example":     false,
 	} {
-		_, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: address, Issuer: "i", Audience: "a"})
+		_, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: address, Issuer: "i", Audience: "a"})
 		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "JWTConfig.JWKSURL") {
 			t.Errorf("NewJWTVerifier for %q = %v", address, err)
 		}
 	}
 }
 
-// The real clock is used where none is given, and nothing stays behind. Not
-// parallel: the goroutines of other tests would be seen.
+// NewJWTVerifier uses the real clock, and leaves no goroutine. Not parallel: the
+// check would see the goroutines of other tests.
 func TestJWTLeavesNothingBehind(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	is := newIssuer(t, edKey())
-	v, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: is.URL, Issuer: testIssuer, Audience: testAudience, HTTPClient: is.Client()})
+	v, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: is.URL, Issuer: testIssuer, Audience: testAudience, HTTPClient: is.Client()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -498,14 +502,14 @@ func TestJWTLeavesNothingBehind(t *testing.T) {
 	goleak.VerifyNone(t, ignore)
 }
 
-// FuzzVerify: the one good token is the only text that is let in.
+// FuzzVerify: the good token is the only valid text.
 func FuzzVerify(f *testing.F) {
 	c := newClock()
 	path := filepath.Join(f.TempDir(), "keys.json")
 	if err := os.WriteFile(path, []byte(keySetJSON(f, edKey().jwk(f), rsaKey().jwk(f), ecKey().jwk(f))), 0o600); err != nil {
 		f.Fatal(err)
 	}
-	v, err := notifications.NewLegacyVerifierAt(c.now, newVerifier(f, c, "file:"+path), legacyKey)
+	v, err := auth.NewLegacyVerifierAt(c.now, newVerifier(f, c, "file:"+path), legacyKey)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,12 +1,12 @@
-package notifications
+package auth
 
-// The constructors with a clock, for tests.
+// The constructors with a clock of the test.
 var (
 	NewJWTVerifierAt    = newJWTVerifier
 	NewLegacyVerifierAt = newLegacyVerifier
 )
 
-// ParseKeys says whether a key set has a usable key.
+// ParseKeys fails if a key set has no usable key.
 func ParseKeys(body []byte) error {
 	_, _, err := parseKeys(body)
 	return err

@@ -1,4 +1,4 @@
-package notifications
+package auth
 
 import (
 	"fmt"
@@ -39,19 +39,19 @@ func TestTokenCache(t *testing.T) {
 		{"unknown", keys, 0, false},
 		{long, keys, 0, false},
 	} {
-		if _, got := c.find(tt.token).proof(tt.keys, now.Add(tt.after)); got != tt.want {
-			t.Errorf("%.20s after %v: proved %v, want %v", tt.token, tt.after, got, tt.want)
+		if _, got := c.find(tt.token).verified(tt.keys, now.Add(tt.after)); got != tt.want {
+			t.Errorf("%.20s after %v: verified %v, want %v", tt.token, tt.after, got, tt.want)
 		}
 	}
-	mine, _ := c.find("an hour").proof(keys, now)
+	mine, _ := c.find("an hour").verified(keys, now)
 	mine["sub"] = "john"
-	if again, _ := c.find("an hour").proof(keys, now); again["sub"] != "jane" {
-		t.Error("a caller can change what is remembered")
+	if again, _ := c.find("an hour").verified(keys, now); again["sub"] != "jane" {
+		t.Error("a caller can change the cache")
 	}
 	for i := range 2 * maxCachedTokens {
 		c.add(fmt.Sprint(i), "key", keys, expiring(time.Hour), now)
 	}
-	if len(c.proved) > maxCachedTokens {
-		t.Errorf("remembers %d tokens, want at most %d", len(c.proved), maxCachedTokens)
+	if len(c.tokens) > maxCachedTokens {
+		t.Errorf("keeps %d tokens, want at most %d", len(c.tokens), maxCachedTokens)
 	}
 }

@@ -1,4 +1,4 @@
-package notifications_test
+package auth_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 )
 
 // issuer is a real JWKS endpoint whose answer tests change.
@@ -93,7 +94,7 @@ func (i *issuer) count() int {
 	return i.hits
 }
 
-func TestKeysThatAreNotForTokens(t *testing.T) {
+func TestUnusableKeys(t *testing.T) {
 	t.Parallel()
 	oct := jwkset.JWKMarshal{KTY: jwkset.KtyOct, KID: "oct", K: base64.RawURLEncoding.EncodeToString(make([]byte, 32))}
 	private := func(m *jwkset.JWKMarshal) {
@@ -112,7 +113,7 @@ func TestKeysThatAreNotForTokens(t *testing.T) {
 	for name, tc := range map[string]struct {
 		by     signer
 		edit   func(*jwkset.JWKMarshal)
-		reason string // empty: it is for tokens
+		reason string // empty: the key is usable
 	}{
 		"as it is":               {ecKey(), func(*jwkset.JWKMarshal) {}, ""},
 		"without use":            {ecKey(), func(m *jwkset.JWKMarshal) { m.USE = "" }, ""},
@@ -122,7 +123,7 @@ func TestKeysThatAreNotForTokens(t *testing.T) {
 		"for verifying":          {ecKey(), func(m *jwkset.JWKMarshal) { m.KEYOPS = []jwkset.KEYOPS{"verify"} }, ""},
 		"for encryption":         {ecKey(), func(m *jwkset.JWKMarshal) { m.USE = jwkset.UseEnc }, `is for the use "enc"`},
 		"for wrapping":           {ecKey(), func(m *jwkset.JWKMarshal) { m.KEYOPS = []jwkset.KEYOPS{"wrapKey"} }, "not for verifying"},
-		"for another curve":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgES384 }, "does not go with the curve"},
+		"for another curve":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgES384 }, "does not match the curve"},
 		"for key agreement":      {ecKey(), func(m *jwkset.JWKMarshal) { m.ALG = jwkset.AlgECDHES }, `is for the algorithm "ECDH-ES"`},
 		"without kid":            {ecKey(), func(m *jwkset.JWKMarshal) { m.KID = "" }, "has no kid"},
 		"off its curve":          {ecKey(), func(m *jwkset.JWKMarshal) { m.Y = m.X }, "not on the specified curve"},
@@ -199,9 +200,9 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 }
 
-// TestProvedTokensEndWithTheirKey: that a token was proved a moment ago does
-// not help it once other keys were fetched.
-func TestProvedTokensEndWithTheirKey(t *testing.T) {
+// TestCachedTokensEndWithTheirKey: a cached token is refused once a fetch has
+// removed its key.
+func TestCachedTokensEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
@@ -216,7 +217,7 @@ func TestProvedTokensEndWithTheirKey(t *testing.T) {
 	wantError(t, v, before, notifications.ErrUnauthenticated, jwkset.ErrKeyNotFound.Error())
 }
 
-func TestInventedKidsDoNotHammer(t *testing.T) {
+func TestInventedKidsCauseFewFetches(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
@@ -269,7 +270,7 @@ func TestIssuerThatRefusesConnections(t *testing.T) {
 	wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnavailable, "refused")
 }
 
-func TestGoodKeysOutliveABadAnswer(t *testing.T) {
+func TestKeysSurviveABadAnswer(t *testing.T) {
 	t.Parallel()
 	huge := keySetJSON(t, rotatedKey().jwk(t)) + strings.Repeat(" ", 1<<20)
 	for name, tc := range map[string]struct {
@@ -319,8 +320,8 @@ func TestGoodKeysOutliveABadAnswer(t *testing.T) {
 	}
 }
 
-// hung is an issuer that does not answer, and a connection that does not
-// notice.
+// hung is a connection that ignores its context, to an issuer that does not
+// answer.
 type hung struct{ release chan struct{} }
 
 func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
@@ -331,13 +332,13 @@ func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
 // switchable sends requests where a test says.
 type switchable struct{ http.RoundTripper }
 
-// Once an issuer is known to be away, a good key is not kept waiting for it.
+// After a failed fetch, tokens of known keys do not wait for the next one.
 func TestKnownKeysDoNotWaitForAHungIssuer(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	is := newIssuer(t, edKey())
 	network := &switchable{is.Client().Transport}
-	v := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
+	v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
 		cfg.HTTPClient = &http.Client{Transport: network}
 	})
 	text := goodToken(c, edKey()).signed(t)
@@ -357,7 +358,7 @@ func TestKnownKeysDoNotWaitForAHungIssuer(t *testing.T) {
 	}
 }
 
-// The fetch that a caller who gave up has begun serves those who wait on.
+// A fetch goes on when the caller that started it gives up, and serves the next.
 func TestCancelledCaller(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -397,18 +398,21 @@ func TestConcurrentVerificationFetchesOnce(t *testing.T) {
 		<-held.arrived
 		close(held.release)
 	}()
-	concurrently(t, 64, func(i int) error {
-		if who, err := v.Verify(t.Context(), texts[i%len(texts)]); err != nil || who != jane {
-			return fmt.Errorf("Verify = %v, %w", who, err)
-		}
-		return nil
-	})
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if who, err := v.Verify(t.Context(), texts[i%len(texts)]); err != nil || who != jane {
+				t.Errorf("Verify = %v, %v", who, err)
+			}
+		})
+	}
+	wg.Wait()
 	if is.count() != 1 {
 		t.Errorf("fetched %d times, want 1", is.count())
 	}
 }
 
-// deadlines notes how long each request may take, and fails it.
+// deadlines records the time that is left for each request, and fails it.
 type deadlines struct{ left chan time.Duration }
 
 func (d deadlines) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -424,7 +428,7 @@ func TestFetchIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	d := deadlines{make(chan time.Duration, 1)}
-	v := newVerifier(t, c, "https://issuer.example/jwks", func(cfg *notifications.JWTConfig) {
+	v := newVerifier(t, c, "https://issuer.example/jwks", func(cfg *auth.JWTConfig) {
 		cfg.HTTPClient = &http.Client{Transport: d}
 	})
 	wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnavailable, "no route")
@@ -445,7 +449,7 @@ func TestFetchFollowsNoRedirect(t *testing.T) {
 		t.Error("the redirect was followed")
 	}
 	// The host's own client decides for itself.
-	wantIdentity(t, newVerifier(t, c, redirect.URL, func(cfg *notifications.JWTConfig) {
+	wantIdentity(t, newVerifier(t, c, redirect.URL, func(cfg *auth.JWTConfig) {
 		cfg.HTTPClient = redirect.Client()
 	}), text, jane)
 }
@@ -472,7 +476,7 @@ func TestKeysFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, after := goodToken(c, edKey()).signed(t), goodToken(c, rotatedKey()).signed(t)
-	verifiers := []*notifications.JWTVerifier{
+	verifiers := []*auth.JWTVerifier{
 		newVerifier(t, c, "file:"+relative), newVerifier(t, c, "file:"+path), newVerifier(t, c, "file://"+path),
 	}
 	for _, v := range verifiers {
@@ -496,7 +500,7 @@ func TestFailedFetchIsLogged(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t)
 	var out bytes.Buffer
-	v := newVerifier(t, c, is.URL, func(cfg *notifications.JWTConfig) {
+	v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) {
 		cfg.Logger = slog.New(slog.NewTextHandler(&out, nil))
 	})
 	text := goodToken(c, edKey()).signed(t)
@@ -506,13 +510,13 @@ func TestFailedFetchIsLogged(t *testing.T) {
 	}
 }
 
-// FuzzKeySet: no answer of an issuer makes us panic.
+// FuzzKeySet: no answer of an issuer causes a panic.
 func FuzzKeySet(f *testing.F) {
 	for _, k := range []signer{rsaKey(), ecKey(), edKey(), ec521Key()} {
 		f.Add([]byte(keySetJSON(f, k.jwk(f))))
 	}
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA","kid":"a"},null]}`))
 	f.Fuzz(func(_ *testing.T, body []byte) {
-		_ = notifications.ParseKeys(body)
+		_ = auth.ParseKeys(body)
 	})
 }
