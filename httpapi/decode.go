@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
@@ -70,7 +71,7 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 // decodeIdempotencyKey reads the header of that name, whose value is taken as
 // it is: quotes, where a client sends them, are part of it.
 func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
-	const name = "Idempotency-Key"
+	const name = wire.IdempotencyKeyHeader
 	given := r.Header.Values(name)
 	switch {
 	case len(given) == 0:

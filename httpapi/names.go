@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
 // wireNames are the names that fields of the library have in requests. Those
@@ -13,7 +14,7 @@ import (
 var wireNames = map[string]string{
 	"URL":            "url",
 	"KeepPlace":      "resurface",
-	"IdempotencyKey": "Idempotency-Key",
+	"IdempotencyKey": wire.IdempotencyKeyHeader,
 	"Text":           "containsText",
 	"System":         "messageScope",
 	"Limit":          "pageSize",
