@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 
 	"gorm.io/gorm"
@@ -20,9 +19,9 @@ type rememberedKey struct {
 
 // keyed are the postings that have an idempotency key, in the order of the
 // keys, in which all lock them.
-func keyed(list iter.Seq[*posting]) []*posting {
+func keyed(list []*posting) []*posting {
 	var keyed []*posting
-	for p := range list {
+	for _, p := range list {
 		if p.content != "" {
 			keyed = append(keyed, p)
 		}
@@ -34,14 +33,8 @@ func keyed(list iter.Seq[*posting]) []*posting {
 // recall marks the postings that repeat an earlier one, and returns
 // ErrKeyReused if one has the key of another one. It only looks, and is no
 // lock.
-func (s *store) recall(ctx context.Context, all []posting) error {
-	list := keyed(func(yield func(*posting) bool) {
-		for i := range all {
-			if !yield(&all[i]) {
-				return
-			}
-		}
-	})
+func (s *store) recall(ctx context.Context, all []*posting) error {
+	list := keyed(all)
 	if len(list) == 0 {
 		return nil
 	}
@@ -80,7 +73,7 @@ func keysOf(list []*posting) []string {
 // the meantime are marked as repeated, or it is ErrKeyReused. It waits for
 // somebody who is just claiming one.
 func (s *store) claimKeys(db *gorm.DB, all []*posting) error {
-	list := keyed(slices.Values(all))
+	list := keyed(all)
 	if len(list) == 0 {
 		return nil
 	}

@@ -43,11 +43,11 @@ type Posted struct {
 // Repeated. A draft that keeps its place may be refused with
 // [ErrTargetsDiffer].
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
-	posted, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
+	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
 	if err != nil {
 		return Posted{}, err
 	}
-	return posted[0], nil
+	return list[0].result, nil
 }
 
 // PostMany stores many notifications in one transaction, all or none, and
@@ -57,7 +57,12 @@ func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, erro
 // Otherwise it is as [Service.Post], of each draft; the policy is asked about
 // each. In an [*InvalidError], "[3].Title" is the title of the fourth.
 func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([]Posted, error) {
-	return s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	list, err := s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	results := make([]Posted, len(list))
+	for i, p := range list {
+		results[i] = p.result
+	}
+	return results, err
 }
 
 // posting is a draft on its way to the database.
@@ -66,12 +71,14 @@ type posting struct {
 	poster    string
 	now       time.Time
 	audiences []string // as they are stored, sorted
-	actions   string   // the column
-	id        string   // see mint
-	content   string   // hash; empty without an idempotency key
-	forgotten time.Time
-	untimely  faults // what is wrong at this moment; a repetition may be late
-	result    Posted
+	// audienceArray is the audiences as a JSON array, the column.
+	audienceArray string
+	actions       string // the column
+	id            string // see mint
+	content       string // hash; empty without an idempotency key
+	forgotten     time.Time
+	untimely      faults // what is wrong at this moment; a repetition may be late
+	result        Posted
 }
 
 func (p *posting) severity() int   { return severityRank[p.draft.Severity] }
@@ -88,10 +95,12 @@ func (p *posting) expiry() int64 {
 
 // post is PostMany of drafts that nobody else has; field returns what stands
 // before the fields of a draft.
-func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]Posted, error) {
-	c := posts{Service: s, field: field, list: make([]posting, min(len(drafts), MaxDrafts))}
-	for i := range c.list {
-		c.list[i].draft = drafts[i] // a copy, for the policy sees the other one
+func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+	postings := make([]posting, min(len(drafts), MaxDrafts))
+	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
+	for i := range postings {
+		postings[i].draft = drafts[i] // a copy, for the policy sees the other one
+		c.list[i] = &postings[i]
 	}
 	ctx, err := s.beginPost(ctx, who, drafts)
 	if err != nil {
@@ -101,8 +110,8 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 		return nil, err
 	}
 	poster, now := s.nameOf(who), s.now()
-	for i := range c.list {
-		c.list[i].poster, c.list[i].now = poster, now
+	for i, p := range c.list {
+		p.poster, p.now = poster, now
 		c.check(i)
 	}
 	c.checkDistinct()
@@ -118,11 +127,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := s.store.post(ctx, s.ids, c.list); err != nil {
 		return nil, err
 	}
-	results := make([]Posted, len(c.list))
-	for i := range c.list {
-		results[i] = c.list[i].result
-	}
-	return results, nil
+	return c.list, nil
 }
 
 // beginPost asks the policy about each draft.
@@ -164,7 +169,7 @@ func checkDrafts(drafts []Draft) error {
 type posts struct {
 	*Service
 	field   func(i int) string
-	list    []posting
+	list    []*posting
 	targets []target
 	faulty  faults // apart from posting.untimely
 }
@@ -184,7 +189,7 @@ func (c *posts) fieldOf(t target) string {
 // check checks a draft as far as it can be without the catalog's and the
 // database's answers.
 func (c *posts) check(i int) {
-	p, field := &c.list[i], c.field(i)
+	p, field := c.list[i], c.field(i)
 	var faulty faults
 	faulty, p.untimely = p.draft.check(field, p.now)
 	c.faulty = append(c.faulty, faulty...)
@@ -196,7 +201,7 @@ func (c *posts) check(i int) {
 
 // resolve finds out what the audience of a draft is called.
 func (c *posts) resolve(i int, field string) {
-	p, before := &c.list[i], len(c.targets)
+	p, before := c.list[i], len(c.targets)
 	to := p.draft.To
 	if len(to.refs) == 0 && !to.everyone {
 		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
@@ -230,8 +235,7 @@ func (c *posts) checkDistinct() {
 		return
 	}
 	keys, scopes := map[string]int{}, map[ScopeKey]int{}
-	for i := range c.list {
-		p := &c.list[i]
+	for i, p := range c.list {
 		if key := p.draft.IdempotencyKey; key != "" {
 			if first, twice := keys[key]; twice {
 				c.faulty.add(c.field(i)+"IdempotencyKey", "is that of [%d] too", first)
@@ -262,16 +266,19 @@ func (c *posts) settle(ctx context.Context) error {
 			bad.add(c.fieldOf(t), "there is no %s %q", t.named.Kind, t.named.Name)
 		}
 	}
-	for i := range c.list {
-		if p := &c.list[i]; !p.result.Repeated {
+	for _, p := range c.list {
+		if !p.result.Repeated {
 			bad = append(bad, p.untimely...)
 		}
 	}
 	if err := bad.err(); err != nil {
 		return err
 	}
-	for i := range c.list {
-		p := &c.list[i]
+	for _, p := range c.list {
+		if p.result.Repeated {
+			continue
+		}
+		p.audienceArray = jsonArray(p.audiences)
 		if p.actions, err = c.ids.actionsColumn(p.draft.Actions); err != nil {
 			return err
 		}
@@ -318,12 +325,10 @@ func (p *posting) mint(ids *ids) (err error) {
 }
 
 // post stores the postings that are no repetitions, all or none.
-func (s *store) post(ctx context.Context, ids *ids, all []posting) error {
-	list := make([]*posting, 0, len(all))
-	for i := range all {
-		if p := &all[i]; !p.result.Repeated {
-			list = append(list, p)
-		}
+func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
+	repeated := func(p *posting) bool { return p.result.Repeated }
+	if slices.ContainsFunc(list, repeated) {
+		list = slices.DeleteFunc(slices.Clone(list), repeated)
 	}
 	switch {
 	case len(list) == 0:

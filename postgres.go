@@ -124,7 +124,7 @@ func (postgres) joinStates(sql *sqltext.Text, user string) {
 func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 	if len(posts) == 1 {
 		post := posts[0]
-		_, err := exec(db, sqltext.Fix(postgresInsert, append(append(post.values(), post.copied()...), jsonArray(post.audiences))))
+		_, err := execText(db, postgresInsert, append(append(post.values(), post.copied()...), post.audienceArray))
 		return err
 	}
 	sql := d.statement().Add("WITH message AS (")

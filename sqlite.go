@@ -90,10 +90,10 @@ func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 }
 
 func (sqlite) insertOne(tx *gorm.DB, post *posting) error {
-	if _, err := exec(tx, sqltext.Fix(insertMessage, post.values())); err != nil {
+	if _, err := execText(tx, insertMessage, post.values()); err != nil {
 		return err
 	}
-	_, err := exec(tx, sqltext.Fix(sqliteInsertDelivery, append(post.copied(), jsonArray(post.audiences))))
+	_, err := execText(tx, sqliteInsertDelivery, append(post.copied(), post.audienceArray))
 	return err
 }
 

@@ -160,21 +160,20 @@ func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
 }
 
-// statement is a [sqltext.Text] or a [sqltext.Fixed].
-type statement interface {
-	String() string
-	Args() []any
-}
-
 // find runs a statement and scans what it returns into dest, as GORM's Find
 // does. Not Scan: on its way GORM would log the parameters, regardless of the
 // logger. Not Row: it is nil if a plugin of the host's refuses.
-func find(db *gorm.DB, sql statement, dest any) error { return raw(db, sql).Find(dest).Error }
+func find(db *gorm.DB, sql *sqltext.Text, dest any) error { return raw(db, sql).Find(dest).Error }
 
 // exec runs a statement that returns nothing, and tells how many rows it
 // changed.
-func exec(db *gorm.DB, sql statement) (int64, error) {
-	db = raw(db, sql)
+func exec(db *gorm.DB, sql *sqltext.Text) (int64, error) {
+	return execText(db, sql.String(), sql.Args())
+}
+
+// execText is exec of a statement whose text is written once.
+func execText(db *gorm.DB, text string, args []any) (int64, error) {
+	db = rawText(db, text, args)
 	done := db.Callback().Raw().Execute(db)
 	return done.RowsAffected, done.Error
 }
@@ -182,10 +181,12 @@ func exec(db *gorm.DB, sql statement) (int64, error) {
 // raw is GORM's Raw for a statement that is as the database wants it. GORM
 // would look for parameters byte by byte, which takes longer than SQLite takes
 // to store a row.
-func raw(db *gorm.DB, sql statement) *gorm.DB {
+func raw(db *gorm.DB, sql *sqltext.Text) *gorm.DB { return rawText(db, sql.String(), sql.Args()) }
+
+func rawText(db *gorm.DB, text string, args []any) *gorm.DB {
 	db = db.Clauses() // none, but a statement of its own
-	db.Statement.SQL.WriteString(sql.String())
-	db.Statement.Vars = sql.Args()
+	db.Statement.SQL.WriteString(text)
+	db.Statement.Vars = args
 	return db
 }
 

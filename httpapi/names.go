@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,10 +67,12 @@ func wireName(name string) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
-// targetNames are, if err is about fields, the names that the targets of a post have in a request, for
-// each as the library names it: "To[2]" may be "targetGroups[0]".
+// targetNames are the names that the targets of a post have in a request, for
+// each as the library names it: "To[2]" may be "targetGroups[0]". It is nil if
+// err is not about them.
 func targetNames(err error, to notifications.Audience) map[string]string {
-	if !isInputError(err) {
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) || !slices.ContainsFunc(invalid.Fields, isTarget) {
 		return nil
 	}
 	lists := map[notifications.Kind]string{notifications.KindUser: "targetUsers", notifications.KindGroup: "targetGroups"}
@@ -80,3 +83,5 @@ func targetNames(err error, to notifications.Audience) map[string]string {
 	}
 	return names
 }
+
+func isTarget(f notifications.FieldError) bool { return strings.HasPrefix(f.Field, "To") }

@@ -72,21 +72,5 @@ func (t *Text) Repeat(text string) { t.text.WriteString(text) }
 // String returns the text.
 func (t *Text) String() string { return t.text.String() }
 
-// Fixed is a statement whose text was written once, and its arguments.
-type Fixed struct {
-	text string
-	args []any
-}
-
-// Fix returns a statement with this text and these arguments, which must be as
-// many as the parameters in it.
-func Fix(text string, args []any) Fixed { return Fixed{text, args} }
-
-// String returns the text.
-func (f Fixed) String() string { return f.text }
-
-// Args returns the arguments, in the order of the parameters.
-func (f Fixed) Args() []any { return f.args }
-
 // Args returns the arguments, in the order of the parameters.
 func (t *Text) Args() []any { return t.args }
