@@ -11,6 +11,18 @@ import (
 // SetClock replaces the clock of a service that does nothing yet.
 func SetClock(s *Service, now func() time.Time) { s.now = now }
 
+// Additions are the columns that a migration adds, as "table.column"; none when
+// it has no check.
+func Additions(file string) []string {
+	var added []string
+	for _, a := range additions[file] {
+		for _, column := range a.columns {
+			added = append(added, a.table+"."+column)
+		}
+	}
+	return added
+}
+
 // ReplicaPause is how long a replica that failed is left alone.
 const ReplicaPause = replicaPause
 

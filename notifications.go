@@ -246,10 +246,12 @@ func (s *Service) SameUser(who Identity, ref string) bool {
 	return err == nil && mine == other
 }
 
-// Ready asks whether the service can work: the database answers and holds the
-// tables, and the catalog, if it has a method Ready(context.Context) error,
-// is ready too. The error says which of them is not. Config.Replica is not
-// asked, as DB does its work when it is away.
+// Ready asks whether the service can work: the database answers, all
+// [Migrations] have been applied, by [Service.Migrate] or another tool, and the
+// catalog, if it has a method Ready(context.Context) error, is ready too. The
+// error says which of them is not, and names the file of the first migration
+// that is missing. Config.Replica is not asked, as DB does its work when it is
+// away.
 func (s *Service) Ready(ctx context.Context) error {
 	if err := s.store.ready(ctx); err != nil {
 		return err

@@ -163,25 +163,6 @@ func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
 	return n, err
 }
 
-// newest is what the latest migration added.
-var newest = []string{
-	"SELECT replaced_by FROM notification_messages LIMIT 0",
-	"SELECT expires_at FROM notification_deliveries LIMIT 0",
-	"SELECT archived_at FROM notification_states LIMIT 0",
-	"SELECT used_at FROM notification_scopes LIMIT 0",
-	"SELECT expires_at FROM notification_idempotency_keys LIMIT 0",
-}
-
-// ready fails unless the database answers and has been migrated.
-func (s *store) ready(ctx context.Context) error {
-	for _, sql := range newest {
-		if err := s.door(ctx, s.db).Exec(sql).Error; err != nil {
-			return unavailable("database", err)
-		}
-	}
-	return nil
-}
-
 // value is a text that may be null, null being empty.
 func value(s *string) string {
 	if s == nil {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
@@ -78,24 +77,29 @@ func applyPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger)
 }
 
 // printPending prints SQL and nothing else.
-func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) (err error) {
+func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) error {
+	pending, err := findPending(ctx, c, log)
+	for _, m := range pending {
+		fmt.Fprintf(w, "-- %s\n%s\n", m.Name, m.SQL)
+	}
+	return err
+}
+
+// findPending returns what the database lacks; all if there is no database.
+func findPending(ctx context.Context, c *config, log *slog.Logger) (_ []notifications.Migration, err error) {
 	db, err := openExisting(ctx, c, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if db == nil {
-		return printAll(c, w)
+		return notifications.Migrations(c.dialect())
 	}
 	defer func() { err = errors.Join(err, closeDatabase(db)) }()
 	svc, err := schemaOnly(db, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pending, err := svc.PendingMigrations(ctx)
-	for _, m := range pending {
-		printUp(w, m.Name, m.SQL)
-	}
-	return err
+	return svc.PendingMigrations(ctx)
 }
 
 // schemaOnly is a service for the sake of its tables.
@@ -125,35 +129,4 @@ func openExisting(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 		return nil, nil
 	}
 	return db, err
-}
-
-// printAll prints what a database that does not exist would need.
-func printAll(c *config, w io.Writer) error {
-	dialect := "postgres"
-	if _, ok := c.sqlitePath(); ok {
-		dialect = "sqlite"
-	}
-	files, err := notifications.Migrations(dialect)
-	if err != nil {
-		return err
-	}
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil {
-		return err
-	}
-	for _, name := range names { // Glob sorts
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		printUp(w, name, string(text))
-	}
-	return nil
-}
-
-// printUp prints the part of a migration that is executed, not the one that
-// takes it back.
-func printUp(w io.Writer, name, sql string) {
-	up, _, _ := strings.Cut(sql, "-- +goose Down")
-	fmt.Fprintf(w, "-- %s\n%s\n\n", name, strings.TrimSpace(up))
 }

@@ -36,7 +36,7 @@ func TestOperatorNeedsTheTables(t *testing.T) {
 			}
 			refused(t, on(t, "sqlite:"+file(t, "empty.db", "")), exitFailure, "empty.db does not exist or is empty")
 			openLibrary(t, "--database=sqlite:"+path).exec(t, "DROP TABLE notification_schema_version")
-			refused(t, on(t, "sqlite:"+path), exitFailure, "the tables of sqlite:"+path+" are not up to date", "notifyd migrate")
+			refused(t, on(t, "sqlite:"+path), exitFailure, "migration 00002_states_updates_expiry.sql has been applied and is not recorded")
 		})
 		t.Run(name+"/postgres", func(t *testing.T) {
 			t.Parallel()
