@@ -192,6 +192,28 @@ func TestReadyReads(t *testing.T) {
 	}
 }
 
+// Where nothing is missing, the right to read is enough.
+func TestMigrateOnlyReadsWhereNothingIsMissing(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	svc := newService(t, db)
+	if err := svc.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.SetMaxOpenConns(1)
+	execute(t, db, "SET ROLE pg_read_all_data")
+	if err := db.Exec("CREATE TABLE mine (a integer)").Error; err == nil {
+		t.Fatal("the role may create tables")
+	}
+	if err := errors.Join(svc.Migrate(t.Context()), svc.Ready(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBaseline(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -266,6 +288,31 @@ func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 	})
 }
 
+// The tables of a later version are left as they are, and are ready.
+func TestLaterTables(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		svc := newService(t, db)
+		if err := svc.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		known := int64(len(migrations(t, db)))
+		execute(t, db, "ALTER TABLE notification_messages ADD COLUMN later integer")
+		execute(t, db, fmt.Sprintf("INSERT INTO notification_schema_version (version_id, is_applied) VALUES (%d, true)", known+1))
+		before := columnsOf(t, db)
+		if pending, err := svc.PendingMigrations(t.Context()); err != nil || len(pending) > 0 {
+			t.Errorf("pending are %v, %v", pending, err)
+		}
+		if err := errors.Join(svc.Migrate(t.Context()), svc.Ready(t.Context())); err != nil {
+			t.Error(err)
+		}
+		says(t, svc.Baseline(t.Context(), known), fmt.Sprintf("version %d is recorded", known+1))
+		if after := columnsOf(t, db); !slices.Equal(after, before) {
+			t.Errorf("the columns %q became %q", before, after)
+		}
+	})
+}
+
 func TestBaselineAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -275,18 +322,24 @@ func TestBaselineAtOnce(t *testing.T) {
 		}
 		svc := newService(t, db)
 		concurrently(t, 4, func(int) error { return svc.Baseline(t.Context(), int64(len(all))) })
-		var recorded []int64
-		if err := db.Raw("SELECT version_id FROM notification_schema_version ORDER BY version_id").Find(&recorded).Error; err != nil {
-			t.Fatal(err)
-		}
-		want := []int64{0} // goose begins with it
-		for _, m := range all {
-			want = append(want, m.Version)
-		}
-		if !slices.Equal(recorded, want) {
-			t.Errorf("recorded are %v, want %v", recorded, want)
-		}
+		recordedOnce(t, db)
 	})
+}
+
+// recordedOnce checks that every migration is recorded, and none twice.
+func recordedOnce(t *testing.T, db *gorm.DB) {
+	t.Helper()
+	var recorded []int64
+	if err := db.Raw("SELECT version_id FROM notification_schema_version ORDER BY version_id").Find(&recorded).Error; err != nil {
+		t.Fatal(err)
+	}
+	want := []int64{0} // goose begins with it
+	for _, m := range migrations(t, db) {
+		want = append(want, m.Version)
+	}
+	if !slices.Equal(recorded, want) {
+		t.Errorf("recorded are %v, want %v", recorded, want)
+	}
 }
 
 // A migration that fails is taken back whole, and the error names its file.

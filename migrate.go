@@ -73,10 +73,12 @@ func Migrations(dialect string) ([]Migration, error) {
 // on every start, and from several instances at once: one does the work and
 // the others wait for it. It refuses a database whose encoding is not UTF-8,
 // and tables that another tool has made or changed, until [Service.Baseline]
-// has recorded that.
+// has recorded that. Tables of a later version of this library are no error,
+// and stay as they are.
 //
-// It takes a connection of its own from the pool of Config.DB, and so must
-// not be called while the host holds the only one.
+// Where nothing is missing it only reads. Otherwise it takes a connection of its
+// own from the pool of Config.DB, and so must not be called while the host holds
+// the only one.
 func (s *Service) Migrate(ctx context.Context) error {
 	return s.store.retried(ctx, func() error { return s.store.migrate(ctx) })
 }
@@ -95,18 +97,34 @@ func (s *store) migrate(ctx context.Context) error {
 	}
 	steps := make([]*goose.Migration, len(all))
 	for i, m := range all {
-		steps[i] = goose.NewGoMigration(m.Version, &goose.GoFunc{RunTx: m.apply}, nil)
+		steps[i] = m.step(m.SQL)
 	}
 	return s.record(ctx, steps)
 }
 
-// apply executes the statements of the migration. Without arguments a driver
-// takes any number of statements at once.
-func (m Migration) apply(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, m.SQL); err != nil {
-		return fmt.Errorf("%s: %w", m.Name, err)
+// step is the migration as goose takes it, with the statements to execute, if
+// any. Without arguments a driver takes any number of statements at once.
+func (m Migration) step(statements string) *goose.Migration {
+	up := func(ctx context.Context, tx *sql.Tx) error {
+		// SQLite has no lock that goose could have taken. This takes the one of
+		// those who write, and finds what another instance has recorded before.
+		claim := fmt.Sprintf("UPDATE %s SET is_applied = is_applied WHERE version_id = %d", versionTable, m.Version)
+		result, err := tx.ExecContext(ctx, claim)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n > 0 {
+			return errors.Join(err, fmt.Errorf("%s: recorded by another instance", m.Name))
+		}
+		if statements == "" {
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, statements); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+		return nil
 	}
-	return nil
+	return goose.NewGoMigration(m.Version, &goose.GoFunc{RunTx: up}, nil)
 }
 
 // retried runs what migrates. SQLite has no advisory locks: of several
@@ -197,10 +215,12 @@ func (s *store) baseline(ctx context.Context, version int64) error {
 			version, all[applied].Name, lack)
 	case applied > version:
 		return fmt.Errorf("notifications: the baseline cannot be version %d, as migration %s has been applied too", version, all[applied-1].Name)
+	case recorded == version:
+		return nil
 	}
 	steps := make([]*goose.Migration, version)
 	for i := range steps {
-		steps[i] = goose.NewGoMigration(all[i].Version, nil, nil)
+		steps[i] = all[i].step("")
 	}
 	return s.record(ctx, steps)
 }

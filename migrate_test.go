@@ -70,15 +70,17 @@ func TestInstancesStartAtOnce(t *testing.T) {
 	start := func(t *testing.T, open func() (*gorm.DB, error)) {
 		t.Helper()
 		var services []*notifications.Service
+		var last *gorm.DB
 		for range 8 {
 			db, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { closePool(t, db) })
-			services = append(services, newService(t, db))
+			services, last = append(services, newService(t, db)), db
 		}
 		concurrently(t, len(services), func(i int) error { return services[i].Migrate(t.Context()) })
+		recordedOnce(t, last)
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
