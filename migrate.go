@@ -106,8 +106,8 @@ func (s *store) migrate(ctx context.Context) error {
 // any. Without arguments a driver takes any number of statements at once.
 func (m Migration) step(statements string) *goose.Migration {
 	up := func(ctx context.Context, tx *sql.Tx) error {
-		// SQLite has no lock that goose could have taken. This takes the one of
-		// those who write, and finds what another instance has recorded before.
+		// On SQLite goose has taken no lock. This takes the lock of writers, and
+		// finds the record of another instance that was faster.
 		claim := fmt.Sprintf("UPDATE %s SET is_applied = is_applied WHERE version_id = %d", versionTable, m.Version)
 		result, err := tx.ExecContext(ctx, claim)
 		if err != nil {
@@ -182,7 +182,7 @@ func (s *store) pending(ctx context.Context) ([]Migration, error) {
 // notification_schema_version, which is the record itself.
 //
 // It compares the tables and their columns with the migrations, and records
-// nothing and names what differs if something is missing, or if a later
+// nothing and names the difference if something is missing, or if a later
 // migration has been applied too. A version below the recorded one is an error.
 // Repeating a call changes nothing, and several instances may call it at once.
 func (s *Service) Baseline(ctx context.Context, version int64) error {
