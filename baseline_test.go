@@ -358,3 +358,23 @@ func TestMigrateFails(t *testing.T) {
 		}
 	})
 }
+
+// Nothing is migrated in a transaction of the host.
+func TestMigratingRefusesTransactions(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		svc := newService(t, db)
+		err := db.Transaction(func(tx *gorm.DB) error {
+			bound := svc.WithTx(tx)
+			for what, err := range map[string]error{"Migrate": bound.Migrate(t.Context()), "Baseline": bound.Baseline(t.Context(), 1)} {
+				if !errors.Is(err, notifications.ErrBound) {
+					t.Errorf("%s in a transaction: %v, want ErrBound", what, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -17,9 +17,9 @@ import (
 // knows the dates it was told, and no others.
 type town struct {
 	mu       sync.Mutex
-	users    map[string][]string                   // canonical user → canonical groups
+	users    map[string][]string                   // by user: the groups
 	joined   map[string][]notifications.Membership // beside users, with dates
-	accounts map[string]time.Time                  // canonical user → since when
+	accounts map[string]time.Time                  // by user: since when
 	groups   []string
 	failing  error
 }
@@ -27,13 +27,13 @@ type town struct {
 func newTown() *town {
 	return &town{
 		users: map[string][]string{
-			"user:default/jane":  {"group:default/ops", "group:default/dev"},
-			"user:default/john":  {"group:default/ops"},
-			"user:default/guest": nil,
+			"default/jane":  {"default/ops", "default/dev"},
+			"default/john":  {"default/ops"},
+			"default/guest": nil,
 		},
 		joined:   map[string][]notifications.Membership{},
 		accounts: map[string]time.Time{},
-		groups:   []string{"group:default/ops", "group:default/dev", "group:default/empty"},
+		groups:   []string{"default/ops", "default/dev", "default/empty"},
 	}
 }
 
@@ -41,22 +41,20 @@ func newTown() *town {
 func (c *town) move(user string, groups ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.users["user:"+user] = groups
+	c.users[user] = groups
 }
 
 // join puts a user into one more group, since a moment.
 func (c *town) join(user, group string, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	user = "user:" + user
-	c.joined[user] = append(c.joined[user], notifications.Membership{Group: "group:" + group, Since: since})
+	c.joined[user] = append(c.joined[user], notifications.Membership{Group: group, Since: since})
 }
 
 // open gives a user an account, since a moment.
 func (c *town) open(user string, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	user = "user:" + user
 	c.accounts[user] = since
 	if _, known := c.users[user]; !known {
 		c.users[user] = nil
@@ -67,7 +65,6 @@ func (c *town) open(user string, since time.Time) {
 func (c *town) remove(user string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	user = "user:" + user
 	delete(c.users, user)
 	delete(c.joined, user)
 	delete(c.accounts, user)
@@ -86,7 +83,7 @@ func (c *town) Canonical(kind notifications.Kind, ref string) (string, error) {
 	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
 		return "", errors.New("must be of the form namespace/name")
 	}
-	return string(kind) + ":" + ref, nil
+	return ref, nil
 }
 
 func (c *town) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
@@ -105,12 +102,16 @@ func (c *town) AccountSince(_ context.Context, user string) (time.Time, error) {
 	return c.accounts[user], c.failing
 }
 
-func (c *town) Missing(_ context.Context, refs []string) ([]string, error) {
+func (c *town) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var missing []string
+	var missing []notifications.Ref
 	for _, ref := range refs {
-		if _, user := c.users[ref]; !user && !slices.Contains(c.groups, ref) {
+		_, known := c.users[ref.Name]
+		if ref.Kind == notifications.KindGroup {
+			known = slices.Contains(c.groups, ref.Name)
+		}
+		if !known {
 			missing = append(missing, ref)
 		}
 	}
@@ -120,12 +121,34 @@ func (c *town) Missing(_ context.Context, refs []string) ([]string, error) {
 // policyFunc is a policy made of a function.
 type policyFunc func(notifications.Identity, notifications.Permission) (notifications.Decision, error)
 
-func (f policyFunc) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
-	return f(who, p)
+func (f policyFunc) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return f(r.Who, r.Permission)
 }
 
 func allowAll(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
 	return notifications.Allow, nil
+}
+
+// clock is a time that passes when a test says so.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock {
+	return &clock{t: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
 }
 
 // fixture is a service over a fresh database.
@@ -151,8 +174,7 @@ func newClockedFixture(t *testing.T, db *gorm.DB) *fixture {
 	t.Helper()
 	f := newFixture(t, db)
 	f.clock = newClock()
-	notifications.SetClock(f.Service, f.clock.now)
-	return f
+	return f.with(nil)
 }
 
 // with is another service over the same database, town and clock, configured
@@ -160,15 +182,15 @@ func newClockedFixture(t *testing.T, db *gorm.DB) *fixture {
 func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	f.t.Helper()
 	cfg := notifications.Config{DB: f.db, Catalog: f.town, Policy: policyFunc(allowAll)}
+	if f.clock != nil {
+		cfg.Now = f.clock.now
+	}
 	if change != nil {
 		change(&cfg)
 	}
 	svc, err := notifications.New(cfg)
 	if err != nil {
 		f.t.Fatal(err)
-	}
-	if f.clock != nil {
-		notifications.SetClock(svc, f.clock.now)
 	}
 	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock}
 }
@@ -188,11 +210,11 @@ func (f *fixture) post(title string, to notifications.Audience) string {
 
 func (f *fixture) postDraft(d notifications.Draft) string {
 	f.t.Helper()
-	id, err := f.Post(f.t.Context(), ci, d)
+	posted, err := f.Post(f.t.Context(), ci, d)
 	if err != nil {
 		f.t.Fatalf("Post(%+v): %v", d, err)
 	}
-	return id
+	return posted.ID
 }
 
 func (f *fixture) mark(who notifications.Identity, id string, read bool) {
@@ -236,8 +258,11 @@ func titlesOf(items []notifications.Notification) []string {
 	return titles
 }
 
-// all selects everything a reader can see.
-var all = notifications.Filter{Scope: notifications.ScopeAll}
+// all selects everything a reader can see but what they archived.
+var all notifications.Filter
+
+// personal selects what is addressed to the reader and the reader's groups.
+var personal = notifications.Filter{System: notifications.NotSystem}
 
 // wantFields checks that err is an InvalidError about exactly these fields.
 func wantFields(t *testing.T, err error, fields ...string) {

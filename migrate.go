@@ -78,8 +78,11 @@ func Migrations(dialect string) ([]Migration, error) {
 //
 // Where nothing is missing it only reads. Otherwise it takes a connection of its
 // own from the pool of Config.DB, and so must not be called while the host holds
-// the only one.
+// the only one. In a transaction of the host it is [ErrBound].
 func (s *Service) Migrate(ctx context.Context) error {
+	if s.InTransaction() {
+		return ErrBound
+	}
 	return s.store.retried(ctx, func() error { return s.store.migrate(ctx) })
 }
 
@@ -134,7 +137,7 @@ func (s *store) retried(ctx context.Context, migrate func() error) error {
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
 		err := migrate()
-		if !errors.Is(err, ErrUnavailable) || s.dialect.migrations != goose.DialectSQLite3 || attempt == attempts {
+		if !errors.Is(err, ErrUnavailable) || s.dialect.migrations() != goose.DialectSQLite3 || attempt == attempts {
 			return err
 		}
 		select {
@@ -185,7 +188,11 @@ func (s *store) pending(ctx context.Context) ([]Migration, error) {
 // nothing and names the difference if something is missing, or if a later
 // migration has been applied too. A version below the recorded one is an error.
 // Repeating a call changes nothing, and several instances may call it at once.
+// In a transaction of the host it is [ErrBound].
 func (s *Service) Baseline(ctx context.Context, version int64) error {
+	if s.InTransaction() {
+		return ErrBound
+	}
 	return s.store.retried(ctx, func() error { return s.store.baseline(ctx, version) })
 }
 
@@ -238,7 +245,7 @@ func (s *store) record(ctx context.Context, steps []*goose.Migration) error {
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(s.log),
 	}
-	if s.dialect.migrations == goose.DialectPostgres {
+	if s.dialect.migrations() == goose.DialectPostgres {
 		const everySecond, tries = 1, 300
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(everySecond, tries))
 		if err != nil {
@@ -246,7 +253,7 @@ func (s *store) record(ctx context.Context, steps []*goose.Migration) error {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(s.dialect.migrations, db, nil, options...)
+	provider, err := goose.NewProvider(s.dialect.migrations(), db, nil, options...)
 	if err != nil {
 		return unavailable("migrate", err)
 	}
@@ -263,7 +270,7 @@ func (s *store) recorded(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var version int64
-	err = s.door(ctx, s.db).Raw("SELECT coalesce(max(version_id), 0) FROM " + versionTable).Scan(&version).Error
+	err = s.session(ctx, s.db).Raw("SELECT coalesce(max(version_id), 0) FROM " + versionTable).Scan(&version).Error
 	return version, failed(err)
 }
 
@@ -323,16 +330,10 @@ func (s *store) lacks(ctx context.Context, a addition) (string, error) {
 	return "", nil
 }
 
-// columnsOf asks for the columns of a table, a parameter.
-var columnsOf = map[goose.Dialect]string{
-	goose.DialectPostgres: "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped",
-	goose.DialectSQLite3:  "SELECT name FROM pragma_table_info(?)",
-}
-
 // columns returns the columns of a table; none when there is no such table.
 func (s *store) columns(ctx context.Context, table string) ([]string, error) {
 	var names []string
-	err := s.door(ctx, s.db).Raw(columnsOf[s.dialect.migrations], table).Find(&names).Error
+	err := s.session(ctx, s.db).Raw(s.dialect.columns(), table).Find(&names).Error
 	return names, failed(err)
 }
 
@@ -345,7 +346,7 @@ func (s *store) ready(ctx context.Context) error {
 	}
 	for _, m := range all {
 		for _, a := range additions[m.Name] {
-			err := s.door(ctx, s.db).Exec("SELECT " + strings.Join(a.columns, ", ") + " FROM " + a.table + " LIMIT 0").Error
+			err := s.session(ctx, s.db).Exec("SELECT " + strings.Join(a.columns, ", ") + " FROM " + a.table + " LIMIT 0").Error
 			if err == nil {
 				continue
 			}
@@ -362,7 +363,7 @@ func (s *store) ready(ctx context.Context) error {
 // otherwise than by code point.
 func (s *store) checkEncoding(ctx context.Context) error {
 	var encoding string
-	if err := s.door(ctx, s.db).Raw(s.dialect.encoding).Scan(&encoding).Error; err != nil {
+	if err := s.session(ctx, s.db).Raw(s.dialect.encoding()).Scan(&encoding).Error; err != nil {
 		return unavailable("database", err)
 	}
 	if encoding != "UTF8" && encoding != "UTF-8" {

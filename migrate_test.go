@@ -112,7 +112,7 @@ func TestPoolOfOne(t *testing.T) {
 		f.mark(jane, id, true)
 		f.expect(jane, notifications.ListQuery{}, "x")
 		err = db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "y", To: notifications.Users("default/jane")})
+			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "y", To: notifications.Users("default/jane")})
 			return err
 		})
 		if err != nil {

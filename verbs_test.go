@@ -37,7 +37,7 @@ var verbs = []verb{
 	}, []notifications.Permission{"notifications.create", "notifications.create.system"}, false, false},
 	{"PostTx", func(f *fixture, who notifications.Identity) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(f.t.Context(), tx, who, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(f.t.Context(), who, good(func(*notifications.Draft) {}))
 			return err
 		})
 	}, []notifications.Permission{"notifications.create"}, true, false},
@@ -54,11 +54,11 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Status", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Status(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Status(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Topics", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Topics(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Topics(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"MarkRead", func(f *fixture, who notifications.Identity) error {
@@ -75,7 +75,7 @@ var verbs = []verb{
 		return f.Withdraw(f.t.Context(), who, f.ofCI())
 	}, []notifications.Permission{"notifications.delete", "notifications.delete.any"}, false, false},
 	{"WithdrawScope", func(f *fixture, who notifications.Identity) error {
-		_, err := f.WithdrawScope(f.t.Context(), who, "o", "s")
+		_, err := f.WithdrawScope(f.t.Context(), who, notifications.ScopeKey{Origin: "o", Scope: "s"})
 		return err
 	}, []notifications.Permission{"notifications.delete"}, false, false},
 	{"Reach", func(f *fixture, who notifications.Identity) error {
@@ -83,7 +83,7 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.reach"}, false, false},
 	{"Explain", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Explain(f.t.Context(), who, unknownID, "default/jane")
+		_, err := f.Explain(f.t.Context(), who, notifications.ExplainQuery{ID: unknownID, User: "default/jane"})
 		return err
 	}, []notifications.Permission{"notifications.explain"}, true, false},
 	{"EraseUser", func(f *fixture, who notifications.Identity) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/httpapi"
 )
 
@@ -57,7 +58,7 @@ func startServer(ctx context.Context, svc *notifications.Service, users []string
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := notifications.NewJWTVerifier(notifications.JWTConfig{
+	verifier, err := auth.NewJWTVerifier(auth.JWTConfig{
 		JWKSURL: jwksURL, Issuer: issuerName, Audience: audienceClaim,
 	})
 	if err != nil {

@@ -43,16 +43,19 @@ func (c *config) checkOperator() error {
 	return errors.Join(c.checkDatabase(), c.checkCatalog())
 }
 
+// flagNames are the names that fields of the library have on the command line.
+var flagNames = map[string]string{"ID": "ID", "User": "--user", "user": "REF"}
+
 // misused turns what a verb says about its input into what is wrong with the
-// command line, where each field has another name.
-func misused(err error, names map[string]string) error {
+// command line.
+func misused(err error) error {
 	var invalid *notifications.InvalidError
 	if !errors.As(err, &invalid) {
 		return err
 	}
 	var faults []error
 	for _, f := range invalid.Fields {
-		faults = append(faults, fmt.Errorf("%s: %s", names[f.Field], f.Reason))
+		faults = append(faults, fmt.Errorf("%s: %s", flagNames[f.Field], f.Reason))
 	}
 	return usageError{errors.Join(faults...)}
 }
