@@ -15,9 +15,10 @@ type dialect interface {
 	// oneWriter says that the database takes one writer at a time.
 	oneWriter() bool
 	// migrations is what goose calls the dialect; encoding asks for the
-	// encoding of the database.
+	// encoding of the database, and columns for those of a table, a parameter.
 	migrations() goose.Dialect
 	encoding() string
+	columns() string
 
 	// statement begins a statement.
 	statement() *sqltext.Text

@@ -8,6 +8,18 @@ import (
 	"github.com/gofrs/uuid/v5"
 )
 
+// Additions are the columns that a migration adds, as "table.column"; none when
+// it has no check.
+func Additions(file string) []string {
+	var added []string
+	for _, a := range additions[file] {
+		for _, column := range a.columns {
+			added = append(added, a.table+"."+column)
+		}
+	}
+	return added
+}
+
 // ReplicaPause is how long a replica that failed is left alone.
 const ReplicaPause = replicaPause
 

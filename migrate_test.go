@@ -2,7 +2,6 @@ package notifications_test
 
 import (
 	"errors"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -71,15 +70,17 @@ func TestInstancesStartAtOnce(t *testing.T) {
 	start := func(t *testing.T, open func() (*gorm.DB, error)) {
 		t.Helper()
 		var services []*notifications.Service
+		var last *gorm.DB
 		for range 8 {
 			db, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { closePool(t, db) })
-			services = append(services, newService(t, db))
+			services, last = append(services, newService(t, db)), db
 		}
 		concurrently(t, len(services), func(i int) error { return services[i].Migrate(t.Context()) })
+		recordedOnce(t, last)
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
@@ -173,46 +174,6 @@ func TestOtherEncodingsAreRefused(t *testing.T) {
 			t.Errorf("Migrate on SQL_ASCII: %v", err)
 		}
 	})
-}
-
-// TestExportedMigrations applies the files as a host's own tool would.
-func TestExportedMigrations(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
-		files, err := notifications.Migrations(db.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		names, err := fs.Glob(files, "*.sql")
-		if err != nil || len(names) == 0 {
-			t.Fatalf("files %v, %v", names, err)
-		}
-		for _, name := range names {
-			text, err := fs.ReadFile(files, name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			up, down, found := strings.Cut(string(text), "-- +goose Down")
-			if !found || !strings.Contains(down, "DROP TABLE") {
-				t.Errorf("%s has no way back", name)
-			}
-			for statement := range strings.SplitSeq(up, ";\n") {
-				if strings.TrimSpace(statement) == "" {
-					continue
-				}
-				if err := db.Exec(statement).Error; err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		svc := newService(t, db)
-		if err := svc.Ready(t.Context()); err != nil {
-			t.Errorf("Ready on tables made by the exported files: %v", err)
-		}
-	})
-	if _, err := notifications.Migrations("mysql"); err == nil {
-		t.Error("there are migrations for mysql")
-	}
 }
 
 func TestTransactionIsNoConfig(t *testing.T) {

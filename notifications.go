@@ -233,10 +233,12 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Ready asks whether the service can work: the database answers and holds the
-// tables, and the catalog, if it has a method Ready(context.Context) error,
-// is ready too. The error says which of them is not. Config.Replica is not
-// asked, as DB does its work when it is away.
+// Ready asks whether the service can work: the database answers, all
+// [Migrations] have been applied, by [Service.Migrate] or another tool, and the
+// catalog, if it has a method Ready(context.Context) error, is ready too. The
+// error says which of them is not, and names the file of the first migration
+// that is missing. Config.Replica is not asked, as DB does its work when it is
+// away.
 func (s *Service) Ready(ctx context.Context) error {
 	if s.InTransaction() {
 		return ErrBound

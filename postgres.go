@@ -16,6 +16,10 @@ func (postgres) migrations() goose.Dialect { return goose.DialectPostgres }
 func (postgres) encoding() string          { return "SHOW server_encoding" }
 func (postgres) statement() *sqltext.Text  { return sqltext.Statement(true) }
 
+func (postgres) columns() string {
+	return "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"
+}
+
 // hidden is a subquery. PostgreSQL would find that next to nothing has expired
 // by now, which a plan for any parameters cannot know, and plan each execution
 // anew for the sake of it; in large tables that took longer than the execution.

@@ -12,6 +12,7 @@ type sqlite struct{}
 func (sqlite) oneWriter() bool           { return true }
 func (sqlite) migrations() goose.Dialect { return goose.DialectSQLite3 }
 func (sqlite) encoding() string          { return "PRAGMA encoding" }
+func (sqlite) columns() string           { return "SELECT name FROM pragma_table_info(?)" }
 func (sqlite) statement() *sqltext.Text  { return sqltext.Statement(false) }
 
 // hidden is a plain parameter: SQLite plans without looking at values.

@@ -1,6 +1,8 @@
 package notifications_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"testing"
@@ -11,20 +13,26 @@ import (
 	"gorm.io/gorm"
 )
 
-// migrator applies the exported files step by step, as a host's own goose
-// would.
+// migrator applies the migrations step by step and takes them back, as a
+// host's own goose would.
 func migrator(t *testing.T, db *gorm.DB) *goose.Provider {
 	t.Helper()
-	files, err := notifications.Migrations(db.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
 	pool, err := db.DB()
 	if err != nil {
 		t.Fatal(err)
 	}
+	runs := func(statements string) *goose.GoFunc {
+		return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, statements)
+			return err
+		}}
+	}
+	var steps []*goose.Migration
+	for _, m := range migrations(t, db) {
+		steps = append(steps, goose.NewGoMigration(m.Version, runs(m.SQL), runs(m.Down)))
+	}
 	dialect := map[string]goose.Dialect{"postgres": goose.DialectPostgres, "sqlite": goose.DialectSQLite3}[db.Name()]
-	provider, err := goose.NewProvider(dialect, pool, files,
+	provider, err := goose.NewProvider(dialect, pool, nil, goose.WithGoMigrations(steps...),
 		goose.WithTableName("notification_schema_version"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)

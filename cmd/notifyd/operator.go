@@ -32,12 +32,8 @@ func operate(ctx context.Context, c *config, log *slog.Logger, do func(*notifica
 	if err != nil {
 		return err
 	}
-	pending, err := svc.PendingMigrations(ctx)
-	if err != nil {
-		return err
-	}
-	if len(pending) > 0 {
-		return fmt.Errorf("the tables of %s are not up to date; notifyd migrate, and a start of the server, bring them there", c.databaseName())
+	if err := svc.Ready(ctx); err != nil {
+		return fmt.Errorf("the database %s is not ready: %w", c.databaseName(), err)
 	}
 	return do(svc, cat)
 }

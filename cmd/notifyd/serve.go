@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -118,7 +117,6 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 	if err := s.svc.Migrate(ctx); err != nil {
 		return err
 	}
-	forgetMigrating()
 	api, err := httpapi.New(s.svc, httpapi.Config{
 		Prefix:         c.prefix,
 		Verifier:       who.verifier,
@@ -137,14 +135,6 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 	}
 	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
 	return err
-}
-
-// forgetMigrating frees the buffers of megabytes that migrations were read
-// with. They are in a [sync.Pool], which keeps them for one collection more,
-// and as long as they are there the heap may grow to a multiple of them.
-func forgetMigrating() {
-	runtime.GC()
-	runtime.GC()
 }
 
 // loadCertificate returns none where HTTPS is not asked for.
