@@ -1,5 +1,13 @@
 // Package notificationstest is for the tests of a host: a Service over a
-// database of its own in one line, and users and groups that come and go.
+// database of its own in one line, users and groups that come and go, checks of
+// what was posted, and a recorder to stand in for the Service.
+//
+//	func TestOrder(t *testing.T) {
+//		svc := notificationstest.New(t)
+//		placeOrder(t.Context(), svc, 7, "jane")
+//		notificationstest.RequirePosted(t, svc, notifications.User("jane"),
+//			notifications.Notification{Title: "Order 7 is placed"})
+//	}
 package notificationstest
 
 import (
