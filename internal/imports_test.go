@@ -67,6 +67,14 @@ var importRules = map[string]importRule{
 		imports: []string{module, module + "/internal", "github.com/goccy/go-yaml"},
 		never:   []string{"github.com/gorilla/mux", module + "/httpapi"},
 	},
+	module + "/catalog/catalogtest": {
+		imports: []string{module, "gorm.io/gorm"},
+		never:   []string{"github.com/gorilla/mux", module + "/httpapi"},
+	},
+	module + "/notificationstest": {
+		imports: []string{module, module + "/catalog", module + "/internal", "gorm.io/gorm"},
+		never:   []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth"},
+	},
 	module + "/internal/fold": {
 		imports: []string{"golang.org/x/text"},
 	},
