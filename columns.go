@@ -52,7 +52,7 @@ var messageColumns = []messageColumn{
 		return nil
 	}},
 	{typedColumn{"is_system", typeBool}, func(p *posting) any { return p.draft.To.everyone }, false, nil},
-	{typedColumn{"audiences", typeText}, func(p *posting) any { return jsonArray(p.audiences) }, false, nil},
+	{typedColumn{"audiences", typeText}, func(p *posting) any { return p.audienceArray }, false, nil},
 	{typedColumn{"scope", typeText}, func(p *posting) any { return optional(p.draft.Scope) }, false, textOf(func(n *Notification) *string { return &n.Scope })},
 	{typedColumn{"updated_at", typeInt}, nil, false, timeOf(func(n *Notification) *time.Time { return &n.Updated })},
 	{typedColumn{"expires_at", typeInt}, func(p *posting) any { return millis(p.draft.Expires) }, true, timeOf(func(n *Notification) *time.Time { return &n.Expires })},
@@ -81,23 +81,23 @@ var storedColumns, replacedColumns, shownColumns = func() (stored, replaced, sho
 	return stored, replaced, shown
 }()
 
-// columnNames are the names of the columns, each with something before and
-// after it, joined by commas.
-func columnNames(before string, columns []messageColumn, after string) string {
+// columnNames are the names of the columns, each with something before it, joined
+// by commas.
+func columnNames(before string, columns []messageColumn) string {
 	names := make([]string, len(columns))
 	for i, c := range columns {
-		names[i] = before + c.name + after
+		names[i] = before + c.name
 	}
 	return strings.Join(names, ", ")
 }
 
 // insertMessage stores one message; its parameters are [posting.values].
-var insertMessage = "INSERT INTO notification_messages (" + columnNames("", storedColumns, "") +
+var insertMessage = "INSERT INTO notification_messages (" + columnNames("", storedColumns) +
 	") VALUES (?" + strings.Repeat(", ?", len(storedColumns)-1) + ")"
 
 // values are what insertMessage stores.
 func (p *posting) values() []any {
-	values := make([]any, len(storedColumns))
+	values := make([]any, len(storedColumns), len(storedColumns)+8) // PostgreSQL adds the deliveries
 	for i, c := range storedColumns {
 		values[i] = c.stored(p)
 	}
@@ -117,7 +117,7 @@ func insertMessages(d dialect, sql *sqltext.Text, posts []*posting) {
 	for i, c := range storedColumns {
 		columns[i] = c.typedColumn
 	}
-	names := columnNames("", storedColumns, "")
+	names := columnNames("", storedColumns)
 	sql.Add("INSERT INTO notification_messages (" + names + ") SELECT " + names + " FROM ")
 	d.objects(sql, jsonObjects(rows), columns...)
 	sql.Add(" item")
@@ -129,7 +129,7 @@ const insertDelivery = "INSERT INTO notification_deliveries (audience, message_i
 
 // copied is what all deliveries of a message copy from it.
 func (p *posting) copied() []any {
-	return []any{p.id, p.severity(), p.scheduled(), p.draft.To.everyone, p.expiry()}
+	return append(make([]any, 0, 6), p.id, p.severity(), p.scheduled(), p.draft.To.everyone, p.expiry())
 }
 
 // insertDeliveries writes a statement that stores the deliveries of many

@@ -42,7 +42,7 @@ func (s *store) countQuery(in inbox, f Filter) *sqltext.Text {
 	sql.Add(") FROM ")
 	s.selectAll(sql, in, f)
 	if asked {
-		s.dialect.joinStates(sql, in.user.String())
+		s.dialect.joinStates(sql, in.audience)
 	}
 	return sql
 }
@@ -88,7 +88,7 @@ func (s *store) statusQuery(in inbox, f SystemFilter) *sqltext.Text {
 	sql.Add(", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND st.saved_at IS NOT NULL) AS saved" +
 		", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived FROM ")
 	s.selectAll(sql, in, Filter{System: f})
-	s.dialect.joinStates(sql, in.user.String())
+	s.dialect.joinStates(sql, in.audience)
 	return sql
 }
 
@@ -136,7 +136,7 @@ func (s *store) topicsQuery(in inbox, f SystemFilter) *sqltext.Text {
 	sql := s.sql("WITH page AS (SELECT msg.topic, msg.origin, CASE WHEN "+read.sql+" THEN 0 ELSE 1 END AS unread FROM (", read.args...)
 	s.selectVisible(sql, in, selection{Filter: Filter{System: f}})
 	sql.Add(") del JOIN notification_messages msg ON msg.id = del.message_id"+
-		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id)", in.user.String())
+		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id)", in.audience)
 	for i, column := range []string{"topic", "origin"} {
 		if i > 0 {
 			sql.Add(" UNION ALL")

@@ -135,7 +135,7 @@ func (s *store) facts(ctx context.Context, in inbox, id string) (f facts, err er
 		}
 		var states []stateRow
 		if err := find(db, s.sql("SELECT user_ref, message_id, read_at, saved_at, archived_at FROM notification_states"+
-			" WHERE user_ref = ? AND message_id = ?", in.user.String(), id), &states); err != nil {
+			" WHERE user_ref = ? AND message_id = ?", in.audience, id), &states); err != nil {
 			return err
 		}
 		if len(states) > 0 {
@@ -156,7 +156,7 @@ func (f facts) explain(in inbox, noSuchUser bool) Explanation {
 	}
 	hidden := f.hidden(in)
 	if noSuchUser {
-		hidden = append(hidden, Reason{Code: ReasonNoSuchUser, Audience: in.user.String()})
+		hidden = append(hidden, Reason{Code: ReasonNoSuchUser, Audience: in.audience})
 	}
 	reached := false
 	for _, audience := range f.addressed {
@@ -202,7 +202,7 @@ func (f facts) addressedBy(in inbox, audience string) Reason {
 	switch {
 	case f.message.ID < since:
 		r.Code, r.At = ReasonBeforeJoined, idTime(since)
-	case audience == in.user.String():
+	case audience == in.audience:
 		r.Code = ReasonDirect
 	case audience == systemAudience:
 		r.Code = ReasonSystem

@@ -15,7 +15,7 @@ import (
 // and List where the user is in the town.
 func (f *fixture) explained(id, user string, listed bool, want ...notifications.Reason) {
 	f.t.Helper()
-	e, err := f.Explain(f.t.Context(), ci, id, user)
+	e, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: id, User: user})
 	if err != nil || !slices.Equal(e.Reasons, want) {
 		f.t.Errorf("Explain(%s, %s) = %v, %v; want %v", id, user, e.Reasons, err, want)
 	}
@@ -110,11 +110,11 @@ func TestFaultsOfExplain(t *testing.T) {
 		id, user string
 		fields   []string
 	}{
-		{"x", "default/jane", []string{"id"}},
-		{unknownID, "jane", []string{"user"}},
-		{"", "\x00", []string{"id", "user"}},
+		{"x", "default/jane", []string{"ID"}},
+		{unknownID, "jane", []string{"User"}},
+		{"", "\x00", []string{"ID", "User"}},
 	} {
-		_, err := f.Explain(t.Context(), ci, tt.id, tt.user)
+		_, err := f.Explain(t.Context(), ci, notifications.ExplainQuery{ID: tt.id, User: tt.user})
 		wantFields(t, err, tt.fields...)
 	}
 }

@@ -38,7 +38,7 @@ func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 			return err
 		}
 		p := &posting{
-			id: id.String(), poster: "service:ci", actions: noActions, audiences: []string{user},
+			id: id.String(), poster: "service:ci", actions: noActions, audiences: []string{user}, audienceArray: jsonArray([]string{user}),
 			draft: Draft{Origin: "bench", Title: "Build is done"},
 		}
 		if _, err := tx.ExecContext(ctx, insertMessage, p.values()...); err != nil {

@@ -149,8 +149,12 @@ func (sel Selection) prepared(into *faults) selection {
 		return chosen
 	}
 	chosen := selection{Filter: Filter{Archived: ArchivedOrNot}, ids: make([]string, len(sel.ids))}
-	if len(sel.ids) == 0 || len(sel.ids) > MaxSelectedIDs {
-		into.add("IDs", "has %d entries, it must have 1 to %d", len(sel.ids), MaxSelectedIDs)
+	if len(sel.ids) == 0 {
+		into.add("IDs", "nothing is selected: give ids or a filter")
+		return chosen
+	}
+	if len(sel.ids) > MaxSelectedIDs {
+		into.add("IDs", "has %d entries, the limit is %d", len(sel.ids), MaxSelectedIDs)
 		return chosen
 	}
 	for i, id := range sel.ids {

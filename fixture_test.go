@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/sqlgolden"
 	"gorm.io/gorm"
 )
 
@@ -158,6 +159,8 @@ type fixture struct {
 	db    *gorm.DB
 	town  *town
 	clock *clock // nil: that of the machine
+
+	recorded *sqlgolden.Recorder // nil unless a test looks at statements
 }
 
 func newFixture(t *testing.T, db *gorm.DB) *fixture {
@@ -192,7 +195,7 @@ func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock}
+	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock, recorded: f.recorded}
 }
 
 var (
@@ -260,6 +263,9 @@ func titlesOf(items []notifications.Notification) []string {
 
 // all selects everything a reader can see but what they archived.
 var all notifications.Filter
+
+// personal selects what is addressed to the reader and the reader's groups.
+var personal = notifications.Filter{System: notifications.NotSystem}
 
 // wantFields checks that err is an InvalidError about exactly these fields.
 func wantFields(t *testing.T, err error, fields ...string) {

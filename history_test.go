@@ -95,7 +95,7 @@ func TestSystemHistory(t *testing.T) {
 		h := f.with(systemSinceJoining)
 		h.see(mary, "new", "at that moment", "old, to ops too")
 		h.expect(mary, readOnes)
-		h.expect(mary, notifications.ListQuery{}, "old, to ops too")
+		h.expect(mary, notifications.ListQuery{Filter: personal}, "old, to ops too")
 		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{System: notifications.System}}, "new", "at that moment")
 		h.hidden(mary, old)
 		consistent(h, mary)
@@ -105,7 +105,7 @@ func TestSystemHistory(t *testing.T) {
 		h.expect(mary, unreadOnes, "new", "at that moment")
 		h.expect(mary, readOnes, "old, to ops too", "old")
 		h.marked(mary, old, "read")
-		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "old, to ops too")
+		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read, System: notifications.NotSystem}}, "old, to ops too")
 		consistent(h, mary)
 		h.expect(jane, readOnes) // no date is known
 		consistent(h, jane)

@@ -20,16 +20,21 @@ type rememberedKey struct {
 // keyed are the postings that have an idempotency key, in the order of the
 // keys, in which all lock them.
 func keyed(list []*posting) []*posting {
-	list = slices.DeleteFunc(slices.Clone(list), func(p *posting) bool { return p.content == "" })
-	slices.SortFunc(list, func(a, b *posting) int { return cmp.Compare(a.draft.IdempotencyKey, b.draft.IdempotencyKey) })
-	return list
+	var keyed []*posting
+	for _, p := range list {
+		if p.content != "" {
+			keyed = append(keyed, p)
+		}
+	}
+	slices.SortFunc(keyed, func(a, b *posting) int { return cmp.Compare(a.draft.IdempotencyKey, b.draft.IdempotencyKey) })
+	return keyed
 }
 
 // recall marks the postings that repeat an earlier one, and returns
 // ErrKeyReused if one has the key of another one. It only looks, and is no
 // lock.
-func (s *store) recall(ctx context.Context, list []*posting) error {
-	list = keyed(list)
+func (s *store) recall(ctx context.Context, all []*posting) error {
+	list := keyed(all)
 	if len(list) == 0 {
 		return nil
 	}
@@ -67,8 +72,8 @@ func keysOf(list []*posting) []string {
 // claimKeys remembers the keys of the postings. Those that somebody claimed in
 // the meantime are marked as repeated, or it is ErrKeyReused. It waits for
 // somebody who is just claiming one.
-func (s *store) claimKeys(db *gorm.DB, list []*posting) error {
-	list = keyed(list)
+func (s *store) claimKeys(db *gorm.DB, all []*posting) error {
+	list := keyed(all)
 	if len(list) == 0 {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,9 +37,11 @@ type source struct {
 
 // inbox is a reader and the audiences the reader belongs to at one moment.
 type inbox struct {
-	user   Ref
-	groups []source // sorted
-	system source
+	user Ref
+	// audience is what is addressed to the user, and the key of their states.
+	audience string
+	groups   []source // sorted
+	system   source
 	// readBefore: what is addressed to everybody and has a smaller id counts
 	// as read if the reader has no state of it.
 	readBefore string
@@ -51,9 +54,9 @@ func (in inbox) sources(f SystemFilter) []source {
 	case System:
 		return []source{in.system}
 	case NotSystem:
-		return append([]source{{in.user.String(), firstID}}, in.groups...)
+		return append([]source{{in.audience, firstID}}, in.groups...)
 	default:
-		return append([]source{in.system, {in.user.String(), firstID}}, in.groups...)
+		return append([]source{in.system, {in.audience, firstID}}, in.groups...)
 	}
 }
 
@@ -88,13 +91,17 @@ func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 	if err != nil {
 		return inbox{}, unavailable("catalog", err)
 	}
-	in := inbox{user: user, system: source{systemAudience, firstID}, readBefore: firstID, now: s.now()}
-	for _, m := range memberships {
+	in := inbox{
+		user: user, audience: user.String(), groups: make([]source, len(memberships)),
+		system: source{systemAudience, firstID}, readBefore: firstID, now: s.now(),
+	}
+	audiences := groupAudiences(memberships)
+	for i, m := range memberships {
 		since := firstID
 		if s.groupHistory == HistorySinceJoining {
 			since = firstIDAt(m.Since)
 		}
-		in.groups = append(in.groups, source{GroupRef(m.Group).String(), since})
+		in.groups[i] = source{audiences[i], since}
 	}
 	// A group named twice counts from the earlier date.
 	slices.SortFunc(in.groups, func(a, b source) int {
@@ -102,6 +109,25 @@ func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 	})
 	in.groups = slices.CompactFunc(in.groups, func(a, b source) bool { return a.Audience == b.Audience })
 	return in, s.applySystemHistory(ctx, &in)
+}
+
+// groupAudiences are the audiences of groups, cut out of one text.
+func groupAudiences(memberships []Membership) []string {
+	kind, size := GroupRef("").String(), 0
+	for _, m := range memberships {
+		size += len(kind) + len(m.Group)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for _, m := range memberships {
+		all.WriteString(kind)
+		all.WriteString(m.Group)
+	}
+	rest, audiences := all.String(), make([]string, len(memberships))
+	for i, m := range memberships {
+		audiences[i], rest = rest[:len(kind)+len(m.Group)], rest[len(kind)+len(m.Group):]
+	}
+	return audiences
 }
 
 // applySystemHistory asks the catalog for the date of the account, if that

@@ -274,11 +274,11 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	order := " ORDER BY del.message_id " + direction
 	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one more tells whether a next page exists
 
-	sql := s.sql("SELECT " + listedColumns + ", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM ")
+	sql := s.sql(selectByCreated)
 	if merges {
 		merge.merged(sql, sources, chosen, direction)
 		sql.Add(" del")
-		s.dialect.joinState(sql, in.user.String())
+		s.dialect.joinState(sql, in.audience)
 		sql.Add(" WHERE ")
 		stateAnswers(sql, in, sel.Filter)
 		s.filterMessage(sql, sel.Filter)
@@ -287,9 +287,9 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 		sql.Add("(SELECT DISTINCT del.message_id FROM ")
 		s.dialect.deliveries(sql, sources, chosen, order+fmt.Sprintf(" LIMIT %d", q.Offset+q.Limit+1))
 		sql.Add(" del" + page + ") del")
-		s.dialect.joinState(sql, in.user.String())
+		s.dialect.joinState(sql, in.audience)
 	}
-	return sql.Add(") st JOIN notification_messages msg ON msg.id = st.message_id ORDER BY msg.id " + direction)
+	return sql.Add(") page JOIN notification_messages msg ON msg.id = page.message_id ORDER BY msg.id " + direction)
 }
 
 // maxSortKeyChars is how much of a text takes part in its order. It equals
@@ -312,7 +312,7 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	direction, beyond := directions(q.Ascending)
 	order := fmt.Sprintf(" ORDER BY page.sort_key %s NULLS LAST, page.message_id %s", direction, direction)
 
-	sql := s.sql("SELECT " + listedColumns + ", page.sort_key FROM (SELECT page.message_id, page.sort_key FROM (" +
+	sql := s.sql("SELECT " + listedColumns("st") + ", page.sort_key FROM (SELECT page.message_id, page.sort_key FROM (" +
 		"SELECT DISTINCT del.message_id, (SELECT " + sortKeys[q.OrderBy] +
 		" FROM notification_messages msg WHERE msg.id = del.message_id) AS sort_key FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
@@ -327,16 +327,26 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	}
 	sql.Add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) page", q.Limit+1, q.Offset))
 	return sql.Add(" JOIN notification_messages msg ON msg.id = page.message_id"+
-		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.user.String())
+		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.audience)
 }
 
 // listedColumns are what a [listedRow] takes: the [shownColumns] of msg, flags
-// of msg and the reader's state st, and, added by each list, the sort key. What
+// of msg and of the reader's state, and, added by each list, the sort key. What
 // takes a few bits shares a number, because each column of each row costs.
-var listedColumns = columnNames("msg.", shownColumns, "") + fmt.Sprintf(", msg.severity + CASE WHEN msg.is_system THEN %d ELSE 0 END"+
-	" + CASE WHEN st.user_ref IS NULL THEN 0 ELSE %d END + CASE WHEN st.read_at IS NULL THEN 0 ELSE %d END"+
-	" + CASE WHEN st.saved_at IS NULL THEN 0 ELSE %d END + CASE WHEN st.archived_at IS NULL THEN 0 ELSE %d END",
-	flagSystem, flagTouched, flagRead, flagSaved, flagArchived)
+func listedColumns(state string) string {
+	flags := fmt.Sprintf(", msg.severity + CASE WHEN msg.is_system THEN %d ELSE 0 END", flagSystem)
+	for _, c := range []struct {
+		name string
+		flag int
+	}{{"user_ref", flagTouched}, {"read_at", flagRead}, {"saved_at", flagSaved}, {"archived_at", flagArchived}} {
+		flags += fmt.Sprintf(" + CASE WHEN %s.%s IS NULL THEN 0 ELSE %d END", state, c.name, c.flag)
+	}
+	return columnNames("msg.", shownColumns) + flags
+}
+
+// selectByCreated begins a list in the order of the primary key.
+var selectByCreated = "SELECT " + listedColumns("page") +
+	", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
 
 // What is in the flags beside the severity, which is less than all of them.
 const (
@@ -387,7 +397,8 @@ type listedRow struct {
 
 func newListedRow() *listedRow {
 	n := len(shownColumns) + 2 // flags and sort key
-	r := &listedRow{values: make([]any, n), columns: make([]any, n)}
+	room := make([]any, 2*n)
+	r := &listedRow{values: room[:n], columns: room[n:]}
 	for i := range r.values {
 		r.columns[i] = &r.values[i]
 	}

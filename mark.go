@@ -91,7 +91,7 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.
 	}
 	sql, changes := s.sql("INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)"+
 		" SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at"+
-		" FROM (SELECT CAST(? AS text) AS user_ref, del.message_id", in.user.String()), new(sqltext.Text)
+		" FROM (SELECT CAST(? AS text) AS user_ref, del.message_id", in.audience), new(sqltext.Text)
 	var update, differs []string
 	for _, c := range columns {
 		switch {
@@ -113,7 +113,7 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.
 	}
 	sql.Add(" FROM (")
 	s.selectMarkable(sql, in, sel, change)
-	sql.Add(") del LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id WHERE ", in.user.String())
+	sql.Add(") del LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id WHERE ", in.audience)
 	sql.AddPart(changes)
 	return sql.Add(" ORDER BY del.message_id) page WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
 		" WHERE " + strings.Join(differs, " OR "))

@@ -12,7 +12,7 @@ import (
 
 // roster is a catalog that counts how often it is asked for groups.
 type roster struct {
-	groups map[string][]string // canonical user → canonical groups
+	groups map[string][]string // by user
 	err    error
 	asked  int
 }
@@ -22,7 +22,7 @@ func (r *roster) Canonical(kind notifications.Kind, ref string) (string, error) 
 	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
 		return "", errors.New("must be of the form namespace/name")
 	}
-	return string(kind) + ":" + ref, nil
+	return ref, nil
 }
 
 func (r *roster) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
@@ -34,13 +34,13 @@ func (r *roster) Groups(_ context.Context, user string) ([]notifications.Members
 	return in, r.err
 }
 
-func (r *roster) Missing(context.Context, []string) ([]string, error) {
+func (r *roster) Missing(context.Context, []notifications.Ref) ([]notifications.Ref, error) {
 	return nil, errors.New("not for policies to ask")
 }
 
 func decide(t *testing.T, p notifications.Policy, who notifications.Identity, permission notifications.Permission) notifications.Decision {
 	t.Helper()
-	d, err := p.Decide(t.Context(), who, permission)
+	d, err := p.Decide(t.Context(), notifications.Request{Who: who, Permission: permission})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +88,8 @@ func TestRules(t *testing.T) {
 		system = notifications.PermissionCreateSystem
 	)
 	catalog := &roster{groups: map[string][]string{
-		"user:default/jane": {"group:default/ops", "group:default/dev"},
-		"user:default/john": {"group:default/dev"},
+		"default/jane": {"default/ops", "default/dev"},
+		"default/john": {"default/dev"},
 	}}
 	p, err := notifications.NewRules(catalog,
 		notifications.Rule{Allow: []notifications.Permission{list, read}, Users: []string{"*"}},
@@ -134,8 +134,8 @@ func TestRules(t *testing.T) {
 	}
 
 	// What a group may do follows from who is in it now.
-	catalog.groups["user:default/john"] = []string{"group:default/ops"}
-	catalog.groups["user:default/jane"] = nil
+	catalog.groups["default/john"] = []string{"default/ops"}
+	catalog.groups["default/jane"] = nil
 	if decide(t, p, user("default/john"), create) != notifications.Allow {
 		t.Error("a new member is denied")
 	}
@@ -147,14 +147,14 @@ func TestRules(t *testing.T) {
 func TestRulesWithoutCatalogAnswer(t *testing.T) {
 	t.Parallel()
 	away := errors.New("catalog is away")
-	catalog := &roster{err: away, groups: map[string][]string{"user:default/jane": {"group:default/ops"}}}
+	catalog := &roster{err: away, groups: map[string][]string{"default/jane": {"default/ops"}}}
 	p, err := notifications.NewRules(catalog, notifications.Rule{
 		Allow: notifications.Permissions(), Users: []string{"default/root"}, Groups: []string{"default/ops"}, Services: []string{"ci"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := p.Decide(t.Context(), jane, notifications.PermissionCreate)
+	d, err := p.Decide(t.Context(), notifications.Request{Who: jane, Permission: notifications.PermissionCreate})
 	if d != notifications.Deny || !errors.Is(err, away) {
 		t.Errorf("Decide = %v, %v; want the error of the catalog", d, err)
 	}

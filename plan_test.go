@@ -22,7 +22,7 @@ func TestPlans(t *testing.T) {
 	db, st := filledForPlans(t)
 
 	reader := inbox{
-		user: UserRef("default/u7"), groups: []source{{"group:default/g1", firstID}, {"group:default/g2", firstID}},
+		user: UserRef("default/u7"), audience: "user:default/u7", groups: []source{{"group:default/g1", firstID}, {"group:default/g2", firstID}},
 		system: source{systemAudience, firstID}, readBefore: firstID, now: time.Now(),
 	}
 	lists := []struct {
@@ -135,13 +135,13 @@ func (p plan) check(t *testing.T, name string) {
 	}
 }
 
-// statement is a statement as it is sent.
-type statement struct {
+// sentStatement is a statement as it is sent.
+type sentStatement struct {
 	text string
 	args []any
 }
 
-func (s statement) String() string { return s.text }
+func (s sentStatement) String() string { return s.text }
 
 func explain(t *testing.T, db *gorm.DB, sql *sqltext.Text) plan {
 	t.Helper()
@@ -210,7 +210,7 @@ func TestMergedLists(t *testing.T) {
 	other := *merging
 	other.dialect = struct{ dialect }{merging.dialect} // which cannot merge
 	reader := inbox{
-		user: UserRef("default/u7"), groups: []source{{"group:default/g1", firstID}, {"group:default/g2", planID(40_000)}},
+		user: UserRef("default/u7"), audience: "user:default/u7", groups: []source{{"group:default/g1", firstID}, {"group:default/g2", planID(40_000)}},
 		system: source{systemAudience, planID(500)}, readBefore: planID(60_000), now: time.Now(),
 	}
 	pages := 0
@@ -277,7 +277,7 @@ func TestReadsKeepOnePlan(t *testing.T) {
 	const readers = 12
 	for i := range readers {
 		in := inbox{
-			user: UserRef(fmt.Sprint("default/new", i)), groups: []source{{"group:default/new", firstID}},
+			user: UserRef(fmt.Sprint("default/new", i)), audience: fmt.Sprint("user:default/new", i), groups: []source{{"group:default/new", firstID}},
 			system: source{systemAudience, firstID}, readBefore: firstID, now: time.Now(),
 		}
 		q, _, err := ListQuery{Filter: Filter{}}.prepared()
@@ -285,7 +285,7 @@ func TestReadsKeepOnePlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		list := st.listByCreated(in, q, selection{Filter: q.Filter}, nil)
-		if this, any := planned(t, db, statement{list.String(), list.Args()}).cost, plannedForAny(t, db, statement{list.String(), list.Args()}).cost; this != any {
+		if this, any := planned(t, db, sentStatement{list.String(), list.Args()}).cost, plannedForAny(t, db, sentStatement{list.String(), list.Args()}).cost; this != any {
 			t.Errorf("reader %d: PostgreSQL estimates %v for a list, and %v for any reader's", i, this, any)
 		}
 		_, errList := st.list(t.Context(), in, q, nil)

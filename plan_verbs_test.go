@@ -198,12 +198,12 @@ func readsAll(sql, table string) bool {
 }
 
 // record returns the statements that db executes in do.
-func record(t *testing.T, db *gorm.DB, do func()) []statement {
+func record(t *testing.T, db *gorm.DB, do func()) []sentStatement {
 	t.Helper()
-	var list []statement
+	var list []sentStatement
 	const name = "test:record"
 	take := func(db *gorm.DB) {
-		list = append(list, statement{db.Statement.SQL.String(), db.Statement.Vars})
+		list = append(list, sentStatement{db.Statement.SQL.String(), db.Statement.Vars})
 	}
 	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
 	for _, err := range []error{raw.After("*").Register(name, take), query.After("*").Register(name, take), row.After("*").Register(name, take)} {
@@ -221,7 +221,7 @@ func record(t *testing.T, db *gorm.DB, do func()) []statement {
 }
 
 // planned is the plan for a statement with its parameters.
-func planned(t *testing.T, db *gorm.DB, sql statement) plan {
+func planned(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	pool, err := db.DB()
 	if err != nil {
@@ -235,7 +235,7 @@ func planned(t *testing.T, db *gorm.DB, sql statement) plan {
 }
 
 // plannedForAny is the plan for a statement whatever its parameters.
-func plannedForAny(t *testing.T, db *gorm.DB, sql statement) plan {
+func plannedForAny(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	var text string
 	err := db.Transaction(func(tx *gorm.DB) error {

@@ -43,11 +43,11 @@ type Posted struct {
 // Repeated. A draft that keeps its place may be refused with
 // [ErrTargetsDiffer].
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
-	posted, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
+	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
 	if err != nil {
 		return Posted{}, err
 	}
-	return posted[0], nil
+	return list[0].result, nil
 }
 
 // PostMany stores many notifications in one transaction, all or none, and
@@ -57,7 +57,12 @@ func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, erro
 // Otherwise it is as [Service.Post], of each draft; the policy is asked about
 // each. In an [*InvalidError], "[3].Title" is the title of the fourth.
 func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([]Posted, error) {
-	return s.post(ctx, who, drafts, func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	list, err := s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	results := make([]Posted, len(list))
+	for i, p := range list {
+		results[i] = p.result
+	}
+	return results, err
 }
 
 // posting is a draft on its way to the database.
@@ -66,11 +71,14 @@ type posting struct {
 	poster    string
 	now       time.Time
 	audiences []string // as they are stored, sorted
-	actions   string   // the column
-	id        string   // see mint
-	content   string   // hash; empty without an idempotency key
-	forgotten time.Time
-	result    Posted
+	// audienceArray is the audiences as a JSON array, the column.
+	audienceArray string
+	actions       string // the column
+	id            string // see mint
+	content       string // hash; empty without an idempotency key
+	forgotten     time.Time
+	untimely      faults // what is wrong at this moment; a repetition may be late
+	result        Posted
 }
 
 func (p *posting) severity() int   { return severityRank[p.draft.Severity] }
@@ -85,8 +93,15 @@ func (p *posting) expiry() int64 {
 	return p.draft.Expires.UnixMilli()
 }
 
-// post is PostMany; field returns what stands before the fields of a draft.
-func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]Posted, error) {
+// post is PostMany of drafts that nobody else has; field returns what stands
+// before the fields of a draft.
+func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+	postings := make([]posting, min(len(drafts), MaxDrafts))
+	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
+	for i := range postings {
+		postings[i].draft = drafts[i] // a copy, for the policy sees the other one
+		c.list[i] = &postings[i]
+	}
 	ctx, err := s.beginPost(ctx, who, drafts)
 	if err != nil {
 		return nil, err
@@ -94,9 +109,10 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := checkDrafts(drafts); err != nil {
 		return nil, err
 	}
-	c := posts{Service: s, poster: s.nameOf(who), now: s.now(), field: field}
-	for i, d := range drafts {
-		c.add(i, d)
+	poster, now := s.nameOf(who), s.now()
+	for i, p := range c.list {
+		p.poster, p.now = poster, now
+		c.check(i)
 	}
 	c.checkDistinct()
 	if len(c.faulty) == 0 {
@@ -111,36 +127,24 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := s.store.post(ctx, s.ids, c.list); err != nil {
 		return nil, err
 	}
-	results := make([]Posted, len(c.list))
-	for i, p := range c.list {
-		results[i] = p.result
-	}
-	return results, nil
+	return c.list, nil
 }
 
 // beginPost asks the policy about each draft.
 func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (context.Context, error) {
-	first := new(Draft)
-	if len(drafts) > 0 {
-		*first = drafts[0]
+	if len(drafts) == 0 || len(drafts) > MaxDrafts {
+		return s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: new(Draft)})
 	}
-	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: first})
-	if err != nil || len(drafts) > MaxDrafts {
-		return ctx, err
-	}
-	for i, d := range drafts {
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[0]})
+	for i := 0; i < len(drafts) && err == nil; i++ {
 		if i > 0 {
-			if err := s.authorize(ctx, Request{Who: who, Permission: PermissionCreate, Draft: &d}); err != nil {
-				return ctx, err
-			}
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[i]})
 		}
-		if d.To.everyone {
-			if err := s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: &d}); err != nil {
-				return ctx, err
-			}
+		if err == nil && drafts[i].To.everyone {
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: &drafts[i]})
 		}
 	}
-	return ctx, nil
+	return ctx, err
 }
 
 // checkDrafts reports too many or too large drafts, before any is looked at.
@@ -164,58 +168,65 @@ func checkDrafts(drafts []Draft) error {
 // posts are the drafts of one call, and what is wrong with them.
 type posts struct {
 	*Service
-	poster  string
-	now     time.Time
 	field   func(i int) string
 	list    []*posting
 	targets []target
-	faulty  faults // for ever
-	// untimely is what is wrong at this moment: it does not matter for a post
-	// that repeats an earlier one.
-	untimely [][]FieldError
+	faulty  faults // apart from posting.untimely
 }
 
 // target is one recipient as it was named.
 type target struct {
-	post  int // index
-	field string
-	named Ref
-	canon Ref
+	post, index int // of the draft, and of the target in it
+	named       Ref
+	canon       Ref
 }
 
-// add checks a draft as far as it can be without the catalog's and the
+// fieldOf is where a target was written.
+func (c *posts) fieldOf(t target) string {
+	return c.field(t.post) + "To[" + strconv.Itoa(t.index) + "]"
+}
+
+// check checks a draft as far as it can be without the catalog's and the
 // database's answers.
-func (c *posts) add(i int, d Draft) {
-	field := c.field(i)
-	faulty, untimely := d.check(field, c.now)
+func (c *posts) check(i int) {
+	p, field := c.list[i], c.field(i)
+	var faulty faults
+	faulty, p.untimely = p.draft.check(field, p.now)
 	c.faulty = append(c.faulty, faulty...)
-	c.untimely = append(c.untimely, untimely)
-	p := &posting{draft: d, poster: c.poster, now: c.now}
-	if len(d.To.refs) == 0 && !d.To.everyone {
+	c.resolve(i, field)
+	if p.draft.IdempotencyKey != "" {
+		p.content, p.forgotten = p.contentHash(), p.now.Add(c.idempotencyWindow)
+	}
+}
+
+// resolve finds out what the audience of a draft is called.
+func (c *posts) resolve(i int, field string) {
+	p, before := c.list[i], len(c.targets)
+	to := p.draft.To
+	if len(to.refs) == 0 && !to.everyone {
 		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
 	}
-	for j, ref := range d.To.refs {
-		t := target{post: i, field: field + "To[" + strconv.Itoa(j) + "]", named: ref}
+	p.audiences = make([]string, 0, len(to.refs)+1)
+	c.targets = slices.Grow(c.targets, len(to.refs))
+	for j, ref := range to.refs {
+		t := target{post: i, index: j, named: ref}
 		var err error
 		if t.canon, err = c.canonical(ref.Kind, ref.Name); err != nil {
-			c.faulty.add(t.field, "%s", err)
+			c.faulty.add(c.fieldOf(t), "%s", err)
 			continue
 		}
 		c.targets = append(c.targets, t)
 		p.audiences = append(p.audiences, t.canon.String())
 	}
-	if d.To.everyone {
+	if to.everyone {
 		p.audiences = append(p.audiences, systemAudience)
 	}
 	slices.Sort(p.audiences)
 	p.audiences = slices.Compact(p.audiences)
 	if n := len(p.audiences); n > MaxTargets {
 		c.faulty.add(field+"To", "names %d different users and groups, the limit is %d", n, MaxTargets)
+		c.targets = c.targets[:before] // too many to ask about
 	}
-	if d.IdempotencyKey != "" {
-		p.content, p.forgotten = p.contentHash(), c.now.Add(c.idempotencyWindow)
-	}
-	c.list = append(c.list, p)
 }
 
 // checkDistinct reports drafts that would replace or repeat each other.
@@ -252,18 +263,22 @@ func (c *posts) settle(ctx context.Context) error {
 	}
 	for _, t := range c.targets {
 		if !c.list[t.post].result.Repeated && slices.Contains(missing, t.canon) {
-			bad.add(t.field, "there is no %s %q", t.named.Kind, t.named.Name)
+			bad.add(c.fieldOf(t), "there is no %s %q", t.named.Kind, t.named.Name)
 		}
 	}
-	for i, p := range c.list {
+	for _, p := range c.list {
 		if !p.result.Repeated {
-			bad = append(bad, c.untimely[i]...)
+			bad = append(bad, p.untimely...)
 		}
 	}
 	if err := bad.err(); err != nil {
 		return err
 	}
 	for _, p := range c.list {
+		if p.result.Repeated {
+			continue
+		}
+		p.audienceArray = jsonArray(p.audiences)
 		if p.actions, err = c.ids.actionsColumn(p.draft.Actions); err != nil {
 			return err
 		}
@@ -311,7 +326,10 @@ func (p *posting) mint(ids *ids) (err error) {
 
 // post stores the postings that are no repetitions, all or none.
 func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
-	list = slices.DeleteFunc(slices.Clone(list), func(p *posting) bool { return p.result.Repeated })
+	repeated := func(p *posting) bool { return p.result.Repeated }
+	if slices.ContainsFunc(list, repeated) {
+		list = slices.DeleteFunc(slices.Clone(list), repeated)
+	}
 	switch {
 	case len(list) == 0:
 		return nil

@@ -20,7 +20,14 @@ func (postgres) statement() *sqltext.Text  { return sqltext.Statement(true) }
 // by now, which a plan for any parameters cannot know, and plan each execution
 // anew for the sake of it; in large tables that took longer than the execution.
 func (postgres) hidden(sql *sqltext.Text, is columnType, value any) {
-	sql.Add("(SELECT ?::"+string(is)+")", value)
+	switch is { // no text is put together for what every list has
+	case typeInt:
+		sql.Add("(SELECT ?::bigint)", value)
+	case typeID:
+		sql.Add("(SELECT ?::uuid)", value)
+	default:
+		sql.Add("(SELECT ?::"+string(is)+")", value)
+	}
 }
 
 func (postgres) list(sql *sqltext.Text, is columnType, values []string) {
@@ -115,20 +122,26 @@ func (postgres) joinStates(sql *sqltext.Text, user string) {
 
 // insert is one statement and so one round trip.
 func (d postgres) insert(db *gorm.DB, posts []*posting) error {
-	sql := d.statement()
-	if len(posts) > 1 {
-		sql.Add("WITH message AS (")
-		insertMessages(d, sql, posts)
-		sql.Add(") ")
-		insertDeliveries(d, sql, posts)
-	} else {
+	if len(posts) == 1 {
 		post := posts[0]
-		sql.Add("WITH message AS (")
-		sql.Add(insertMessage, post.values()...)
-		sql.Add(") "+insertDelivery+" SELECT aud.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM (", post.copied()...)
-		d.list(sql, typeText, post.audiences)
-		sql.Add(") aud")
+		_, err := execText(db, postgresInsert, append(append(post.values(), post.copied()...), post.audienceArray))
+		return err
 	}
+	sql := d.statement().Add("WITH message AS (")
+	insertMessages(d, sql, posts)
+	sql.Add(") ")
+	insertDeliveries(d, sql, posts)
 	_, err := exec(db, sql)
 	return err
 }
+
+// postgresInsert stores one message: [posting.values], [posting.copied] and the
+// audiences.
+var postgresInsert = func() string {
+	var d postgres
+	post := new(posting)
+	sql := d.statement().Add("WITH message AS (").Add(insertMessage, post.values()...)
+	sql.Add(") "+insertDelivery+" SELECT aud.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM (", post.copied()...)
+	d.list(sql, typeText, post.audiences)
+	return sql.Add(") aud").String()
+}()

@@ -68,8 +68,7 @@ func TestRewriteWhilePurging(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		later := f.with(nil)
-		notifications.SetClock(later.Service, func() time.Time { return f.now().Add(time.Hour) })
+		later := f.with(func(cfg *notifications.Config) { cfg.Now = func() time.Time { return f.now().Add(time.Hour) } })
 		for range 50 {
 			d := keeping("first", toJane)
 			d.Expires = f.now().Add(time.Hour)

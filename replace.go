@@ -55,7 +55,8 @@ func (s *store) lockScopes(db *gorm.DB, list []*posting) (map[*posting][]message
 // withdrawals, purges and erasures from changing them until the transaction
 // ends.
 func (s *store) postsOfScope(db *gorm.DB, poster string, key ScopeKey) (earlier []messageRow, err error) {
-	err = find(db, s.sql(selectMessage+" WHERE msg.poster = ? AND msg.origin = ? AND msg.scope = ? AND msg.withdrawn_at IS NULL ORDER BY msg.id"+
+	err = find(db, s.sql("SELECT msg.id, msg.audiences, msg.expires_at FROM notification_messages msg"+
+		" WHERE msg.poster = ? AND msg.origin = ? AND msg.scope = ? AND msg.withdrawn_at IS NULL ORDER BY msg.id"+
 		s.dialect.lock(lockChange), poster, key.Origin, key.Scope), &earlier)
 	return earlier, err
 }

@@ -192,7 +192,7 @@ func TestReplica(t *testing.T) {
 
 	// Jane and the guest mark, John does not.
 	r.mark(jane, first, true)
-	if n, err := r.SetState(ctx, guest, notifications.Selection{IDs: []string{first}}, notifications.StateChange{Read: new(true)}); n != 1 || err != nil {
+	if n, err := r.SetState(ctx, guest, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	r.sees(ctx, r.fixture, jane, first, r.primary, "second", "first, read")
@@ -210,7 +210,7 @@ func TestReplica(t *testing.T) {
 	other.mark(jane, first, true)
 	r.sees(ctx, other, jane, first, r.primary, "second", "first, read")
 	third := r.another(r.fixture)
-	if n, err := third.SetState(ctx, jane, notifications.Selection{IDs: []string{first}}, notifications.StateChange{Read: new(true)}); n != 0 || err != nil {
+	if n, err := third.SetState(ctx, jane, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	r.sees(ctx, third, jane, first, r.primary, "second", "first, read")
@@ -257,7 +257,7 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 		return err
 	})
 	_, reachErr := r.Reach(ctx, ci, id)
-	e, explainErr := r.Explain(ctx, ci, id, "default/jane")
+	e, explainErr := r.Explain(ctx, ci, notifications.ExplainQuery{ID: id, User: "default/jane"})
 	if err := errors.Join(err, reachErr, explainErr, r.Ready(ctx)); err != nil || !e.Visible {
 		t.Errorf("%+v, %v", e, err)
 	}
@@ -267,7 +267,7 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 		t.Errorf("what John does not see: %v", err)
 	}
 	_, pendingErr := r.PendingMigrations(ctx)
-	_, scopeErr := r.WithdrawScope(ctx, ci, "test", "s")
+	_, scopeErr := r.WithdrawScope(ctx, ci, notifications.ScopeKey{Origin: "test", Scope: "s"})
 	withdrawErr := r.Withdraw(ctx, ci, r.post("x", notifications.Everyone()))
 	_, purgeErr := r.Purge(ctx, notifications.PurgeOptions{})
 	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, r.EraseUser(ctx, ci, "default/jane")); err != nil {

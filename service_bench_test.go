@@ -91,11 +91,11 @@ func fillInbox(b *testing.B, svc *notifications.Service) []string {
 	audiences := []notifications.Audience{notifications.Users("default/jane"), notifications.Groups("default/ops"), notifications.Everyone()}
 	ids := make([]string, 150)
 	for i := range ids {
-		id, err := svc.Post(b.Context(), ci, benchDraft(audiences[i%len(audiences)]))
+		posted, err := svc.Post(b.Context(), ci, benchDraft(audiences[i%len(audiences)]))
 		if err != nil {
 			b.Fatal(err)
 		}
-		ids[i] = id
+		ids[i] = posted.ID
 	}
 	return ids[:100]
 }

@@ -71,17 +71,12 @@ func (d sqlite) joinStates(sql *sqltext.Text, user string) { d.joinState(sql, us
 // statement writes, so it waits for the lock instead of failing to upgrade.
 func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 	insert := func(tx *gorm.DB) error {
-		messages, deliveries := d.statement(), d.statement()
-		if len(posts) > 1 {
-			insertMessages(d, messages, posts)
-			insertDeliveries(d, deliveries, posts)
-		} else {
-			post := posts[0]
-			messages.Add(insertMessage, post.values()...)
-			deliveries.Add(insertDelivery+" SELECT aud.value, ?, ?, ?, ?, ? FROM (", post.copied()...)
-			d.list(deliveries, typeText, post.audiences)
-			deliveries.Add(") aud")
+		if len(posts) == 1 {
+			return d.insertOne(tx, posts[0])
 		}
+		messages, deliveries := d.statement(), d.statement()
+		insertMessages(d, messages, posts)
+		insertDeliveries(d, deliveries, posts)
 		if _, err := exec(tx, messages); err != nil {
 			return err
 		}
@@ -93,3 +88,21 @@ func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 	}
 	return db.Transaction(insert)
 }
+
+func (sqlite) insertOne(tx *gorm.DB, post *posting) error {
+	if _, err := execText(tx, insertMessage, post.values()); err != nil {
+		return err
+	}
+	_, err := execText(tx, sqliteInsertDelivery, append(post.copied(), post.audienceArray))
+	return err
+}
+
+// sqliteInsertDelivery stores the deliveries of one message: [posting.copied]
+// and the audiences.
+var sqliteInsertDelivery = func() string {
+	var d sqlite
+	post := new(posting)
+	sql := d.statement().Add(insertDelivery+" SELECT aud.value, ?, ?, ?, ?, ? FROM (", post.copied()...)
+	d.list(sql, typeText, post.audiences)
+	return sql.Add(") aud").String()
+}()

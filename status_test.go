@@ -40,7 +40,7 @@ func TestTopics(t *testing.T) {
 			}
 		}
 		type counts = []notifications.TopicCount
-		for scope, want := range map[notifications.Scope]notifications.Topics{
+		for scope, want := range map[notifications.SystemFilter]notifications.Topics{
 			notifications.NotSystem: {
 				Topics:  counts{{Name: "B", Total: 1}, {Name: "b", Unread: 3, Total: 3}, {Name: "é", Total: 1}},
 				Origins: counts{{Name: "CI", Total: 1}, {Name: "a", Unread: 1, Total: 1}, {Name: "ci", Unread: 2, Total: 3}, {Name: "shop", Unread: 1, Total: 1}},

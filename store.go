@@ -168,7 +168,12 @@ func find(db *gorm.DB, sql *sqltext.Text, dest any) error { return raw(db, sql).
 // exec runs a statement that returns nothing, and tells how many rows it
 // changed.
 func exec(db *gorm.DB, sql *sqltext.Text) (int64, error) {
-	db = raw(db, sql)
+	return execText(db, sql.String(), sql.Args())
+}
+
+// execText is exec of a statement whose text is written once.
+func execText(db *gorm.DB, text string, args []any) (int64, error) {
+	db = rawText(db, text, args)
 	done := db.Callback().Raw().Execute(db)
 	return done.RowsAffected, done.Error
 }
@@ -176,10 +181,12 @@ func exec(db *gorm.DB, sql *sqltext.Text) (int64, error) {
 // raw is GORM's Raw for a statement that is as the database wants it. GORM
 // would look for parameters byte by byte, which takes longer than SQLite takes
 // to store a row.
-func raw(db *gorm.DB, sql *sqltext.Text) *gorm.DB {
+func raw(db *gorm.DB, sql *sqltext.Text) *gorm.DB { return rawText(db, sql.String(), sql.Args()) }
+
+func rawText(db *gorm.DB, text string, args []any) *gorm.DB {
 	db = db.Clauses() // none, but a statement of its own
-	db.Statement.SQL.WriteString(sql.String())
-	db.Statement.Vars = sql.Args()
+	db.Statement.SQL.WriteString(text)
+	db.Statement.Vars = args
 	return db
 }
 

@@ -89,7 +89,7 @@ func TestUpgrade(t *testing.T) {
 		f.see(jane, "To all and two", "To all", "To ops", "To Jane")
 		f.see(john, "To all and two", "To all", "To ops")
 		f.see(guest, "To all and two", "To all")
-		f.expect(jane, notifications.ListQuery{}, "To all and two", "To ops", "To Jane")
+		f.expect(jane, notifications.ListQuery{Filter: personal}, "To all and two", "To ops", "To Jane")
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TO J", MinSeverity: "normal", Origin: "CI"}}, "To Jane")
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
 		f.marked(jane, oldIDs[0], "read")

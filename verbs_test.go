@@ -75,7 +75,7 @@ var verbs = []verb{
 		return f.Withdraw(f.t.Context(), who, f.ofCI())
 	}, []notifications.Permission{"notifications.delete", "notifications.delete.any"}, false, false},
 	{"WithdrawScope", func(f *fixture, who notifications.Identity) error {
-		_, err := f.WithdrawScope(f.t.Context(), who, "o", "s")
+		_, err := f.WithdrawScope(f.t.Context(), who, notifications.ScopeKey{Origin: "o", Scope: "s"})
 		return err
 	}, []notifications.Permission{"notifications.delete"}, false, false},
 	{"Reach", func(f *fixture, who notifications.Identity) error {
@@ -83,7 +83,7 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.reach"}, false, false},
 	{"Explain", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Explain(f.t.Context(), who, unknownID, "default/jane")
+		_, err := f.Explain(f.t.Context(), who, notifications.ExplainQuery{ID: unknownID, User: "default/jane"})
 		return err
 	}, []notifications.Permission{"notifications.explain"}, true, false},
 	{"EraseUser", func(f *fixture, who notifications.Identity) error {

@@ -90,13 +90,17 @@ func questionsOf(in inbox, f Filter) (q stateQuestions) {
 	return q
 }
 
-// addUntouched adds what the answers are where there is no state.
+// addUntouched adds what the answers come to where there is no state.
 func (q stateQuestions) addUntouched(sql *sqltext.Text) {
-	for i, c := range q.untouched {
-		if i > 0 {
-			sql.Add(" AND ")
+	and := ""
+	for _, c := range q.untouched {
+		if c.sql != "TRUE" {
+			sql.Add(and+c.sql, c.args...)
+			and = " AND "
 		}
-		sql.Add(c.sql, c.args...)
+	}
+	if and == "" {
+		sql.Add("TRUE")
 	}
 }
 
@@ -109,7 +113,7 @@ func filterState(sql *sqltext.Text, in inbox, f Filter) {
 		return
 	}
 	sql.Add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
-		" FROM notification_states st WHERE st.user_ref = ? AND st.message_id = del.message_id), ", in.user.String())
+		" FROM notification_states st WHERE st.user_ref = ? AND st.message_id = del.message_id), ", in.audience)
 	q.addUntouched(sql)
 	sql.Add(")")
 }

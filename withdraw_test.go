@@ -119,7 +119,7 @@ func TestWithdrawScope(t *testing.T) {
 		f := newFixture(t, db)
 		by := func(who notifications.Identity, origin, scope string) int64 {
 			t.Helper()
-			n, err := f.WithdrawScope(t.Context(), who, origin, scope)
+			n, err := f.WithdrawScope(t.Context(), who, notifications.ScopeKey{Origin: origin, Scope: scope})
 			if err != nil {
 				t.Error(err)
 			}
@@ -145,11 +145,11 @@ func TestWithdrawScope(t *testing.T) {
 			}
 		}
 		f.see(jane, "no scope", "other scope")
-		_, err := f.WithdrawScope(t.Context(), ci, "", "")
-		wantFields(t, err, "origin", "scope")
+		_, err := f.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: "", Scope: ""})
+		wantFields(t, err, "Origin", "Scope")
 		long := strings.Repeat("x", notifications.MaxTitleChars+1)
-		_, err = f.WithdrawScope(t.Context(), ci, long, "\x00")
-		wantFields(t, err, "origin", "scope")
+		_, err = f.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: long, Scope: "\x00"})
+		wantFields(t, err, "Origin", "Scope")
 	})
 }
 
@@ -174,7 +174,7 @@ func TestReach(t *testing.T) {
 		f.set(john, ids(id), read, 1)
 		f.set(guest, ids(id), read, 1)
 		f.set(guest, ids(id), unread, 1)
-		catalog := sized{f.town, map[string]int{"": 1000, "group:default/ops": 0}, nil}
+		catalog := sized{f.town, map[string]int{"": 1000, "default/ops": 0}, nil}
 		withSizes := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
 		for name, tt := range map[string]struct {
 			svc   *fixture

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
@@ -70,7 +71,7 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 // decodeIdempotencyKey reads the header of that name, whose value is taken as
 // it is: quotes, where a client sends them, are part of it.
 func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
-	const name = "Idempotency-Key"
+	const name = wire.IdempotencyKeyHeader
 	given := r.Header.Values(name)
 	switch {
 	case len(given) == 0:
@@ -95,9 +96,6 @@ func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notificat
 	}
 	sel = decodeSelection(in)
 	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
-	if change == (notifications.StateChange{}) {
-		in.Reject("read", "is missing, and so are saved and archived: there is nothing to mark")
-	}
 	return sel, change, asInvalid(in.Faults()...)
 }
 
@@ -110,18 +108,18 @@ func decodeSelection(in bodyFields) notifications.Selection {
 	})
 	upTo := in.text("upTo")
 	switch {
-	case byIDs == (filter != nil):
+	case byIDs && filter != nil:
 		in.Reject("ids", "give either ids or filter")
 	case byIDs && upTo != "":
 		in.Reject("upTo", "goes with filter, not with ids")
 	case byIDs:
 		return notifications.ByIDs(ids...)
-	case upTo != "":
+	case filter != nil && upTo != "":
 		return notifications.ByFilterUpTo(*filter, upTo)
-	default:
+	case filter != nil:
 		return notifications.ByFilter(*filter)
 	}
-	return notifications.Selection{}
+	return notifications.Selection{} // which the service refuses
 }
 
 // decodeWithdraw reads the body of withdrawByScope.

@@ -8,10 +8,8 @@ import (
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
-
-// SecretHeader carries the shared secret of an external caller.
-const SecretHeader = "notifications-secret"
 
 // authenticator finds out who asks.
 type authenticator struct {
@@ -56,8 +54,8 @@ func (a authenticator) identify(r *http.Request) (notifications.Identity, error)
 		return a.fromHost(r)
 	case len(authorization) > 0:
 		return a.fromToken(r.Context(), authorization)
-	case len(r.Header.Values(SecretHeader)) > 0:
-		return a.fromSecret(r.Context(), r.Header.Values(SecretHeader))
+	case len(r.Header.Values(wire.SecretHeader)) > 0:
+		return a.fromSecret(r.Context(), r.Header.Values(wire.SecretHeader))
 	case !a.guest.IsZero():
 		return a.guest, a.checkOrigin(r)
 	default:
@@ -137,9 +135,9 @@ func (a authenticator) challenge(w http.ResponseWriter) string {
 	}
 	if a.secrets != nil {
 		if a.verifier == nil {
-			add(SecretHeader)
+			add(wire.SecretHeader)
 		}
-		ways = append(ways, "the header "+SecretHeader)
+		ways = append(ways, "the header "+wire.SecretHeader)
 	}
 	if len(ways) == 0 { // guests alone: something was shown that nobody reads
 		add("Bearer")

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/api"
 	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/httpapi"
 	"github.com/notifications-go/notifications/internal/dbtest"
@@ -97,7 +98,7 @@ func TestVerifiersAway(t *testing.T) {
 		cfg   httpapi.Config
 	}{
 		"tokens":  {"Authorization", httpapi.Config{Verifier: keyless{}}},
-		"secrets": {httpapi.SecretHeader, httpapi.Config{Secrets: keyless{}}},
+		"secrets": {api.SecretHeader, httpapi.Config{Secrets: keyless{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

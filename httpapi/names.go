@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
 // wireNames are the names that fields of the library have in requests. Those
@@ -13,7 +15,7 @@ import (
 var wireNames = map[string]string{
 	"URL":            "url",
 	"KeepPlace":      "resurface",
-	"IdempotencyKey": "Idempotency-Key",
+	"IdempotencyKey": wire.IdempotencyKeyHeader,
 	"Text":           "containsText",
 	"System":         "messageScope",
 	"Limit":          "pageSize",
@@ -66,8 +68,13 @@ func wireName(name string) string {
 }
 
 // targetNames are the names that the targets of a post have in a request, for
-// each as the library names it: "To[2]" may be "targetGroups[0]".
-func targetNames(to notifications.Audience) map[string]string {
+// each as the library names it: "To[2]" may be "targetGroups[0]". It is nil if
+// err is not about them.
+func targetNames(err error, to notifications.Audience) map[string]string {
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) || !slices.ContainsFunc(invalid.Fields, isTarget) {
+		return nil
+	}
 	lists := map[notifications.Kind]string{notifications.KindUser: "targetUsers", notifications.KindGroup: "targetGroups"}
 	names, next := map[string]string{"To": "targetUsers"}, map[notifications.Kind]int{}
 	for i, ref := range to.Refs() {
@@ -76,3 +83,5 @@ func targetNames(to notifications.Audience) map[string]string {
 	}
 	return names
 }
+
+func isTarget(f notifications.FieldError) bool { return strings.HasPrefix(f.Field, "To") }

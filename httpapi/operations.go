@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
 // The operations: each decodes, calls the service, and encodes.
@@ -15,9 +16,9 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 	}
 	posted, err := a.svc.Post(r.Context(), who, draft)
 	if err != nil {
-		return asAsked(err, targetNames(draft.To))
+		return asAsked(err, targetNames(err, draft.To))
 	}
-	return writeJSON(w, createdBody{MessageID: posted.ID, Msgid: posted.ID})
+	return writeJSON(w, wire.Created{MessageID: posted.ID, Msgid: posted.ID})
 }
 
 func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -45,7 +46,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return asAsked(err, nil)
 	}
-	return writeTagged(w, r, countBody{Count: n})
+	return writeTagged(w, r, wire.Count{Count: n})
 }
 
 func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -71,7 +72,7 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 		return asAsked(err, nil)
 	}
 	a.setMarked(w, who)
-	return writeJSON(w, updatedBody{Updated: n})
+	return writeJSON(w, wire.Updated{Updated: n})
 }
 
 func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -83,7 +84,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, statusBody(status))
+	return writeTagged(w, r, wire.Status(status))
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -95,7 +96,7 @@ func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, topicsBodyOf(topics))
+	return writeTagged(w, r, topicsOf(topics))
 }
 
 func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -132,7 +133,7 @@ func (a *api) withdrawByScope(w http.ResponseWriter, r *http.Request, who notifi
 	if err != nil {
 		return asAsked(err, nil)
 	}
-	return writeJSON(w, withdrawnBody{Withdrawn: n})
+	return writeJSON(w, wire.Withdrawn{Withdrawn: n})
 }
 
 func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -144,7 +145,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, reachBodyOf(reach))
+	return writeJSON(w, reachOf(reach))
 }
 
 func (a *api) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ notifications.Identity) error {
@@ -154,7 +155,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ notifications
 }
 
 func (a *api) getHealth(w http.ResponseWriter, _ *http.Request, _ notifications.Identity) error {
-	return writeJSON(w, healthBody{Status: "ok"})
+	return writeJSON(w, wire.Health{Status: "ok"})
 }
 
 func (a *api) getReadiness(w http.ResponseWriter, r *http.Request, _ notifications.Identity) error {
@@ -164,5 +165,5 @@ func (a *api) getReadiness(w http.ResponseWriter, r *http.Request, _ notificatio
 	if err := a.who.ready(r.Context()); err != nil {
 		return err
 	}
-	return writeJSON(w, healthBody{Status: "ok"})
+	return writeJSON(w, wire.Health{Status: "ok"})
 }

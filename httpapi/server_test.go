@@ -361,8 +361,8 @@ const (
 // policyFunc is a policy made of a function.
 type policyFunc func(notifications.Identity, notifications.Permission) (notifications.Decision, error)
 
-func (f policyFunc) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
-	return f(who, p)
+func (f policyFunc) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return f(r.Who, r.Permission)
 }
 
 var errAway = errors.New("secret internals: connection refused")

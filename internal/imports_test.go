@@ -59,6 +59,9 @@ var importRules = map[string]importRule{
 		imports: append([]string{module}, tokenLibraries...),
 		never:   []string{"github.com/gorilla/mux", module + "/httpapi", module + "/catalog"},
 	},
+	module + "/api": {
+		imports: []string{},
+	},
 	module + "/httpapi": {
 		direct: []string{"gorm.io"},
 		never:  []string{module + "/auth"},

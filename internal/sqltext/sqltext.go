@@ -32,7 +32,7 @@ func Part(text string, args ...any) *Text { return new(Text).Add(text, args...) 
 // returns t, and panics unless there are as many arguments as parameters.
 func (t *Text) Add(text string, args ...any) *Text {
 	if n := strings.Count(text, "?"); n != len(args) {
-		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), text))
+		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), strings.Clone(text))) // so that text stays on the stack
 	}
 	if t.numbered {
 		text = t.number(text)

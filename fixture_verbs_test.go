@@ -2,79 +2,14 @@ package notifications_test
 
 import (
 	"errors"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/notifications-go/notifications"
-	"github.com/notifications-go/notifications/internal/dbtest"
-	"gorm.io/gorm"
 )
 
-// semanticsCase is one row of the table in docs/semantics.md. The clock of its
-// fixture stands still unless it is advanced.
-type semanticsCase struct {
-	name string
-	test func(f *fixture)
-}
-
-// TestSemantics has a case for each row of the table, and no others.
-func TestSemantics(t *testing.T) {
-	t.Parallel()
-	cases := slices.Concat(stateCases, bulkCases, scopeCases, keepPlaceCases, idempotencyCases, timeCases, goneCases)
-	names := make([]string, len(cases))
-	for i, tc := range cases {
-		names[i] = tc.name
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			dbtest.Each(t, func(t *testing.T, db *gorm.DB) { tc.test(newClockedFixture(t, db)) })
-		})
-	}
-	text, err := os.ReadFile("docs/semantics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := tableRows(string(text))
-	for _, row := range rows {
-		if !slices.Contains(names, row) {
-			t.Errorf("docs/semantics.md: row %q has no case", row)
-		}
-	}
-	for _, name := range names {
-		if !slices.Contains(rows, name) {
-			t.Errorf("case %q has no row in docs/semantics.md", name)
-		}
-	}
-	if !t.Failed() && !slices.Equal(rows, names) {
-		t.Errorf("docs/semantics.md has the rows in another order, or one of them twice\n%q, the cases are\n%q", rows, names)
-	}
-}
-
-var rowPattern = regexp.MustCompile(`(?m)^\| *([^|]*?) *\| *[^|]+ *\|$`)
-
-// tableRows returns the first cell of each row of the table in a Markdown
-// text, its head left out.
-func tableRows(text string) []string {
-	var rows []string
-	for _, m := range rowPattern.FindAllStringSubmatch(text, -1) {
-		rows = append(rows, m[1])
-	}
-	if len(rows) < 2 || strings.Trim(rows[1], "-") != "" {
-		return nil
-	}
-	return rows[2:]
-}
-
-func TestTableRows(t *testing.T) {
-	t.Parallel()
-	text := "# x\n| a | b |\n|---|---|\n| r1 | text `x` |\n|r=2 × r3|y|\nno | row\n"
-	if got, want := tableRows(text), []string{"r1", "r=2 × r3"}; !slices.Equal(got, want) {
-		t.Errorf("rows %q, want %q", got, want)
-	}
-}
+// What tests do with a fixture, and check.
 
 const day = 24 * time.Hour
 
@@ -82,6 +17,7 @@ var (
 	toJane     = notifications.Users("default/jane")
 	toJohn     = notifications.Users("default/john")
 	toOps      = notifications.Groups("default/ops")
+	toEmpty    = notifications.Groups("default/empty")
 	toEveryone = notifications.Everyone()
 )
 
@@ -196,7 +132,7 @@ func (f *fixture) anew(d notifications.Draft, not ...string) string {
 func (f *fixture) refused(d notifications.Draft, want error) {
 	f.t.Helper()
 	if id, err := f.Post(f.t.Context(), ci, d); !errors.Is(err, want) {
-		f.t.Errorf("posting %q = %q, %v; want %v", d.Title, id, err, want)
+		f.t.Errorf("posting %q = %+v, %v; want %v", d.Title, id, err, want)
 	}
 }
 
@@ -209,7 +145,7 @@ func (f *fixture) withdraw(id string) {
 
 func (f *fixture) withdrawScope(want int64) {
 	f.t.Helper()
-	if n, err := f.WithdrawScope(f.t.Context(), ci, "test", "build 7"); err != nil || n != want {
+	if n, err := f.WithdrawScope(f.t.Context(), ci, notifications.ScopeKey{Origin: "test", Scope: "build 7"}); err != nil || n != want {
 		f.t.Errorf("WithdrawScope = %d, %v; want %d", n, err, want)
 	}
 }
@@ -246,7 +182,7 @@ func (f *fixture) reach(id string, reads int64, audiences ...string) {
 // because checks the reasons why a user sees a notification or not.
 func (f *fixture) because(id, user string, codes ...notifications.ReasonCode) {
 	f.t.Helper()
-	e, err := f.Explain(f.t.Context(), ci, id, user)
+	e, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: id, User: user})
 	var got []notifications.ReasonCode
 	for _, r := range e.Reasons {
 		got = append(got, r.Code)
@@ -269,3 +205,58 @@ func systemSinceJoining(cfg *notifications.Config) {
 func systemRead(cfg *notifications.Config) { cfg.SystemHistory = notifications.HistoryRead }
 
 func withoutDeleteAny(cfg *notifications.Config) { cfg.Policy = notifications.AllowAll{} }
+
+// postAs posts as somebody else than ci.
+func (f *fixture) postAs(who notifications.Identity, d notifications.Draft) string {
+	f.t.Helper()
+	posted, err := f.Post(f.t.Context(), who, d)
+	if err != nil {
+		f.t.Fatalf("Post(%s, %+v): %v", who, d, err)
+	}
+	return posted.ID
+}
+
+// unmarkable checks that who can mark a notification neither by its id nor by a
+// filter.
+func (f *fixture) unmarkable(who notifications.Identity, id string) {
+	f.t.Helper()
+	for _, to := range []bool{true, false} {
+		if err := f.MarkRead(f.t.Context(), who, id, to); !errors.Is(err, notifications.ErrNotFound) {
+			f.t.Errorf("MarkRead(%s, %s, %t): %v, want ErrNotFound", who, id, to, err)
+		}
+		change := notifications.StateChange{Read: &to, Saved: &to, Archived: &to}
+		f.set(who, ids(id), change, 0)
+		f.set(who, filter(everything), change, 0)
+	}
+}
+
+// set marks what is selected and checks how many that changed.
+func (f *fixture) set(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
+	f.t.Helper()
+	n, err := f.SetState(f.t.Context(), who, sel, change)
+	if err != nil || n != want {
+		f.t.Errorf("SetState(%s, %+v, %+v) = %d, %v; want %d", who, sel, change, n, err, want)
+	}
+}
+
+func ids(list ...string) notifications.Selection { return notifications.ByIDs(list...) }
+
+func filter(f notifications.Filter) notifications.Selection {
+	return notifications.ByFilter(f)
+}
+
+// upTo selects everything up to an id.
+func upTo(id string) notifications.Selection {
+	return notifications.ByFilterUpTo(all, id)
+}
+
+var (
+	read     = notifications.StateChange{Read: new(true)}
+	unread   = notifications.StateChange{Read: new(false)}
+	saved    = notifications.StateChange{Saved: new(true)}
+	archived = notifications.StateChange{Archived: new(true)}
+
+	unsaved    = notifications.StateChange{Saved: new(false)}
+	unarchived = notifications.StateChange{Archived: new(false)}
+	allMarks   = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
+)
