@@ -15,13 +15,13 @@ import (
 const module = "github.com/notifications-go/notifications"
 
 // The drivers of databases, and the only packages that may depend on them:
-// programs, and what opens databases for them.
+// programs, and what opens databases for them and for tests.
 var (
 	drivers = []string{
 		"gorm.io/driver", "github.com/jackc/pgx/v5", "github.com/mattn/go-sqlite3", "modernc.org/sqlite",
 	}
 	driverUsers = []string{
-		module + "/cmd", module + "/examples", module + "/internal/database", module + "/internal/dbtest",
+		module + "/cmd", module + "/examples", module + "/notificationstest", module + "/internal/database", module + "/internal/dbtest",
 	}
 )
 
@@ -69,6 +69,14 @@ var importRules = map[string]importRule{
 	module + "/catalog": {
 		imports: []string{module, module + "/internal", "github.com/goccy/go-yaml"},
 		never:   []string{"github.com/gorilla/mux", module + "/httpapi"},
+	},
+	module + "/catalog/catalogtest": {
+		imports: []string{module, "gorm.io/gorm"},
+		never:   []string{"github.com/gorilla/mux", module + "/httpapi"},
+	},
+	module + "/notificationstest": {
+		imports: []string{module, module + "/catalog", module + "/internal", "gorm.io/gorm"},
+		never:   []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth"},
 	},
 	module + "/internal/fold": {
 		imports: []string{"golang.org/x/text"},
