@@ -87,7 +87,7 @@ func TestSystemAudienceTakenOver(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.town.open("default/jane", f.now().Add(time.Hour))
+		f.directory.SetAccount("default/jane", f.now().Add(time.Hour))
 		h := f.with(systemRead)
 		first := f.postDraft(about("first", toEveryone.And(toJane).And(toOps)))
 		h.marked(jane, first, "read")

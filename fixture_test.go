@@ -4,119 +4,24 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/sqlgolden"
+	"github.com/notifications-go/notifications/notificationstest"
 	"gorm.io/gorm"
 )
 
-// town is a catalog whose people move between groups while a test runs. It
-// knows the dates it was told, and no others.
-type town struct {
-	mu       sync.Mutex
-	users    map[string][]string                   // by user: the groups
-	joined   map[string][]notifications.Membership // beside users, with dates
-	accounts map[string]time.Time                  // by user: since when
-	groups   []string
-	failing  error
-}
-
-func newTown() *town {
-	return &town{
-		users: map[string][]string{
-			"default/jane":  {"default/ops", "default/dev"},
-			"default/john":  {"default/ops"},
-			"default/guest": nil,
-		},
-		joined:   map[string][]notifications.Membership{},
-		accounts: map[string]time.Time{},
-		groups:   []string{"default/ops", "default/dev", "default/empty"},
-	}
-}
-
-// move puts a user into exactly these groups.
-func (c *town) move(user string, groups ...string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.users[user] = groups
-}
-
-// join puts a user into one more group, since a moment.
-func (c *town) join(user, group string, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.joined[user] = append(c.joined[user], notifications.Membership{Group: group, Since: since})
-}
-
-// open gives a user an account, since a moment.
-func (c *town) open(user string, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.accounts[user] = since
-	if _, known := c.users[user]; !known {
-		c.users[user] = nil
-	}
-}
-
-// remove lets the town forget a user.
-func (c *town) remove(user string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.users, user)
-	delete(c.joined, user)
-	delete(c.accounts, user)
-}
-
-// fail makes the catalog unable to answer; nil heals it.
-func (c *town) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failing = err
-}
-
-func (c *town) Canonical(kind notifications.Kind, ref string) (string, error) {
-	ref = strings.ToLower(ref)
-	ref = strings.TrimPrefix(ref, string(kind)+":")
-	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
-		return "", errors.New("must be of the form namespace/name")
-	}
-	return ref, nil
-}
-
-func (c *town) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var in []notifications.Membership
-	for _, g := range c.users[user] {
-		in = append(in, notifications.Membership{Group: g})
-	}
-	return append(in, c.joined[user]...), c.failing
-}
-
-func (c *town) AccountSince(_ context.Context, user string) (time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.accounts[user], c.failing
-}
-
-func (c *town) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var missing []notifications.Ref
-	for _, ref := range refs {
-		_, known := c.users[ref.Name]
-		if ref.Kind == notifications.KindGroup {
-			known = slices.Contains(c.groups, ref.Name)
-		}
-		if !known {
-			missing = append(missing, ref)
-		}
-	}
-	return missing, c.failing
+// newDirectory is who there is unless a test says otherwise.
+func newDirectory() *notificationstest.Directory {
+	d := new(notificationstest.Directory)
+	d.SetUser("default/jane", "default/ops", "default/dev")
+	d.SetUser("default/john", "default/ops")
+	d.SetUser("default/guest")
+	d.AddGroup("default/empty")
+	return d
 }
 
 // policyFunc is a policy made of a function.
@@ -155,17 +60,17 @@ func (c *clock) pass(d time.Duration) {
 // fixture is a service over a fresh database.
 type fixture struct {
 	*notifications.Service
-	t     *testing.T
-	db    *gorm.DB
-	town  *town
-	clock *clock // nil: that of the machine
+	t         *testing.T
+	db        *gorm.DB
+	directory *notificationstest.Directory
+	clock     *clock // nil: that of the machine
 
 	recorded *sqlgolden.Recorder // nil unless a test looks at statements
 }
 
 func newFixture(t *testing.T, db *gorm.DB) *fixture {
 	t.Helper()
-	f := (&fixture{t: t, db: db, town: newTown()}).with(nil)
+	f := (&fixture{t: t, db: db, directory: newDirectory()}).with(nil)
 	if err := f.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -180,11 +85,11 @@ func newClockedFixture(t *testing.T, db *gorm.DB) *fixture {
 	return f.with(nil)
 }
 
-// with is another service over the same database, town and clock, configured
+// with is another service over the same database, directory and clock, configured
 // otherwise.
 func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	f.t.Helper()
-	cfg := notifications.Config{DB: f.db, Catalog: f.town, Policy: policyFunc(allowAll)}
+	cfg := notifications.Config{DB: f.db, Catalog: f.directory, Policy: policyFunc(allowAll)}
 	if f.clock != nil {
 		cfg.Now = f.clock.now
 	}
@@ -195,7 +100,7 @@ func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock, recorded: f.recorded}
+	return &fixture{Service: svc, t: f.t, db: f.db, directory: f.directory, clock: f.clock, recorded: f.recorded}
 }
 
 var (

@@ -16,7 +16,7 @@ import (
 
 func newService(t *testing.T, db *gorm.DB) *notifications.Service {
 	t.Helper()
-	svc, err := notifications.New(notifications.Config{DB: db, Catalog: newTown(), Policy: notifications.AllowAll{}})
+	svc, err := notifications.New(notifications.Config{DB: db, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestTransactionIsNoConfig(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := notifications.New(notifications.Config{DB: tx, Catalog: newTown(), Policy: notifications.AllowAll{}})
+			_, err := notifications.New(notifications.Config{DB: tx, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 			if err == nil || !strings.Contains(err.Error(), "Config.DB is a transaction") {
 				t.Errorf("New on a transaction: %v", err)
 			}

@@ -288,7 +288,7 @@ func TestReplicaRemembersABoundedNumber(t *testing.T) {
 	ids := map[int]string{}
 	who := func(i int) notifications.Identity { return notifications.User(fmt.Sprint("default/u", i)) }
 	for i := range users {
-		r.town.open(fmt.Sprint("default/u", i), time.Time{})
+		r.directory.SetAccount(fmt.Sprint("default/u", i), time.Time{})
 		ids[i] = r.post("first", notifications.Users(fmt.Sprint("default/u", i)))
 	}
 	johns := r.post("first", notifications.Users("default/john"))
@@ -484,7 +484,7 @@ func TestReplicaAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range users {
 		name := fmt.Sprint("default/u", i)
-		r.town.open(name, time.Time{})
+		r.directory.SetAccount(name, time.Time{})
 		id := r.post("x", notifications.Users(name))
 		wg.Go(func() {
 			for n := range marks {
@@ -541,7 +541,7 @@ func TestFaultsOfReplica(t *testing.T) {
 		{nil, sqlite, []string{"Config.DB is required", `Config.Replica is "sqlite"`}},
 		{postgres, postgres, nil},
 	} {
-		_, err := notifications.New(notifications.Config{DB: tt.db, Replica: tt.replica, Catalog: newTown(), Policy: notifications.AllowAll{}})
+		_, err := notifications.New(notifications.Config{DB: tt.db, Replica: tt.replica, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 		if (err == nil) != (tt.want == nil) {
 			t.Errorf("New: %v, want %q", err, tt.want)
 		}

@@ -67,8 +67,8 @@ func TestVisibilityFollowsMembership(t *testing.T) {
 		f.expect(jane, notifications.ListQuery{Filter: all}, "to all", "to dev and jane", "to ops")
 
 		f.mark(john, id, true) // read state must not keep it visible
-		f.town.move("default/john")
-		f.town.move("default/guest", "default/ops")
+		f.directory.SetUser("default/john")
+		f.directory.SetUser("default/guest", "default/ops")
 		f.expect(john, notifications.ListQuery{Filter: all}, "to all")
 		f.expect(guest, notifications.ListQuery{Filter: personal}, "to ops")
 		if err := f.MarkRead(t.Context(), john, id, false); !errors.Is(err, notifications.ErrNotFound) {
@@ -449,7 +449,7 @@ func TestInvalidDrafts(t *testing.T) {
 		{"network path", action("x", "//evil.example"), []string{"Actions[0].URL"}},
 		{"backslash", action("x", `/\evil.example`), []string{"Actions[0].URL"}},
 		{"long url", action("x", "/"+strings.Repeat("x", notifications.MaxURLBytes)), []string{"Actions[0].URL"}},
-		{"form of a ref", good(func(d *notifications.Draft) { d.To = notifications.Users("default/jane", "jane") }), []string{"To[1]"}},
+		{"form of a ref", good(func(d *notifications.Draft) { d.To = notifications.Users("default/jane", "ja ne") }), []string{"To[1]"}},
 		{"unknown", good(func(d *notifications.Draft) {
 			d.To = notifications.Users("default/nobody", "default/jane").And(notifications.Groups("default/none"))
 		}), []string{"To[0]", "To[2]"}},
@@ -628,8 +628,7 @@ func TestManyGroups(t *testing.T) {
 		for i := range 700 {
 			refs = append(refs, fmt.Sprintf("default/g%d", i))
 		}
-		f.town.groups = refs
-		f.town.move("default/jane", refs...)
+		f.directory.SetUser("default/jane", refs...)
 		f.post("to all groups", notifications.Groups(refs...))
 		id := f.post("to the last", notifications.Groups(refs[699]))
 		f.expect(jane, notifications.ListQuery{}, "to the last", "to all groups")

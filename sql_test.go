@@ -132,6 +132,8 @@ var sqlCases = []sqlCase{
 	}},
 	{"erase_user", func(f *fixture) error { return f.EraseUser(f.t.Context(), ci, "default/jane") }},
 	{"ready", func(f *fixture) error { return f.Ready(f.t.Context()) }},
+	{"baseline", func(f *fixture) error { return f.Baseline(f.t.Context(), 2) }},
+	{"migrate", func(f *fixture) error { return f.Migrate(f.t.Context()) }},
 }
 
 // readBeforeCases are those in which the age of an account matters.
@@ -174,7 +176,7 @@ func TestSQL(t *testing.T) {
 		for i := range 20 {
 			groups = append(groups, fmt.Sprintf("default/g%02d", i))
 		}
-		f.town.move("default/busy", groups...)
+		f.directory.SetUser("default/busy", groups...)
 		f.recorded = sqlgolden.Record(t, db)
 		dir := filepath.Join("testdata", "sql", db.Name())
 		check := func(f *fixture, cases []sqlCase) {
@@ -191,10 +193,10 @@ func TestSQL(t *testing.T) {
 				sqlgolden.Check(t, filepath.Join(dir, c.file+".sql"), statements)
 			}
 		}
-		check(f, sqlCases[:len(sqlCases)-5])
-		f.town.open("default/jane", f.now())
+		check(f, sqlCases[:len(sqlCases)-7])
+		f.directory.SetAccount("default/jane", f.now())
 		check(f.with(systemRead), readBeforeCases)
-		check(f, sqlCases[len(sqlCases)-5:])
+		check(f, sqlCases[len(sqlCases)-7:])
 		everyLineIsInAFile(f, sqlgolden.LinesOf(t, dir))
 	})
 }

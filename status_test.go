@@ -71,7 +71,7 @@ func TestTopicsOfHistory(t *testing.T) {
 			f.postDraft(notifications.Draft{Origin: "o", Title: "t", Topic: topic, To: toEveryone})
 		}
 		topical("x")
-		f.town.open("default/jane", f.advance(day))
+		f.directory.SetAccount("default/jane", f.advance(day))
 		topical("x")
 		want := []notifications.TopicCount{{Name: "x", Unread: 1, Total: 2}}
 		if got := f.with(systemRead).topics(jane, notifications.SystemOrNot); !slices.Equal(got.Topics, want) {
@@ -132,7 +132,7 @@ func TestStatusOfManyKinds(t *testing.T) {
 		f.samples()
 		f.postDraft(at(f.now().Add(day), "not yet", toJane))
 		f.postDraft(until(f.now().Add(day/2), "over", toJane))
-		f.town.open("default/jane", f.advance(day/2))
+		f.directory.SetAccount("default/jane", f.advance(day/2))
 		f.post("new", toEveryone)
 		for _, h := range []*fixture{f, f.with(systemRead), f.with(systemSinceJoining), f.with(groupsSinceJoining)} {
 			consistent(h, jane)

@@ -72,7 +72,7 @@ func newVersion1(t *testing.T, db *gorm.DB) (*fixture, *goose.Provider) {
 	}
 	exec("INSERT INTO notification_states (user_ref, message_id, read_at) VALUES ('user:default/jane', ?, 1700000000000),"+
 		" ('user:default/jane', ?, NULL), ('user:default/john', ?, 1700000000001)", oldIDs[0], oldIDs[1], oldIDs[1])
-	return (&fixture{t: t, db: db, town: newTown()}).with(nil), m
+	return (&fixture{t: t, db: db, directory: newDirectory()}).with(nil), m
 }
 
 func TestUpgrade(t *testing.T) {
@@ -124,9 +124,9 @@ func TestOldRows(t *testing.T) {
 		if err := f.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.town.open("default/jane", f.get(jane, oldIDs[2]).Created)
+		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[2]).Created)
 		f.with(systemRead).counted(jane, notifications.Status{Unread: 3, Read: 1}) // one joined at the very moment
-		f.town.open("default/jane", f.get(jane, oldIDs[3]).Created)
+		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[3]).Created)
 		f.with(systemRead).counted(jane, notifications.Status{Unread: 2, Read: 2})
 		f.with(systemSinceJoining).see(jane, "To all and two", "To ops", "To Jane")
 

@@ -101,7 +101,7 @@ func (f *fixture) ofCI() string { return f.sound().post("of ci", toJane) }
 // sound is a service over the same database whose catalog and policy are well.
 func (f *fixture) sound() *fixture {
 	f.t.Helper()
-	g := &fixture{t: f.t, db: f.db, town: newTown()}
+	g := &fixture{t: f.t, db: f.db, directory: newDirectory()}
 	return g.with(nil)
 }
 
@@ -169,7 +169,7 @@ func TestCatalogAway(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, dbtest.SQLite(t))
-			f.town.fail(errAway)
+			f.directory.Fail(errAway)
 			err := v.do(f, jane)
 			if v.catalog && (!errors.Is(err, notifications.ErrUnavailable) || !errors.Is(err, errAway)) {
 				t.Errorf("%v, want ErrUnavailable", err)
@@ -177,7 +177,7 @@ func TestCatalogAway(t *testing.T) {
 			if !v.catalog && err != nil {
 				t.Errorf("%v, though it needs no catalog", err)
 			}
-			f.town.fail(nil)
+			f.directory.Fail(nil)
 			if err := v.do(f, jane); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
@@ -186,7 +186,7 @@ func TestCatalogAway(t *testing.T) {
 	// Why one may not touch what another has posted depends on what one sees.
 	f := newFixture(t, dbtest.SQLite(t)).with(withoutDeleteAny)
 	id := f.ofCI()
-	f.town.fail(errAway)
+	f.directory.Fail(errAway)
 	_, reachErr := f.Reach(t.Context(), jane, id)
 	for name, err := range map[string]error{"Withdraw": f.Withdraw(t.Context(), jane, id), "Reach": reachErr} {
 		if !errors.Is(err, notifications.ErrUnavailable) {

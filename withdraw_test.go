@@ -10,6 +10,7 @@ import (
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/dbtest"
+	"github.com/notifications-go/notifications/notificationstest"
 	"gorm.io/gorm"
 )
 
@@ -65,7 +66,7 @@ func TestWithdrawAny(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		rules, err := notifications.NewRules(f.town,
+		rules, err := notifications.NewRules(f.directory,
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionDelete}, Users: []string{"*"}, Services: []string{"*"}},
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionDeleteAny}, Groups: []string{"default/dev"}, Services: []string{"janitor"}},
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionReach, notifications.PermissionList}, Users: []string{"*"}, Services: []string{"*"}})
@@ -153,9 +154,9 @@ func TestWithdrawScope(t *testing.T) {
 	})
 }
 
-// sized is a town that knows its sizes.
+// sized is a directory that knows other sizes.
 type sized struct {
-	*town
+	*notificationstest.Directory
 	sizes map[string]int
 	err   error
 }
@@ -174,7 +175,7 @@ func TestReach(t *testing.T) {
 		f.set(john, ids(id), read, 1)
 		f.set(guest, ids(id), read, 1)
 		f.set(guest, ids(id), unread, 1)
-		catalog := sized{f.town, map[string]int{"": 1000, "default/ops": 0}, nil}
+		catalog := sized{f.directory, map[string]int{"": 1000, "default/ops": 0}, nil}
 		withSizes := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
 		for name, tt := range map[string]struct {
 			svc   *fixture
@@ -199,7 +200,7 @@ func TestReach(t *testing.T) {
 		if !errors.Is(err, notifications.ErrUnavailable) {
 			t.Errorf("with a catalog that fails: %v, want ErrUnavailable", err)
 		}
-		f.town.move("default/john") // he does not see it by his group any more, and has read it still
+		f.directory.SetUser("default/john") // he does not see it by his group any more, and has read it still
 		f.reach(id, 2, "group:default/dev", "group:default/ops", "system", "user:default/jane")
 
 		ofJohn := f.postAs(john, notifications.Draft{Origin: "o", Title: "t", To: toJane})
