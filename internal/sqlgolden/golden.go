@@ -61,11 +61,12 @@ func (r *Recorder) Take() []string {
 	return taken
 }
 
-// Check compares statements with the golden file, or writes it with -update.
+// Check compares statements with the golden file, or writes it with -update. A
+// statement that is sent several times in a row is there once.
 func Check(t testing.TB, file string, statements []string) {
 	t.Helper()
 	var text strings.Builder
-	for _, sql := range statements {
+	for _, sql := range slices.Compact(statements) {
 		text.WriteString(savepoint.ReplaceAllString(Format(sql), "$1") + ";\n\n")
 	}
 	got := strings.TrimSuffix(text.String(), "\n")

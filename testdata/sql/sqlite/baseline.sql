@@ -3,29 +3,5 @@ PRAGMA encoding;
 SELECT name
 FROM pragma_table_info(?);
 
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
-SELECT name
-FROM pragma_table_info(?);
-
 SELECT coalesce(max(version_id), 0)
 FROM notification_schema_version;
