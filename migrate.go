@@ -152,6 +152,9 @@ func (s *store) retried(ctx context.Context, migrate func() error) error {
 // changes nothing. Where Migrate would refuse tables that another tool has
 // made, it returns the same error.
 func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
+	if s.InTransaction() {
+		return nil, ErrBound
+	}
 	return s.store.pending(ctx)
 }
 

@@ -24,8 +24,8 @@ type binding struct {
 // tx is a transaction on the database of Config.DB, begun by the host. If it is
 // something else, or has ended, every verb returns [ErrNoTransaction]. An error
 // that matches [ErrRetry] says that the transaction met another one. Migrate,
-// Baseline, Run, Purge, Ready and httpapi.New refuse the returned Service:
-// [ErrBound].
+// PendingMigrations, Baseline, Run, Purge, Ready and httpapi.New refuse the
+// returned Service: [ErrBound].
 //
 // On PostgreSQL a failed statement of a verb is taken back alone, by a
 // savepoint, where the verb has several. A verb that is a single statement
@@ -80,13 +80,23 @@ func (s *store) checkTransaction(tx *gorm.DB) error {
 	return nil
 }
 
-// isTransaction reports whether a handle is in a transaction.
+// isTransaction reports whether a handle is in a transaction. One that could
+// not begin holds a nil pointer.
 func isTransaction(db *gorm.DB) bool {
-	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); !is {
+	conn := connOf(db)
+	if _, is := conn.(gorm.TxCommitter); !is {
 		return false
 	}
-	v := reflect.ValueOf(db.Statement.ConnPool)
+	v := reflect.ValueOf(conn)
 	return v.Kind() != reflect.Pointer || !v.IsNil()
+}
+
+// connOf is what a handle executes on, without GORM's prepared statements.
+func connOf(db *gorm.DB) gorm.ConnPool {
+	if prepared, is := db.Statement.ConnPool.(*gorm.PreparedStmtTX); is && prepared != nil {
+		return prepared.Tx
+	}
+	return db.Statement.ConnPool
 }
 
 // txKey is the key of a context's transaction, a *gorm.DB.
@@ -110,11 +120,7 @@ func SQLTxFrom(ctx context.Context) (*sql.Tx, bool) {
 	if !ok {
 		return nil, false
 	}
-	pool := tx.Statement.ConnPool
-	if prepared, is := pool.(*gorm.PreparedStmtTX); is {
-		pool = prepared.Tx
-	}
-	sqlTx, ok := pool.(*sql.Tx)
+	sqlTx, ok := connOf(tx).(*sql.Tx)
 	return sqlTx, ok
 }
 
@@ -169,4 +175,21 @@ func (s *store) ended(err error) error {
 		return fmt.Errorf("%w: it has ended: %w", ErrNoTransaction, err)
 	}
 	return failed(err)
+}
+
+// away is why the policy or the catalog could not answer. They may have asked
+// in a transaction of the host that has ended.
+func (s *Service) away(what string, err error) error {
+	if s.bound != nil && errors.Is(err, sql.ErrTxDone) {
+		return s.store.ended(err)
+	}
+	return unavailable(what, err)
+}
+
+// alive fails if the transaction of a bound Service has ended.
+func (s *Service) alive(ctx context.Context) error {
+	if s.bound == nil {
+		return nil
+	}
+	return s.store.read(ctx, func(db *gorm.DB) error { return db.Exec("SELECT 1").Error })
 }
