@@ -163,3 +163,38 @@ func TestMoreTransactionsThanConnections(t *testing.T) {
 		}
 	})
 }
+
+// TestWritingVerbsTakeTheLockFirst: on SQLite a transaction that has read cannot
+// write once another has, and so a verb that writes does that before the policy
+// and the catalog read, in transactions that begin without the lock.
+func TestWritingVerbsTakeTheLockFirst(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Post", "PostMany", "MarkRead", "SetState", "Withdraw", "WithdrawScope", "EraseUser"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := sqliteHost(t, "deferred", inGormTx)
+			h.policy.asked = func(ctx context.Context, _ string) { // as one that looks up roles
+				if _, err := h.people.Groups(ctx, "jane"); err != nil {
+					t.Error(err)
+				}
+			}
+			const n = 50
+			var wg sync.WaitGroup
+			for i := range n {
+				wg.Go(func() {
+					err := h.tx(func(tx transaction) error {
+						if err := verbs[name](t.Context(), tx.svc); err != nil && !errors.Is(err, notifications.ErrNotFound) {
+							return err
+						}
+						return tx.exec("INSERT INTO orders VALUES (?, 'jane')", i)
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			h.rows("orders", n)
+		})
+	}
+}
