@@ -210,7 +210,8 @@ func names(pattern *regexp.Regexp, text string) []string {
 }
 
 // TestArchitectureNamesEverything: the page about the architecture names each
-// file of the root package and each other package, and no file that is not there.
+// file of the root package and each other package, and no file of Go or SQL that
+// is not there.
 func TestArchitectureNamesEverything(t *testing.T) {
 	t.Parallel()
 	const page = "docs/architecture.md"
@@ -220,15 +221,18 @@ func TestArchitectureNamesEverything(t *testing.T) {
 			named[name] = true
 		}
 	}
-	files := map[string]bool{}    // names of Go files, in any directory
+	files := map[string]bool{}    // names of files with Go or SQL, in any directory
 	packages := map[string]bool{} // directories, without internal
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
 		dir, name := filepath.Split(path)
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (name == ".git" || name == "testdata" || name == "tools"):
+		case d.IsDir() && (name == ".git" || name == "tools"):
 			return fs.SkipDir
+		case strings.HasSuffix(name, ".sql"):
+			files[name] = true
+			return nil
 		case d.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
 		}
@@ -249,7 +253,7 @@ func TestArchitectureNamesEverything(t *testing.T) {
 		}
 	}
 	for name := range named {
-		if strings.HasSuffix(name, ".go") && !files[name] {
+		if (strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".sql")) && !strings.Contains(name, "*") && !files[name] {
 			t.Errorf("%s names %s, which does not exist", page, name)
 		}
 	}
