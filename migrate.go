@@ -317,7 +317,7 @@ func (s *store) applied(ctx context.Context, all []Migration) (version int64, la
 	return version, "", nil
 }
 
-// lacks says what is missing of an addition; empty means nothing.
+// lacks names the missing part of an addition; empty if it is complete.
 func (s *store) lacks(ctx context.Context, a addition) (string, error) {
 	columns, err := s.columns(ctx, a.table)
 	if err != nil {
