@@ -31,6 +31,13 @@ func (f policyFunc) Decide(_ context.Context, r notifications.Request) (notifica
 	return f(r.Who, r.Permission)
 }
 
+// requestPolicy is a policy made of a function of the whole request.
+type requestPolicy func(notifications.Request) notifications.Decision
+
+func (p requestPolicy) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return p(r), nil
+}
+
 func allowAll(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
 	return notifications.Allow, nil
 }

@@ -132,7 +132,13 @@ var sqlCases = []sqlCase{
 	}},
 	{"erase_user", func(f *fixture) error { return f.EraseUser(f.t.Context(), ci, "default/jane") }},
 	{"ready", func(f *fixture) error { return f.Ready(f.t.Context()) }},
-	{"baseline", func(f *fixture) error { return f.Baseline(f.t.Context(), 2) }},
+	{"baseline", func(f *fixture) error {
+		all, err := notifications.Migrations(f.db.Name())
+		if err != nil {
+			return err
+		}
+		return f.Baseline(f.t.Context(), all[len(all)-1].Version)
+	}},
 	{"migrate", func(f *fixture) error { return f.Migrate(f.t.Context()) }},
 }
 

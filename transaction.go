@@ -51,7 +51,9 @@ func (s *Service) WithSQLTx(tx *sql.Tx) *Service {
 	if tx == nil {
 		return s.boundTo(&binding{fault: fmt.Errorf("%w: it is nil", ErrNoTransaction)})
 	}
-	db := s.store.root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true})
+	// A session with a context has its own statement. Without one, tx would
+	// become the connection of Config.DB.
+	db := s.store.root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true, Context: context.Background()})
 	db.Statement.ConnPool = tx
 	return s.boundTo(&binding{tx: db})
 }

@@ -43,9 +43,21 @@ type Sample struct {
 	AddUser func(ctx context.Context) (user string, err error)
 }
 
-// Run reports everything that is wrong with the catalog, as far as the sample
-// shows it. It changes nothing. With the race detector it finds more.
-func Run(t testing.TB, cat notifications.Catalog, sample Sample) {
+// Run reports everything that is wrong with the catalog, as far as the samples
+// show it. Without a sample it checks names alone: their canonical form, and
+// names that callers may send. It changes nothing. With the race detector it
+// finds more.
+func Run(t testing.TB, cat notifications.Catalog, samples ...Sample) {
+	t.Helper()
+	if len(samples) == 0 {
+		(&run{TB: t, cat: cat}).strange(Sample{})
+	}
+	for _, sample := range samples {
+		check(t, cat, sample)
+	}
+}
+
+func check(t testing.TB, cat notifications.Catalog, sample Sample) {
 	t.Helper()
 	if len(sample.Users) == 0 {
 		t.Fatal("catalogtest: the Sample has no Users")

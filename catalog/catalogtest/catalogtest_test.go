@@ -415,3 +415,14 @@ type elsewhere struct{ table }
 func (c elsewhere) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
 	return c.table.Missing(context.Background(), refs)
 }
+
+// TestWithoutSample: names are checked all the same.
+func TestWithoutSample(t *testing.T) {
+	t.Parallel()
+	catalogtest.Run(t, directory())
+	fake := &fakeT{ctx: t.Context()}
+	catalogtest.Run(fake, broken{Directory: directory(), canonical: func(notifications.Kind, string) (string, error) { return "", nil }})
+	if len(fake.faults) == 0 {
+		t.Error("a catalog without a canonical form passes")
+	}
+}

@@ -64,5 +64,5 @@ INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, 
 SELECT audience, message_id, severity, scheduled, system, expires_at
 FROM (
 	SELECT *
-	FROM json_to_recordset($2::json) AS item(audience text, message_id uuid, severity smallint, scheduled boolean, system boolean, expires_at bigint)
+	FROM json_to_recordset($2::json) AS item(message_id uuid, severity smallint, scheduled boolean, system boolean, expires_at bigint, audience text)
 ) item;

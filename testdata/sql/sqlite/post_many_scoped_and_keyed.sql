@@ -69,7 +69,7 @@ FROM (
 INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
 SELECT audience, message_id, severity, scheduled, system, expires_at
 FROM (
-	SELECT item.value ->> 'audience' AS audience, item.value ->> 'message_id' AS message_id, item.value ->> 'severity' AS severity,
-		item.value ->> 'scheduled' AS scheduled, item.value ->> 'system' AS system, item.value ->> 'expires_at' AS expires_at
+	SELECT item.value ->> 'message_id' AS message_id, item.value ->> 'severity' AS severity, item.value ->> 'scheduled' AS scheduled,
+		item.value ->> 'system' AS system, item.value ->> 'expires_at' AS expires_at, item.value ->> 'audience' AS audience
 	FROM json_each(?) item
 ) item;
