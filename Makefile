@@ -8,7 +8,7 @@ FUZZTIME ?= 5000x
 
 # Tests that need modules nobody who imports the library should inherit. They
 # are never taken from the cache, which does not notice changes outside of theirs.
-NESTED := $(dir $(wildcard internal/*/go.mod))
+NESTED := $(dir $(wildcard internal/*/go.mod examples/*/go.mod))
 
 .PHONY: test
 test:

@@ -98,7 +98,7 @@ func (s *Service) missing(ctx context.Context, refs []Ref) ([]Ref, error) {
 	}
 	missing, err := s.catalog.Missing(ctx, refs)
 	if err != nil {
-		return nil, unavailable("catalog", err)
+		return nil, s.away("catalog", err)
 	}
 	return missing, nil
 }

@@ -89,7 +89,7 @@ func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 	memberships, err := s.catalog.Groups(ctx, user.Name)
 	if err != nil {
-		return inbox{}, unavailable("catalog", err)
+		return inbox{}, s.away("catalog", err)
 	}
 	in := inbox{
 		user: user, audience: user.String(), groups: make([]source, len(memberships)),
@@ -140,7 +140,7 @@ func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	}
 	since, err := accounts.AccountSince(ctx, in.user.Name)
 	if err != nil {
-		return unavailable("catalog", err)
+		return s.away("catalog", err)
 	}
 	if s.systemHistory == HistoryRead {
 		in.readBefore = firstIDAt(since)

@@ -155,6 +155,9 @@ func (s *store) retried(ctx context.Context, migrate func() error) error {
 // in order. It changes nothing. It returns the error of Migrate for tables that
 // another tool made.
 func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
+	if s.InTransaction() {
+		return nil, ErrBound
+	}
 	return s.store.pending(ctx)
 }
 

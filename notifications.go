@@ -207,6 +207,9 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 	if !who.valid() {
 		return ErrUnauthenticated
 	}
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
 	for _, p := range permissions {
 		r := Request{Who: who, Permission: p}
 		if p == PermissionCreate || p == PermissionCreateSystem {
@@ -226,7 +229,7 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 	}
 	decision, err := s.policy.Decide(ctx, r)
 	if err != nil {
-		return unavailable("policy", err)
+		return s.away("policy", err)
 	}
 	if decision != Allow {
 		return fmt.Errorf("%w: %s lacks %s", ErrForbidden, r.Who, r.Permission)

@@ -75,7 +75,7 @@ func (s *Service) size(ctx context.Context, a *AudienceReach) error {
 	}
 	n, known, err := sizer.Size(ctx, group)
 	if err != nil {
-		return unavailable("catalog", err)
+		return s.away("catalog", err)
 	}
 	if !known {
 		n = -1

@@ -83,6 +83,7 @@ var sqlCases = []sqlCase{
 	}},
 	listing("list_created", jane, notifications.ListQuery{}),
 	listing("list_created_personal", jane, notifications.ListQuery{Filter: personal}),
+	listing("list_created_unread", jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}),
 	listing("list_created_filtered", jane, notifications.ListQuery{Filter: filtered}),
 	listing("list_created_of_marks", jane, notifications.ListQuery{Filter: marked}),
 	listing("list_created_oldest_first", jane, notifications.ListQuery{Ascending: true, Offset: 1}),
@@ -99,6 +100,7 @@ var sqlCases = []sqlCase{
 	{"get", func(f *fixture) error { _, err := f.Get(f.t.Context(), jane, f.newest()); return err }},
 	counting("count", notifications.Filter{}),
 	counting("count_whatever_the_state", notifications.Filter{Archived: notifications.ArchivedOrNot}),
+	counting("count_unread", notifications.Filter{Read: notifications.Unread}),
 	counting("count_filtered", filtered),
 	counting("count_of_marks", marked),
 	{"status", func(f *fixture) error {

@@ -24,8 +24,8 @@ type binding struct {
 // tx must be a transaction that the host has begun on Config.DB. If it is not,
 // or has ended, every verb returns [ErrNoTransaction]. If it conflicts with
 // another transaction, the error matches [ErrRetry]. The returned Service
-// refuses Migrate, Baseline, Run, Purge and Ready with [ErrBound]; so does
-// httpapi.New.
+// refuses Migrate, PendingMigrations, Baseline, Run, Purge and Ready with
+// [ErrBound]; so does httpapi.New.
 //
 // On PostgreSQL a failed statement aborts the host's transaction, with one
 // exception: a verb that runs several statements uses a savepoint, and undoes
@@ -80,13 +80,23 @@ func (s *store) checkTransaction(tx *gorm.DB) error {
 	return nil
 }
 
-// isTransaction reports whether a handle is in a transaction.
+// isTransaction reports whether a handle is in a transaction. One that could
+// not begin holds a nil pointer.
 func isTransaction(db *gorm.DB) bool {
-	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); !is {
+	conn := connOf(db)
+	if _, is := conn.(gorm.TxCommitter); !is {
 		return false
 	}
-	v := reflect.ValueOf(db.Statement.ConnPool)
+	v := reflect.ValueOf(conn)
 	return v.Kind() != reflect.Pointer || !v.IsNil()
+}
+
+// connOf returns the connection of a handle, without GORM's prepared statements.
+func connOf(db *gorm.DB) gorm.ConnPool {
+	if prepared, is := db.Statement.ConnPool.(*gorm.PreparedStmtTX); is && prepared != nil {
+		return prepared.Tx
+	}
+	return db.Statement.ConnPool
 }
 
 // txKey is the context key of the host's transaction, a *gorm.DB.
@@ -110,11 +120,7 @@ func SQLTxFrom(ctx context.Context) (*sql.Tx, bool) {
 	if !ok {
 		return nil, false
 	}
-	pool := tx.Statement.ConnPool
-	if prepared, is := pool.(*gorm.PreparedStmtTX); is {
-		pool = prepared.Tx
-	}
-	sqlTx, ok := pool.(*sql.Tx)
+	sqlTx, ok := connOf(tx).(*sql.Tx)
 	return sqlTx, ok
 }
 
@@ -169,4 +175,21 @@ func (s *store) ended(err error) error {
 		return fmt.Errorf("%w: it has ended: %w", ErrNoTransaction, err)
 	}
 	return failed(err)
+}
+
+// away returns the error of a policy or catalog that failed. The cause may be
+// that the host's transaction, in which they asked, has ended.
+func (s *Service) away(what string, err error) error {
+	if s.bound != nil && errors.Is(err, sql.ErrTxDone) {
+		return s.store.ended(err)
+	}
+	return unavailable(what, err)
+}
+
+// alive fails if the transaction of a bound Service has ended.
+func (s *Service) alive(ctx context.Context) error {
+	if s.bound == nil {
+		return nil
+	}
+	return s.store.read(ctx, func(db *gorm.DB) error { return db.Exec("SELECT 1").Error })
 }
