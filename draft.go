@@ -40,8 +40,8 @@ type Draft struct {
 	// Link is the URL to open, with the rules of ActionDraft.URL. Empty means
 	// none.
 	Link string
-	// Icon is the URL of a picture, with the rules of ActionDraft.URL, or a
-	// path that names one. Empty means none.
+	// Icon is the URL or path of a picture, with the rules of ActionDraft.URL.
+	// Empty means none.
 	Icon string
 	// Metadata is a JSON object for the programs of the readers, up to 16 KiB.
 	// It is returned byte for byte. Duplicate keys and NUL are errors, as in a

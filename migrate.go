@@ -153,7 +153,7 @@ func (s *store) retried(ctx context.Context, migrate func() error) error {
 
 // PendingMigrations returns the migrations that [Service.Migrate] would apply,
 // in order. It changes nothing. It returns the error of Migrate for tables that
-// another tool made.
+// another tool made. A Service bound to a transaction returns [ErrBound].
 func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
 	if s.InTransaction() {
 		return nil, ErrBound
@@ -187,8 +187,8 @@ func (s *store) pending(ctx context.Context) ([]Migration, error) {
 // version, and no later ones. [Service.Migrate] then continues after it, and
 // [Service.PendingMigrations] leaves them out.
 //
-// A host that never calls these two needs no Baseline, because [Service.Ready]
-// looks at the tables only. Nor does a host that uses goose with the version
+// A host that never calls Migrate or PendingMigrations needs no Baseline,
+// because [Service.Ready] looks at the tables only. Nor does a host that uses goose with the version
 // table notification_schema_version, because that table is the record.
 //
 // Baseline compares the tables and columns with the migrations. If something is

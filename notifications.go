@@ -59,13 +59,14 @@ type Config struct {
 	DB *gorm.DB
 	// Replica is one streaming standby of DB, PostgreSQL only. Nil means none.
 	// Lists, counts, status, topics and single notifications are read from it,
-	// so a new post shows after the replica's lag. A reader is served from DB
-	// while the replica lacks one of their marks, and everybody is while it
-	// fails. The Service never opens, closes or tunes it.
+	// so a new post shows after the replica's lag. They are read from DB if the
+	// replica fails, or lacks a mark of the reader. The Service never opens,
+	// closes or tunes it.
 	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
-	// Policy decides who may do what. Required; [AllowAll] permits everything.
+	// Policy decides who may do what. Required; [AllowAll], [Authenticated] and
+	// [NewRules] are ready ones.
 	Policy Policy
 	// GroupHistory says whether members see what their group received before
 	// they joined: HistoryAll, the default, or HistorySinceJoining, which uses
@@ -198,7 +199,7 @@ func (cfg *Config) fillIn() {
 // Authorize asks the policy whether the caller has all the permissions. Every
 // verb does this itself; Authorize is for hosts that add operations of their
 // own. It returns [ErrUnauthenticated], [ErrForbidden], [ErrUnavailable] or
-// nil.
+// nil; in a bound Service also [ErrNoTransaction].
 func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Permission) error {
 	ctx, err := s.bind(ctx)
 	if err != nil {

@@ -81,9 +81,8 @@ func Permissions() []Permission {
 	}
 }
 
-// AllowAll is the [Policy] that allows everything except [PermissionDeleteAny],
-// to guests too. To let somebody withdraw the posts of others, name them in a
-// [Rule].
+// AllowAll is the [Policy] that allows everybody, guests too, everything except
+// [PermissionDeleteAny]. Give that permission by a [Rule].
 type AllowAll struct{}
 
 // Decide implements [Policy].
@@ -91,8 +90,8 @@ func (AllowAll) Decide(_ context.Context, r Request) (Decision, error) {
 	return allowIf(r.Permission != PermissionDeleteAny), nil
 }
 
-// Authenticated is the [Policy] that allows what [AllowAll] allows, but to
-// guests nothing.
+// Authenticated is the [Policy] that allows guests nothing, and everybody else
+// what [AllowAll] allows.
 type Authenticated struct{}
 
 // Decide implements [Policy].
@@ -141,7 +140,6 @@ type holders struct {
 // rule without permissions or without names, a name that the catalog refuses.
 // It does not ask whether users and groups exist, because they may be added
 // later.
-// users and groups exist is not asked: they come and go.
 func NewRules(catalog Catalog, list ...Rule) (Policy, error) {
 	if catalog == nil {
 		return nil, errors.New("notifications: NewRules needs a catalog")

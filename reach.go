@@ -9,9 +9,8 @@ import (
 
 // Reach says whom a notification reached.
 type Reach struct {
-	// Audiences are the users, groups and everybody that it is delivered to
-	// now, sorted by ref. An audience that a later post of the same scope took
-	// over is missing.
+	// Audiences are the audiences that it is delivered to now, sorted by ref.
+	// They lack those that a later post of the same scope took over.
 	Audiences []AudienceReach
 	// Delivered is the number of Audiences.
 	Delivered int64
