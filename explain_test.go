@@ -111,7 +111,7 @@ func TestFaultsOfExplain(t *testing.T) {
 		fields   []string
 	}{
 		{"x", "default/jane", []string{"ID"}},
-		{unknownID, "jane", []string{"User"}},
+		{unknownID, "ja ne", []string{"User"}},
 		{"", "\x00", []string{"ID", "User"}},
 	} {
 		_, err := f.Explain(t.Context(), ci, notifications.ExplainQuery{ID: tt.id, User: tt.user})

@@ -93,7 +93,7 @@ func TestRules(t *testing.T) {
 		{user("user:default/root"), []notifications.Permission{create, list, read, system}, 0},
 		{user("no ref"), []notifications.Permission{list, read}, 0},
 		{unproved, []notifications.Permission{list, read}, 1},
-		{user("*"), []notifications.Permission{list, read}, 0},
+		{user("*"), []notifications.Permission{list, read}, 1},
 		{service("ci"), []notifications.Permission{create, system}, 0},
 		{service("CI"), []notifications.Permission{create}, 0},
 		{service("*"), []notifications.Permission{create}, 0},

@@ -179,12 +179,13 @@ func TestReach(t *testing.T) {
 		f.setState(guest, ids(id), unread, 1)
 		catalog := sizedDirectory{f.directory, map[string]int{"": 1000, "default/ops": 0}, nil}
 		withSizes := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
+		without := f.with(func(cfg *notifications.Config) { cfg.Catalog = struct{ notifications.Catalog }{f.directory} })
 		for name, tt := range map[string]struct {
 			svc   *fixture
 			sizes map[string]int
 		}{
 			"sizer":    {withSizes, map[string]int{"system": 1000, "group:default/ops": 0, "group:default/dev": -1, "user:default/jane": 1}},
-			"no sizer": {f, map[string]int{"system": -1, "group:default/ops": -1, "group:default/dev": -1, "user:default/jane": 1}},
+			"no sizer": {without, map[string]int{"system": -1, "group:default/ops": -1, "group:default/dev": -1, "user:default/jane": 1}},
 		} {
 			r, err := tt.svc.Reach(t.Context(), ci, strings.ToUpper(id))
 			if err != nil || r.Delivered != 4 || r.Read != 2 || r.Saved != 1 || r.Archived != 1 || len(r.Audiences) != 4 ||
