@@ -218,20 +218,6 @@ func (f *fixture) postAs(who notifications.Identity, d notifications.Draft) stri
 	return posted.ID
 }
 
-// wantUnmarkable checks that the caller cannot mark a notification, by id or by
-// filter.
-func (f *fixture) wantUnmarkable(who notifications.Identity, id string) {
-	f.t.Helper()
-	for _, to := range []bool{true, false} {
-		if err := f.MarkRead(f.t.Context(), who, id, to); !errors.Is(err, notifications.ErrNotFound) {
-			f.t.Errorf("MarkRead(%s, %s, %t): %v, want ErrNotFound", who, id, to, err)
-		}
-		change := notifications.StateChange{Read: &to, Saved: &to, Archived: &to}
-		f.setState(who, ids(id), change, 0)
-		f.setState(who, filter(withArchived), change, 0)
-	}
-}
-
 // setState marks the selection, and checks how many notifications that changed.
 func (f *fixture) setState(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
 	f.t.Helper()
@@ -258,7 +244,6 @@ var (
 	saved    = notifications.StateChange{Saved: new(true)}
 	archived = notifications.StateChange{Archived: new(true)}
 
-	unsaved    = notifications.StateChange{Saved: new(false)}
-	unarchived = notifications.StateChange{Archived: new(false)}
-	allMarks   = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
+	unsaved  = notifications.StateChange{Saved: new(false)}
+	allMarks = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
 )

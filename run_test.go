@@ -148,8 +148,8 @@ func TestAll(t *testing.T) {
 		if i != 0 {
 			t.Errorf("%d are missing", i)
 		}
-		for range f.All(t.Context(), jane, all) {
-			if i++; i == 3 {
+		for _, err := range f.All(t.Context(), jane, all) {
+			if i++; err != nil || i == 3 {
 				break
 			}
 		}

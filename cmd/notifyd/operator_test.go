@@ -65,12 +65,12 @@ func TestOperatorTakesServerSettings(t *testing.T) {
 				t.Errorf("exit status %d: %s%s", r.status, r.stdout, r.stderr)
 			}
 			for want, settings := range map[string][]string{
-				"-nope":                           {"--nope"},
-				"--database: must be":             {"--database=mysql://"},
-				"--open-catalog: cannot be combined with --catalog":        {"--open-catalog", "--catalog=x"},
-				"--catalog: open /no/catalog":     {"--catalog=/no/catalog"},
-				`unexpected argument "more"`:      {"more"},
-				"--purge-interval: \"0s\" is not": {"--purge-interval=0s"},
+				"-nope":               {"--nope"},
+				"--database: must be": {"--database=mysql://"},
+				"--open-catalog: cannot be combined with --catalog": {"--open-catalog", "--catalog=x"},
+				"--catalog: open /no/catalog":                       {"--catalog=/no/catalog"},
+				`unexpected argument "more"`:                        {"more"},
+				"--purge-interval: \"0s\" is not":                   {"--purge-interval=0s"},
 			} {
 				refused(t, invoke(t, []string{"NOTIFYD_DATABASE=" + database}, slices.Concat(command, settings)...), exitUsage, want)
 			}

@@ -45,8 +45,8 @@ func (f *formatter) peek(by int) string {
 
 func (f *formatter) token() {
 	token := f.tokens[f.at]
-	switch {
-	case token == "(":
+	switch token {
+	case "(":
 		query := f.queryWithin()
 		f.write(token, f.spaced[f.at])
 		if query {
@@ -54,13 +54,13 @@ func (f *formatter) token() {
 		}
 		f.frames = append(f.frames, query)
 		f.bare = true
-	case token == ")":
+	case ")":
 		if f.inQuery() {
 			f.endLine()
 		}
 		f.frames = f.frames[:max(len(f.frames)-1, 1)]
 		f.write(token, false)
-	case token == ",":
+	case ",":
 		f.write(token, false)
 		if f.inQuery() && f.line.Len() > lineLength {
 			f.endLine()

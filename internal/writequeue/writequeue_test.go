@@ -80,7 +80,10 @@ func TestWritesShareATransaction(t *testing.T) {
 		{ctx: t.Context(), do: func(db *gorm.DB) error { return errors.Join(insertX(2)(db), errRefused) }, want: errRefused},
 		{ctx: cancelled, do: insertX(3), want: context.Canceled},
 		{ctx: t.Context(), do: func(db *gorm.DB) error {
-			if insertX(4)(db) != nil || insertX(4)(db) != nil {
+			if err := insertX(4)(db); err != nil {
+				return err
+			}
+			if insertX(4)(db) != nil {
 				return errTwice
 			}
 			return nil
