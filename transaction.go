@@ -51,7 +51,9 @@ func (s *Service) WithSQLTx(tx *sql.Tx) *Service {
 	if tx == nil {
 		return s.boundTo(&binding{fault: fmt.Errorf("%w: it is nil", ErrNoTransaction)})
 	}
-	db := s.store.root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true})
+	root := s.store.root
+	// Without a context GORM would share the statement, and so lead the host's handle into tx.
+	db := root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true, Context: root.Statement.Context})
 	db.Statement.ConnPool = tx
 	return s.boundTo(&binding{tx: db})
 }
