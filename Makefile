@@ -6,14 +6,14 @@
 # of its time as a failure (https://go.dev/issue/75804).
 FUZZTIME ?= 5000x
 
-# Tests that need modules nobody who imports the library should inherit.
+# Tests that need modules nobody who imports the library should inherit. They
+# are never taken from the cache, which does not notice changes outside of theirs.
 NESTED := $(dir $(wildcard internal/*/go.mod))
 
 .PHONY: test
 test:
-	go run ./internal/dbtest/withpostgres -- go test -race -timeout 30m ./...
-	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go test ./...
-	@set -e; for dir in $(NESTED); do echo "go -C $$dir test ./..."; go -C $$dir test ./...; done
+	go run ./internal/dbtest/withpostgres -- sh -ec 'go test -race -timeout 30m ./...; for dir in $(NESTED); do go -C $$dir test -race -timeout 30m -count=1 ./...; done'
+	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite sh -ec 'go test ./...; for dir in $(NESTED); do go -C $$dir test -count=1 ./...; done'
 
 .PHONY: lint
 lint:
