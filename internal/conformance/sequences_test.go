@@ -112,7 +112,7 @@ func fastSQLite(t *testing.T) *gorm.DB {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // only gives it back
+		defer conn.Close() // gives it back
 		if _, err := conn.ExecContext(t.Context(), "PRAGMA synchronous = OFF"); err != nil {
 			t.Fatal(err)
 		}

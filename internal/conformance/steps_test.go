@@ -127,7 +127,7 @@ func drawDrafting(t *rapid.T) drafting {
 	times := drawTimes(t)
 	fault := ""
 	if rarely(t, "fault") {
-		fault = pick(t, "fault", "no title", "no targets", "no such group", "not allowed", "expired", "too far ahead", "keeps no place", "keeps no instant")
+		fault = pick(t, "fault", "not allowed", "no such group", "no title", "no targets", "expired", "too far ahead", "keeps no place", "keeps no instant")
 	}
 	return func(w *world, as *notifications.Identity) attempt {
 		a, to, times := attempt{who, d}, to, times
@@ -141,12 +141,14 @@ func drawDrafting(t *rapid.T) drafting {
 				to = earlier.audiences
 			}
 		}
-		if a.who.Kind == notifications.KindUser && fault != "not allowed" {
+		if a.who.Kind == notifications.KindUser {
 			to = slices.DeleteFunc(slices.Clone(to), func(a string) bool { return a == system })
 			to = append(to, "group:ops")
 		}
 		a.d.KeepPlace = keepPlace && a.d.Scope != "" && times.notBefore == never
 		switch fault {
+		case "not allowed": // to users
+			to = append(slices.Clone(to), system)
 		case "no title":
 			a.d.Title = ""
 		case "no targets":

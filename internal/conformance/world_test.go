@@ -9,10 +9,9 @@ import (
 	"github.com/notifications-go/notifications/notificationstest"
 )
 
-// Those who take part. The directory has the people and the groups.
+// Those who take part. The directory has the people, and the groups ops and dev.
 var (
 	people  = []string{"jane", "john", "mary"}
-	groups  = []string{"ops", "dev"}
 	posters = []notifications.Identity{notifications.ServiceAccount("ci"), notifications.User("jane"), admin}
 )
 
