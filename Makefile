@@ -6,23 +6,28 @@
 # of its time as a failure (https://go.dev/issue/75804).
 FUZZTIME ?= 5000x
 
-# Tests that need modules nobody who imports the library should inherit. They
-# are never taken from the cache, which does not notice changes outside of theirs.
-NESTED := $(dir $(wildcard internal/*/go.mod examples/*/go.mod))
+# Modules of their own: what they need, nobody who imports the library inherits.
+# Their tests are never taken from the cache, which does not notice changes
+# outside of a module.
+NESTED := $(filter-out tools,$(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod)))
+# Arguments of grep that leave them out.
+OURS := --include='*_test.go' $(addprefix --exclude-dir=,$(notdir $(NESTED)))
 
 .PHONY: test
 test:
 	go run ./internal/dbtest/withpostgres -- go test -race -timeout 30m ./...
 	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go test ./...
-	go run ./internal/dbtest/withpostgres -- sh -ec 'for dir in $(NESTED); do echo "go test in $$dir"; go -C $$dir test -count=1 ./...; done'
+	go run ./internal/dbtest/withpostgres -- sh -ec 'for dir in $(NESTED); do echo "go test in $$dir"; go -C $$dir test -race -count=1 ./...; done'
+	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go -C bench test -count=1 ./...
 
 .PHONY: lint
 lint:
-	go tool -modfile=tools/go.mod golangci-lint run ./...
+	@set -e; for dir in . $(NESTED); do echo "lint $$dir"; \
+		go -C $$dir tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...; done
 
 # Fails when a benchmark allocates more than internal/allocs/baseline.txt says.
 # `make allocs-update` writes what they allocate now.
-BENCHED = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benchmark[A-Za-z0-9_]*.b \*testing' .)))
+BENCHED = $(sort $(dir $(shell grep -rl $(OURS) '^func Benchmark[A-Za-z0-9_]*.b \*testing' .)))
 
 .PHONY: allocs
 allocs:
@@ -35,7 +40,7 @@ allocs-update:
 # Every fuzz target, each for a short while.
 .PHONY: fuzz
 fuzz:
-	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
+	@grep -rHo $(OURS) '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
 	while read -r dir target; do \
 		echo "$$dir $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
