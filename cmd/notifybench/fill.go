@@ -40,9 +40,6 @@ type loader interface {
 	load(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) error
 	// empty removes everything from a table.
 	empty(ctx context.Context, table string) error
-	// partition makes the tables of deliveries and states anew, empty, in so
-	// many partitions.
-	partition(ctx context.Context, partitions int) error
 	// settle leaves the database as it is after a while of use.
 	settle(ctx context.Context) error
 	// parallel says whether several tables can be loaded at once.
@@ -142,11 +139,6 @@ func (f *fill) all(ctx context.Context) error {
 	// then not be added at the end of the indexes, and half of each page stay free.
 	for _, table := range []string{statesTable, deliveriesTable, messagesTable} {
 		if err := f.db.empty(ctx, table); err != nil {
-			return err
-		}
-	}
-	if n := f.world.Partitions; n > 0 {
-		if err := f.db.partition(ctx, n); err != nil {
 			return err
 		}
 	}

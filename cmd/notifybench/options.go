@@ -23,8 +23,8 @@ Usage:
   notifybench --curve [flags]         list and count over the size of the table,
                                       the inbox, what is hidden, and the groups
   notifybench scale [flags]           sizes of tables and indexes, autovacuum
-                                      under churn, what a purge leaves, and hash
-                                      partitions; on PostgreSQL
+                                      under churn, and what a purge leaves; on
+                                      PostgreSQL
   notifybench --url URL [flags]       measure a running notifyd
   notifybench --compare A B           compare two files written with --out
   notifybench start PATH [flags]      start the notifyd at PATH again and again:
@@ -62,9 +62,9 @@ type options struct {
 	wideVisible, wideHidden, wideGroups intList
 	svg                                 string
 
-	churn, probes, purgeBatch, partitions int
-	purgePart                             float64
-	autovacuumWait                        time.Duration
+	churn, probes, purgeBatch int
+	purgePart                 float64
+	autovacuumWait            time.Duration
 
 	url, token, tokenFile string
 	posts, text           string
@@ -137,7 +137,6 @@ func (o *options) flags() *flag.FlagSet {
 	f.DurationVar(&o.autovacuumWait, "autovacuum-wait", 3*time.Minute, "scale: `DURATION` to wait after the churn for autovacuum, where a table is due")
 	f.Float64Var(&o.purgePart, "purge-part", 0.5, "scale: `PART` of the messages to purge, the oldest, 0 to 0.9; 0 leaves that out")
 	f.IntVar(&o.purgeBatch, "purge-batch", 500, "scale: `N` messages to a transaction of the purge")
-	f.IntVar(&o.partitions, "partitions", 16, "scale: `N` hash partitions of deliveries and states, in a second database; 0 leaves that out")
 	f.IntVar(&o.probes, "probes", 300, "scale: `N` lists and unread counts, one at a time, for each latency")
 
 	f.StringVar(&o.url, "url", "", "`URL` of a running API, such as http://127.0.0.1:7007/api/notifications. Reads, and marks unread messages "+

@@ -13,10 +13,9 @@ import (
 
 // scaleResult is what becomes of a large database.
 type scaleResult struct {
-	Sizes      []relationSize    `json:"sizes"` // after the fill
-	Churn      *churnResult      `json:"churn,omitempty"`
-	Purge      *purgeResult      `json:"purge,omitempty"`
-	Partitions *partitionsResult `json:"partitions,omitempty"`
+	Sizes []relationSize `json:"sizes"` // after the fill
+	Churn *churnResult   `json:"churn,omitempty"`
+	Purge *purgeResult   `json:"purge,omitempty"`
 }
 
 // scale is a run over one database. Whoever works on it does so over
@@ -31,8 +30,8 @@ type scale struct {
 	log   io.Writer
 }
 
-// runScale measures one large database: its sizes, what churn and a purge do to
-// it, and what partitions change. Each table is printed as soon as it is known.
+// runScale measures one large database: its sizes, and what churn and a purge do
+// to it. Each table is printed as soon as it is known.
 func runScale(ctx context.Context, p process, o *options) error {
 	if err := o.checkScale(); err != nil {
 		return err
@@ -41,13 +40,6 @@ func runScale(ctx context.Context, p process, o *options) error {
 	r.Scale = &scaleResult{}
 	if err := scaleOne(ctx, p, o, r); err != nil {
 		return err
-	}
-	if o.partitions > 0 {
-		var err error
-		if r.Scale.Partitions, err = comparePartitions(ctx, p, o, r); err != nil {
-			return fmt.Errorf("partitions: %w", err)
-		}
-		r.Scale.Partitions.print(p.stdout, r.Scale.Sizes)
 	}
 	return r.write(o.out)
 }
@@ -113,9 +105,6 @@ func (o *options) checkScale() error {
 	}
 	if o.churn < 0 || o.probes < 1 || o.purgeBatch < 1 || o.autovacuumWait < 0 {
 		bad("--churn, --autovacuum-wait, --probes, --purge-batch: must not be negative, and the last two at least 1")
-	}
-	if o.partitions < 0 || o.partitions > maxPartitions {
-		bad("--partitions: must be between 0 and %d", maxPartitions)
 	}
 	const most = 0.9 // somebody must have something left to list
 	if !(o.purgePart >= 0 && o.purgePart <= most) {

@@ -70,13 +70,12 @@ func (i inspector) settings(ctx context.Context) ([]setting, error) {
 }
 
 // wholeTables is the relation t(oid, name, reltoastrelid, reltuples) of the
-// tables in the parameter, each partition beneath the name of the whole.
-const wholeTables = "(SELECT c.oid, whole.relname::text AS name, c.reltoastrelid, greatest(c.reltuples, 0)::float8 AS reltuples" +
-	" FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class whole ON whole.oid = coalesce(i.inhparent, c.oid)" +
-	" WHERE c.relkind = 'r' AND whole.relname = ANY ($1::text[]) AND whole.relnamespace = current_schema()::regnamespace) t"
+// tables in the parameter.
+const wholeTables = "(SELECT c.oid, c.relname::text AS name, c.reltoastrelid, greatest(c.reltuples, 0)::float8 AS reltuples FROM pg_class c" +
+	" WHERE c.relkind = 'r' AND c.relname = ANY ($1::text[]) AND c.relnamespace = current_schema()::regnamespace) t"
 
 // relationSize is what a table without its indexes, its TOAST table or an
-// index takes on disk. Of partitions it is the sum.
+// index takes on disk.
 type relationSize struct {
 	Table string `json:"table"`
 	Part  string `json:"part"` // "table", "toast" or the name of an index
@@ -98,9 +97,8 @@ func (i inspector) sizes(ctx context.Context) ([]relationSize, error) {
 	rows, err := i.conn.Query(ctx, "SELECT name, part, 0::bigint, sum(bytes)::bigint FROM ("+
 		"SELECT 1 AS place, t.name, '"+tablePart+"' AS part, pg_table_size(t.oid) - "+toast+" AS bytes FROM "+wholeTables+
 		" UNION ALL SELECT 2, t.name, '"+toastPart+"', "+toast+" FROM "+wholeTables+
-		" UNION ALL SELECT 3, t.name, whole.relname, pg_relation_size(x.indexrelid) FROM "+wholeTables+
-		" JOIN pg_index x ON x.indrelid = t.oid LEFT JOIN pg_inherits i ON i.inhrelid = x.indexrelid"+
-		" JOIN pg_class whole ON whole.oid = coalesce(i.inhparent, x.indexrelid)"+
+		" UNION ALL SELECT 3, t.name, c.relname, pg_relation_size(x.indexrelid) FROM "+wholeTables+
+		" JOIN pg_index x ON x.indrelid = t.oid JOIN pg_class c ON c.oid = x.indexrelid"+
 		") parts GROUP BY place, name, part ORDER BY array_position($1, name), place, part", filledTables)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,7 @@ func smallScale(args ...string) []string {
 	return append([]string{
 		"scale", "--messages=2000", "--users=50", "--measured=8", "--visible=60", "--groups=4", "--group-posts=20", "--system=10",
 		"--rounds=2", "--slice-operations=6", "--samples=8", "--concurrency=4",
-		"--churn=100", "--autovacuum-wait=0s", "--probes=10", "--purge-part=0.4", "--purge-batch=150", "--partitions=4",
+		"--churn=100", "--autovacuum-wait=0s", "--probes=10", "--purge-part=0.4", "--purge-batch=150",
 	}, args...)
 }
 
@@ -32,7 +31,6 @@ func TestScale(t *testing.T) {
 	for _, want := range []string{
 		"2000 messages, 58 users", "autovacuum=on", "**Sizes after the fill**", "| notification_messages | table | 2000 |",
 		"**Churn**: 100 operations by 4 at once", "| during it |", "**Purge** of the oldest 40 %", "| after REINDEX |",
-		"**Hash partitions**", "in 4 partitions by audience", "| mark one | floor |", "| notification_states | table |",
 	} {
 		at := strings.Index(r.stdout[last:], want)
 		if at < 0 {
@@ -47,7 +45,6 @@ func TestScale(t *testing.T) {
 	checkSizes(t, got.Scale.Sizes)
 	checkChurn(t, got.Scale.Churn)
 	checkPurge(t, got.Scale.Purge)
-	checkPartitions(t, got.Scale)
 }
 
 // sizeOf is that of a table or index.
@@ -133,97 +130,6 @@ func checkPurge(t *testing.T, r *purgeResult) {
 	checkLatencies(t, r.Latencies, 4)
 }
 
-func checkPartitions(t *testing.T, r *scaleResult) {
-	t.Helper()
-	got := r.Partitions
-	if got.Partitions != 4 || got.Answers < 2*8+9 || got.Rounds != 2 || len(got.Results) != 4*2 {
-		t.Errorf("partitions: %+v", got)
-	}
-	for _, o := range got.Results {
-		if o.Plain <= 0 || o.Partitioned <= 0 || o.Ratio.Min <= 0 || o.Ratio.Min > o.Ratio.Median || o.Ratio.Median > o.Ratio.Max {
-			t.Errorf("%s by %s: %+v", o.Title, o.Contender, o)
-		}
-	}
-	if len(got.Sizes) != len(r.Sizes) {
-		t.Fatalf("there are %d sizes, want %d", len(got.Sizes), len(r.Sizes))
-	}
-	for i, size := range got.Sizes {
-		if plain := r.Sizes[i]; size.Table != plain.Table || size.Part != plain.Part || size.Rows != plain.Rows || size.Bytes < plain.Bytes {
-			t.Errorf("with partitions %+v, without %+v", size, plain)
-		}
-	}
-}
-
-// The tables are in partitions, have what the library gave them, and can be
-// partitioned again.
-func TestPartition(t *testing.T) {
-	t.Parallel()
-	target := &target{url: dbtest.PostgresURL(t)}
-	s := smallSpec()
-	shape := func() map[string]string {
-		t.Helper()
-		var rows []struct{ Name, Definition string }
-		err := opened(t, "--database="+target.url).Raw("SELECT indexname AS name, replace(indexdef, ' ONLY ', ' ') AS definition FROM pg_indexes" +
-			" WHERE tablename IN ('notification_deliveries', 'notification_states') AND schemaname = current_schema()").Scan(&rows).Error
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := map[string]string{}
-		for _, row := range rows {
-			all[row.Name] = row.Definition
-		}
-		return all
-	}
-	var want map[string]string
-	for _, n := range []int{0, 3, 5} {
-		s.Partitions = n
-		w, err := newWorld(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := prepare(t.Context(), target, w, new(strings.Builder)); err != nil {
-			t.Fatal(err)
-		}
-		db := opened(t, "--database="+target.url)
-		if got := rowsIn(t, db, "pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r'"); got != 2*n {
-			t.Errorf("there are %d partitions, want %d of each table", got, n)
-		}
-		if n == 0 {
-			want = shape()
-		} else if got := shape(); len(want) != 3 || !maps.Equal(got, want) {
-			t.Errorf("in %d partitions there are the indexes %v, want %v", n, got, want)
-		}
-	}
-}
-
-// A difference between the answers does not go unnoticed.
-func TestSameAnswers(t *testing.T) {
-	t.Parallel()
-	bed := func() *bed {
-		b, err := openBed(t.Context(), process{stderr: new(strings.Builder)},
-			&options{database: dbtest.PostgresURL(t), concurrency: 2, samples: 2}, smallSpec(), "")
-		t.Cleanup(func() {
-			if err := b.close(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	a, b := bed(), bed()
-	if n, err := sameAnswers(t.Context(), a, b, 2); err != nil || n < 10 {
-		t.Errorf("%d answers: %v", n, err)
-	}
-	if _, err := b.svc.Post(t.Context(), poster, systemDraft(0)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sameAnswers(t.Context(), a, b, 2); err == nil || !strings.Contains(err.Error(), "with partitions") {
-		t.Errorf("of different databases: %v", err)
-	}
-}
-
 // Whoever is told to end does, and says so.
 func TestScaleInterrupted(t *testing.T) {
 	t.Parallel()
@@ -241,7 +147,7 @@ func TestScaleAgain(t *testing.T) {
 	t.Parallel()
 	argument := "--database=" + dbtest.PostgresURL(t)
 	for range 2 {
-		r := invoke(t, nil, smallScale(argument, "--churn=0", "--partitions=0")...)
+		r := invoke(t, nil, smallScale(argument, "--churn=0")...)
 		if r.status != 0 || !strings.Contains(r.stderr, "filled with 2000 messages") || strings.Contains(r.stdout, "Churn") {
 			t.Fatalf("ends with %d: %s%s", r.status, r.stderr, r.stdout)
 		}
@@ -265,7 +171,6 @@ func TestScaleUsageErrors(t *testing.T) {
 		{[]string{"--autovacuum-wait=-1s"}, "--autovacuum-wait"},
 		{[]string{"--purge-part=0.91"}, "--purge-part"},
 		{[]string{"--purge-part=NaN"}, "--purge-part"},
-		{[]string{"--partitions=257"}, "--partitions"},
 	} {
 		r := invoke(t, nil, append([]string{"scale"}, c.args...)...)
 		if r.status != exitUsage || !strings.Contains(r.stderr, c.want) || r.stdout != "" {

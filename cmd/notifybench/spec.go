@@ -25,7 +25,6 @@ type spec struct {
 	Measured      int     `json:"measured"`   // users
 	Visible       int     `json:"visible"`    // messages to each of these alone
 	ReadFraction  float64 `json:"readFraction"`
-	Partitions    int     `json:"partitions,omitempty"` // of deliveries and states each, by hash; 0 is one table
 
 	// Of the curves: how many messages users see, how many of theirs are
 	// hidden, how many groups they are in.
