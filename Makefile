@@ -6,22 +6,24 @@
 # of its time as a failure (https://go.dev/issue/75804).
 FUZZTIME ?= 5000x
 
-# Tests that need modules nobody who imports the library should inherit.
-NESTED := $(dir $(wildcard internal/*/go.mod))
+# Modules of their own: what they need, nobody who imports the library inherits.
+NESTED := $(filter-out tools,$(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod)))
+# Arguments of grep that leave them out.
+OURS := --include='*_test.go' $(addprefix --exclude-dir=,$(notdir $(NESTED)))
 
 .PHONY: test
 test:
-	go run ./internal/dbtest/withpostgres -- go test -race -timeout 30m ./...
-	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go test ./...
-	@set -e; for dir in $(NESTED); do echo "go -C $$dir test ./..."; go -C $$dir test ./...; done
+	go run ./internal/dbtest/withpostgres -- sh -ec 'for dir in . $(NESTED); do go -C $$dir test -race -timeout 30m ./...; done'
+	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite sh -ec 'for dir in . $(NESTED); do go -C $$dir test ./...; done'
 
 .PHONY: lint
 lint:
-	go tool -modfile=tools/go.mod golangci-lint run ./...
+	@set -e; for dir in . $(NESTED); do echo "lint $$dir"; \
+		go -C $$dir tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...; done
 
 # Fails when a benchmark allocates more than internal/allocs/baseline.txt says.
 # `make allocs-update` writes what they allocate now.
-BENCHED = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Benchmark[A-Za-z0-9_]*.b \*testing' .)))
+BENCHED = $(sort $(dir $(shell grep -rl $(OURS) '^func Benchmark[A-Za-z0-9_]*.b \*testing' .)))
 
 .PHONY: allocs
 allocs:
@@ -34,7 +36,7 @@ allocs-update:
 # Every fuzz target, each for a short while.
 .PHONY: fuzz
 fuzz:
-	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
+	@grep -rHo $(OURS) '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
 	while read -r dir target; do \
 		echo "$$dir $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \

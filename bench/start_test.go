@@ -22,7 +22,7 @@ import (
 func built(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "notifyd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../notifyd").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "-C", "..", "build", "-o", program, "./cmd/notifyd").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return program

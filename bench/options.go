@@ -32,7 +32,7 @@ Usage:
 
 Without --database a database of its own is made on the PostgreSQL server of the
 variable NOTIFICATIONS_TEST_POSTGRES, and dropped in the end:
-  go run ./internal/dbtest/withpostgres -- go run ./cmd/notifybench
+  go run ./internal/dbtest/withpostgres -- go -C bench run .
 That server does not wait for the disk. For figures of one that does, give
 --database. It must be empty or filled by notifybench before; it is kept, and
 with the same numbers not filled again.
