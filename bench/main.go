@@ -1,6 +1,6 @@
-// Command notifybench fills a database with notifications and measures what
-// the library costs over it: against a bare loop that runs the same SQL, and
-// over HTTP. Run "notifybench --help" for its flags.
+// Command notifybench fills a database with notifications and measures what the
+// library costs over it: against a bare loop that runs the same SQL, and over
+// HTTP. "go -C bench run . --help" prints its flags.
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/notifications-go/notifications/bench/report"
+	"github.com/notifications-go/notifications/bench/run"
 	"github.com/notifications-go/notifications/internal/gogc"
 )
 
@@ -23,31 +25,26 @@ const (
 	exitUsage   = 2 // something was asked for that cannot be done
 )
 
-// usageError is what only another command line can mend.
+// usageError is an error that only another command line can avoid.
 type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // process is what a program is given from outside.
 type process struct {
-	args    []string // without the program's name
-	environ []string // "KEY=value"
-	stdout  io.Writer
-	stderr  io.Writer
+	args           []string // without the program's name
+	server         string   // the URL of a PostgreSQL server
+	stdout, stderr io.Writer
 }
 
 func main() {
 	gogc.Set(os.Getenv("GOGC"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal then ends the process at once
-	os.Exit(run(ctx, process{os.Args[1:], os.Environ(), os.Stdout, os.Stderr}))
+	os.Exit(start(ctx, process{os.Args[1:], os.Getenv("NOTIFICATIONS_TEST_POSTGRES"), os.Stdout, os.Stderr}))
 }
 
-// run is the program: it does what the arguments say until that is done or ctx
-// is, and returns the exit status.
-func run(ctx context.Context, p process) int {
+// start is the program: it does what the arguments say and returns the exit
+// status.
+func start(ctx context.Context, p process) int {
 	err := dispatch(ctx, p)
 	switch {
 	case err == nil:
@@ -66,31 +63,39 @@ func run(ctx context.Context, p process) int {
 }
 
 func dispatch(ctx context.Context, p process) error {
-	word := "run"
-	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {
-		word, p.args = p.args[0], p.args[1:]
-	}
-	if word == "start" {
-		return runStart(ctx, p)
-	}
-	o, err := parseOptions(p.args)
+	o, err := parse(p)
 	if err != nil {
 		return err
 	}
+	var r *report.Report
 	switch {
-	case word == "fill":
-		return runFill(ctx, p, o)
-	case word == "scale":
-		return runScale(ctx, p, o)
-	case word != "run":
-		return usagef("there is no command %q; see notifybench --help", word)
 	case o.compare:
-		return runCompare(p, o)
+		var results [2]*report.Report
+		for i, file := range o.arguments {
+			if results[i], err = report.Read(file); err != nil {
+				return err
+			}
+		}
+		return report.Compare(p.stdout, results[0], results[1])
+	case o.command == "start":
+		return run.Start(ctx, o.config, o.start)
+	case o.command == "fill":
+		return run.Fill(ctx, o.config)
+	case o.command == "scale":
+		return run.Scale(ctx, o.config)
 	case o.url != "":
-		return runURL(ctx, p, o)
+		r, err = run.URL(ctx, o.config, o.url, o.token, o.posts, o.only)
 	case o.curve:
-		return runCurve(ctx, p, o)
+		r, err = run.Curve(ctx, o.config, o.curveSizes, run.Inboxes)
 	default:
-		return runBench(ctx, p, o)
+		r, err = run.Bench(ctx, o.config, o.only)
 	}
+	if err != nil {
+		return err
+	}
+	r.Print(p.stdout)
+	if o.svg != "" {
+		err = os.WriteFile(o.svg, []byte(r.Plot()), 0o644)
+	}
+	return errors.Join(err, r.Write(o.out))
 }
