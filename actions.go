@@ -6,15 +6,20 @@ import (
 	"strings"
 )
 
-// storedAction is an [Action] in the column actions.
-type storedAction struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-	URL   string `json:"url"`
-}
-
-// actionsColumn writes the column actions. "&" in a URL stays what it is.
-func actionsColumn(actions []storedAction) (string, error) {
+// actionsColumn returns the column actions of a post: a JSON array of [Action].
+// "&" in a URL stays what it is.
+func (g *ids) actionsColumn(drafts []ActionDraft) (string, error) {
+	if len(drafts) == 0 {
+		return noActions, nil
+	}
+	actions := make([]Action, len(drafts))
+	for i, d := range drafts {
+		id, err := g.action()
+		if err != nil {
+			return "", err
+		}
+		actions[i] = Action{ID: id, Title: d.Title, URL: d.URL}
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -34,18 +39,12 @@ func actionsOf(column string) ([]Action, error) {
 	if actions, plain := plainActions(column); plain {
 		return actions, nil
 	}
-	var stored []storedAction
-	if err := json.Unmarshal([]byte(column), &stored); err != nil {
-		return nil, err
-	}
-	actions := make([]Action, len(stored))
-	for i, a := range stored {
-		actions[i] = Action(a)
-	}
-	return actions, nil
+	var actions []Action
+	err := json.Unmarshal([]byte(column), &actions)
+	return actions, err
 }
 
-// plainActions reads what json.Marshal makes of storedAction, unless something
+// plainActions reads what json.Marshal makes of [Action], unless something
 // in it is escaped. Then a quotation mark ends a text, whatever comes before.
 func plainActions(column string) (actions []Action, plain bool) {
 	if strings.Contains(column, `\`) {

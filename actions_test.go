@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestActionsColumn(t *testing.T) {
@@ -22,16 +23,19 @@ func TestActionsColumn(t *testing.T) {
 		{`","url":"x`, `"}]`, false},
 		{"\u2028", "/", false},
 	} {
-		stored := []storedAction{{"1", tt.title, tt.url}, {"2", tt.url, tt.title}}
-		want := []Action{{ID: "1", Title: tt.title, URL: tt.url}, {ID: "2", Title: tt.url, URL: tt.title}}
-		column, err := actionsColumn(stored)
+		column, err := newIDs(time.Now).actionsColumn([]ActionDraft{{tt.title, tt.url}, {tt.url, tt.title}})
 		if err != nil {
 			t.Fatal(err)
+		}
+		var want []Action
+		if err := json.Unmarshal([]byte(column), &want); err != nil || len(want) != 2 || want[0].ID == want[1].ID ||
+			want[0].Title != tt.title || want[0].URL != tt.url {
+			t.Errorf("%s holds %v, %v", column, want, err)
 		}
 		if _, plain := plainActions(column); plain != tt.plain {
 			t.Errorf("%s is plain: %v, want %v", column, plain, tt.plain)
 		}
-		escaped, err := json.Marshal(stored) // with "&" escaped, as well
+		escaped, err := json.Marshal(want) // with "&" escaped, as well
 		if err != nil {
 			t.Fatal(err)
 		}

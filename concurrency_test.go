@@ -30,12 +30,25 @@ func inTx(db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) er
 	}
 }
 
-// posters are the ways to post: by itself, and in a transaction of the host.
+// posters are the ways to post: by itself, among others, and in a transaction
+// of the host.
 var posters = map[string]func(f *fixture, d notifications.Draft) (string, error){
-	"Post": func(f *fixture, d notifications.Draft) (string, error) { return f.Post(f.t.Context(), ci, d) },
-	"PostTx": func(f *fixture, d notifications.Draft) (id string, err error) {
+	"Post": func(f *fixture, d notifications.Draft) (string, error) {
+		posted, err := f.Post(f.t.Context(), ci, d)
+		return posted.ID, err
+	},
+	"PostMany": func(f *fixture, d notifications.Draft) (string, error) {
+		other := notifications.Draft{Origin: "another", Title: "to nobody of this test", To: toEmpty}
+		posted, err := f.PostMany(f.t.Context(), ci, []notifications.Draft{other, d})
+		if err != nil {
+			return "", err
+		}
+		return posted[1].ID, nil
+	},
+	"WithTx": func(f *fixture, d notifications.Draft) (id string, err error) {
 		err = inTx(f.db, func(tx *gorm.DB) error {
-			id, err = f.PostTx(f.t.Context(), tx, ci, d)
+			posted, err := f.WithTx(tx).Post(f.t.Context(), ci, d)
+			id = posted.ID
 			return err
 		})
 		return id, err
@@ -94,7 +107,7 @@ func TestScopeAtOnceWithWithdrawals(t *testing.T) {
 					_, err := post(about(fmt.Sprint(i), toJane.And(toOps)))
 					return err
 				}
-				n, err := f.WithdrawScope(f.t.Context(), ci, "test", "build 7")
+				n, err := f.WithdrawScope(f.t.Context(), ci, notifications.ScopeKey{Origin: "test", Scope: "build 7"})
 				withdrawn.Add(n)
 				return err
 			})
@@ -184,7 +197,8 @@ func TestKeyRolledBack(t *testing.T) {
 				var other sync.WaitGroup
 				var done atomic.Bool
 				err := f.db.Transaction(func(tx *gorm.DB) (err error) {
-					if first, err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil {
+					posted, err := f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane))
+					if first = posted.ID; err != nil {
 						return err
 					}
 					other.Go(func() {
@@ -235,7 +249,8 @@ func TestKeyAtOnceWithRollbacks(t *testing.T) {
 		ids := make([]string, atOnce)
 		concurrently(t, atOnce, func(i int) error {
 			err := inTx(db, func(tx *gorm.DB) (err error) {
-				if ids[i], err = f.PostTx(t.Context(), tx, ci, keyed("a", toJane)); err != nil || i%2 == 0 {
+				posted, err := f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane))
+				if ids[i] = posted.ID; err != nil || i%2 == 0 {
 					return err
 				}
 				ids[i] = ""
@@ -276,8 +291,8 @@ func TestConflictLeavesTheTransaction(t *testing.T) {
 			{both, notifications.ErrTargetsDiffer},
 		} {
 			err := db.Transaction(func(tx *gorm.DB) error {
-				if id, err := f.PostTx(t.Context(), tx, ci, tt.d); !errors.Is(err, tt.want) || id != "" || errors.Is(err, notifications.ErrUnavailable) {
-					t.Errorf("PostTx(%q) = %q, %v; want %v", tt.d.Title, id, err, tt.want)
+				if posted, err := f.WithTx(tx).Post(t.Context(), ci, tt.d); !errors.Is(err, tt.want) || posted.ID != "" || errors.Is(err, notifications.ErrUnavailable) {
+					t.Errorf("Post(%q) = %+v, %v; want %v", tt.d.Title, posted, err, tt.want)
 				}
 				return tx.Exec("INSERT INTO orders VALUES (?)", i).Error
 			})
@@ -327,10 +342,11 @@ func TestRepeatableRead(t *testing.T) {
 							return err
 						}
 						meet() // after the snapshot was taken
-						if id, err = f.PostTx(t.Context(), tx, ci, d); err != nil {
+						posted, err := f.WithTx(tx).Post(t.Context(), ci, d)
+						if id = posted.ID; err != nil {
 							failures++
 							if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {
-								t.Errorf("PostTx: %v, want ErrRetry and ErrUnavailable", err)
+								t.Errorf("Post: %v, want ErrRetry and ErrUnavailable", err)
 							}
 						}
 						return err
@@ -465,7 +481,7 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 		f.post("plain "+code, toJane) // the fifth attempt
 		f.postDraft(withKey(code, keyed("keyed "+code, toJane)))
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(t.Context(), ci, good(func(*notifications.Draft) {}))
 			return err
 		})
 		if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {

@@ -87,7 +87,7 @@ func TestSystemAudienceTakenOver(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.town.open("default/jane", f.now().Add(time.Hour))
+		f.directory.SetAccount("default/jane", f.now().Add(time.Hour))
 		h := f.with(systemRead)
 		first := f.postDraft(about("first", toEveryone.And(toJane).And(toOps)))
 		h.marked(jane, first, "read")
@@ -97,8 +97,8 @@ func TestSystemAudienceTakenOver(t *testing.T) {
 		if h.get(jane, first).System {
 			t.Error("it is still said to be addressed to everybody")
 		}
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread, Scope: notifications.ScopeAll}}, "first")
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read, Scope: notifications.ScopeAll}}, "later")
+		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "first")
+		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "later")
 		h.expect(guest, notifications.ListQuery{Filter: all}, "later")
 		h.expect(john, notifications.ListQuery{Filter: all}, "later", "first")
 		consistent(h, jane)
@@ -132,56 +132,56 @@ func TestFaultsOfDrafts(t *testing.T) {
 		d      draft
 		fields []string
 	}{
-		{"severity", good(func(d *draft) { d.Severity = "urgent" }), []string{"severity"}},
-		{"case of severity", good(func(d *draft) { d.Severity = "High" }), []string{"severity"}},
+		{"severity", good(func(d *draft) { d.Severity = "urgent" }), []string{"Severity"}},
+		{"case of severity", good(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
 		{"NUL", good(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
-			[]string{"link", "icon", "scope", "Idempotency-Key"}},
+			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
 		{"no UTF-8", good(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\xff", "\xff", "\xff", "\xff" }),
-			[]string{"link", "icon", "scope", "Idempotency-Key"}},
-		{"long", good(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"scope", "Idempotency-Key"}},
+			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
+		{"long", good(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"Scope", "IdempotencyKey"}},
 		{"long URLs", good(func(d *draft) {
 			d.Link = "/" + strings.Repeat("x", notifications.MaxURLBytes)
 			d.Icon = d.Link
-		}), []string{"link", "icon"}},
-		{"metadata, too large", withMetadata(`{"a":"` + strings.Repeat("x", notifications.MaxMetadataBytes-7) + `"}`), []string{"metadata"}},
-		{"metadata, nothing", withMetadata(""), []string{"metadata"}},
-		{"metadata, null", withMetadata("null"), []string{"metadata"}},
-		{"metadata, array", withMetadata("[]"), []string{"metadata"}},
-		{"metadata, string", withMetadata(`"{}"`), []string{"metadata"}},
-		{"metadata, cut", withMetadata(`{"a":1`), []string{"metadata"}},
-		{"metadata, two", withMetadata(`{}{}`), []string{"metadata"}},
-		{"metadata, key twice", withMetadata(`{"a":1,"\u0061":2}`), []string{"metadata.a"}},
-		{"metadata, inner key twice", withMetadata(`{"b":{"a":1,"a":2}}`), []string{"metadata.b.a"}},
-		{"metadata, NUL", withMetadata(`{"a":"x\u0000"}`), []string{"metadata.a"}},
-		{"metadata, half a pair", withMetadata(`{"a":"\ud83d"}`), []string{"metadata.a"}},
-		{"metadata, no UTF-8", withMetadata("{\"a\":\"\xff\"}"), []string{"metadata"}},
-		{"metadata, deep", withMetadata(nestedObject(16)), []string{"metadata" + strings.Repeat(".a", 15)}},
-		{"resurface without scope", good(func(d *draft) { d.KeepPlace = true }), []string{"resurface"}},
-		{"resurface and notBefore", good(func(d *draft) { d.KeepPlace, d.NotBefore = true, now }), []string{"resurface", "notBefore"}},
-		{"expires now", good(func(d *draft) { d.Expires = now }), []string{"expires"}},
-		{"expires in this millisecond", good(func(d *draft) { d.Expires = now.Add(999 * time.Microsecond) }), []string{"expires"}},
-		{"expired", good(func(d *draft) { d.Expires = time.Unix(0, 0) }), []string{"expires"}},
-		{"expires in the year 10000", good(func(d *draft) { d.Expires = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("", -3600)) }), []string{"expires"}},
-		{"far ahead", good(func(d *draft) { d.NotBefore = now.AddDate(1, 0, 0).Add(1) }), []string{"notBefore"}},
-		{"very far ahead", good(func(d *draft) { d.NotBefore = time.Unix(1<<60, 0) }), []string{"notBefore"}},
+		}), []string{"Link", "Icon"}},
+		{"metadata, too large", withMetadata(`{"a":"` + strings.Repeat("x", notifications.MaxMetadataBytes-7) + `"}`), []string{"Metadata"}},
+		{"metadata, nothing", withMetadata(""), []string{"Metadata"}},
+		{"metadata, null", withMetadata("null"), []string{"Metadata"}},
+		{"metadata, array", withMetadata("[]"), []string{"Metadata"}},
+		{"metadata, string", withMetadata(`"{}"`), []string{"Metadata"}},
+		{"metadata, cut", withMetadata(`{"a":1`), []string{"Metadata"}},
+		{"metadata, two", withMetadata(`{}{}`), []string{"Metadata"}},
+		{"metadata, key twice", withMetadata(`{"a":1,"\u0061":2}`), []string{"Metadata.a"}},
+		{"metadata, inner key twice", withMetadata(`{"b":{"a":1,"a":2}}`), []string{"Metadata.b.a"}},
+		{"metadata, NUL", withMetadata(`{"a":"x\u0000"}`), []string{"Metadata.a"}},
+		{"metadata, half a pair", withMetadata(`{"a":"\ud83d"}`), []string{"Metadata.a"}},
+		{"metadata, no UTF-8", withMetadata("{\"a\":\"\xff\"}"), []string{"Metadata"}},
+		{"metadata, deep", withMetadata(nestedObject(16)), []string{"Metadata" + strings.Repeat(".a", 15)}},
+		{"resurface without scope", good(func(d *draft) { d.KeepPlace = true }), []string{"KeepPlace"}},
+		{"resurface and notBefore", good(func(d *draft) { d.KeepPlace, d.NotBefore = true, now }), []string{"KeepPlace", "NotBefore"}},
+		{"expires now", good(func(d *draft) { d.Expires = now }), []string{"Expires"}},
+		{"expires in this millisecond", good(func(d *draft) { d.Expires = now.Add(999 * time.Microsecond) }), []string{"Expires"}},
+		{"expired", good(func(d *draft) { d.Expires = time.Unix(0, 0) }), []string{"Expires"}},
+		{"expires in the year 10000", good(func(d *draft) { d.Expires = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("", -3600)) }), []string{"Expires"}},
+		{"far ahead", good(func(d *draft) { d.NotBefore = now.AddDate(1, 0, 0).Add(1) }), []string{"NotBefore"}},
+		{"very far ahead", good(func(d *draft) { d.NotBefore = time.Unix(1<<60, 0) }), []string{"NotBefore"}},
 		{"all at once", draft{
 			Origin: "\x00", Severity: "x", Link: "javascript:x", Icon: "x:y", Metadata: json.RawMessage("x"), Scope: long, IdempotencyKey: long,
 			KeepPlace: true, NotBefore: now.AddDate(2, 0, 0), Expires: now,
-		}, []string{"origin", "title", "severity", "link", "icon", "metadata", "scope", "Idempotency-Key", "notBefore", "targetUsers", "expires", "notBefore", "expires"}},
+		}, []string{"Origin", "Title", "Severity", "Link", "Icon", "Metadata", "Scope", "IdempotencyKey", "NotBefore", "To", "Expires", "NotBefore", "Expires"}},
 	}
 	for _, url := range []string{"javascript:alert(1)", "java\tscript:x", " /x", "https:///path", "http:x", "//evil.example", `/\evil.example`, "data:image/png;base64,AA==", "mdi:bell", "/%zz"} {
 		tests = append(tests, struct {
 			name   string
 			d      draft
 			fields []string
-		}{"link and icon " + url, good(func(d *draft) { d.Link, d.Icon = url, url }), []string{"link", "icon"}})
+		}{"link and icon " + url, good(func(d *draft) { d.Link, d.Icon = url, url }), []string{"Link", "Icon"}})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			id, err := f.Post(t.Context(), ci, tt.d)
+			posted, err := f.Post(t.Context(), ci, tt.d)
 			wantFields(t, err, tt.fields...)
-			if id != "" {
-				t.Errorf("it has the id %s", id)
+			if posted != (notifications.Posted{}) {
+				t.Errorf("posted %+v", posted)
 			}
 		})
 	}
@@ -276,8 +276,8 @@ func TestKeysAndContent(t *testing.T) {
 		} {
 			again := d
 			same(&again)
-			if got, err := f.Post(t.Context(), ci, again); got != id || err != nil {
-				t.Errorf("%s: %s, %v; want %s", name, got, err, id)
+			if got, err := f.Post(t.Context(), ci, again); got != (notifications.Posted{ID: id, Repeated: true}) || err != nil {
+				t.Errorf("%s: %+v, %v; want %s", name, got, err, id)
 			}
 		}
 		for name, change := range map[string]func(d *notifications.Draft){

@@ -50,8 +50,8 @@ func TestEraseUser(t *testing.T) {
 		}
 		f.set(jane, ids(list["to both"], list["to his group"]), saved, 2)
 
-		f.town.remove("default/john") // he has left already
-		for range 2 {                 // again changes nothing
+		f.directory.RemoveUser("default/john") // he has left already
+		for range 2 {                          // again changes nothing
 			f.erase("USER:Default/John")
 			if found := f.mentions("john"); len(found) > 0 {
 				t.Errorf("after erasing, he is in %q", found)
@@ -74,10 +74,10 @@ func TestEraseUser(t *testing.T) {
 		f.withdraw(list["his own"]) // by notifications.delete.any alone
 		f.advance(day)
 		f.see(jane, "scheduled", "taker", "taken over", "to his group", "to both", "to him and all")
-		f.town.open("default/john", time.Time{}) // somebody of his name
+		f.directory.SetAccount("default/john", time.Time{}) // somebody of his name
 		f.see(john, "to him and all")
 
-		wantFields(t, f.EraseUser(t.Context(), ci, "john"), "user")
+		wantFields(t, f.EraseUser(t.Context(), ci, "jo hn"), "user")
 		wantFields(t, f.EraseUser(t.Context(), ci, ""), "user")
 		f.erase("default/nobody")
 	})
@@ -88,8 +88,8 @@ func TestEraseLeavesNamesakes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		f.town.open("default/john2", time.Time{})
-		f.town.open("default/joh_", time.Time{})
+		f.directory.SetAccount("default/john2", time.Time{})
+		f.directory.SetAccount("default/joh_", time.Time{})
 		john2 := notifications.User("default/john2")
 		shared := f.post("shared", notifications.Users("default/john", "default/john2", "default/joh_"))
 		service := f.postAs(notifications.ServiceAccount("user:default/john"), keyed("of a service", toJane))

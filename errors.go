@@ -7,17 +7,15 @@ import (
 	"strings"
 )
 
-// The errors of this package, to be tested with [errors.Is]. Every error a
-// verb of [Service] returns matches one of these or [*InvalidError]; whatever
-// matches none of them is a defect of this package or of the host's
-// configuration.
+// The errors of this package, to be tested with [errors.Is]. Every error of a
+// [Service] matches one of these or [*InvalidError]; any other is a defect of
+// this package or of the host's configuration.
 var (
-	// ErrUnauthenticated: nobody is asking, or what was shown to prove who
-	// is asking does not hold.
+	// ErrUnauthenticated: nobody is asking, or the proof does not hold.
 	ErrUnauthenticated = errors.New("notifications: not authenticated")
 
 	// ErrForbidden: the policy denies it, the reader is not in the catalog,
-	// or the identity is a service and so has no inbox.
+	// or a service asks for an inbox.
 	ErrForbidden = errors.New("notifications: not allowed")
 
 	// ErrNotFound: no such notification, or none the caller may see. The two
@@ -25,9 +23,8 @@ var (
 	ErrNotFound = errors.New("notifications: not found")
 
 	// ErrUnavailable: the database, the catalog, the policy or the key set
-	// could not answer. The same call may succeed later. What was asked for
-	// was not done, except that a connection lost during a commit leaves that
-	// open.
+	// could not answer. The same call may succeed later. Nothing was done,
+	// except that a connection lost during a commit leaves that open.
 	ErrUnavailable = errors.New("notifications: unavailable")
 
 	// ErrKeyReused: the idempotency key was used by the same identity for
@@ -45,6 +42,15 @@ var (
 	// SQLITE_BUSY of SQLite). Roll it back and run all of it again. It always
 	// comes together with [ErrUnavailable].
 	ErrRetry = errors.New("notifications: the transaction must be run again")
+
+	// ErrNoTransaction: [Service.WithTx] or [Service.WithSQLTx] was given
+	// something that is no transaction of Config.DB, or no longer one. Nothing
+	// was done.
+	ErrNoTransaction = errors.New("notifications: no transaction")
+
+	// ErrBound: a Service bound to a transaction cannot do this. Ask the
+	// Service that [New] made.
+	ErrBound = errors.New("notifications: the Service is bound to a transaction")
 )
 
 // InvalidError reports input that cannot be accepted. It names every bad
@@ -56,10 +62,11 @@ type InvalidError struct {
 
 // FieldError is one bad field of an [InvalidError].
 type FieldError struct {
-	// Field is the name used by the HTTP contract, which Go callers see too:
-	// "title", "actions[0].url", "targetUsers[2]", "pageSize".
+	// Field is the path of the field in the argument: "Title",
+	// "Actions[0].URL", "To[2]" for the third of Draft.To.Refs(), "[3].Title"
+	// in the fourth draft of [Service.PostMany]; or the name of the argument.
 	Field string
-	// Reason says what is wrong with it, in a form fit for the caller's eyes.
+	// Reason says what is wrong with it, in words fit for the caller.
 	Reason string
 }
 
@@ -112,9 +119,9 @@ func failed(err error) error {
 	}
 }
 
-// isOurs reports whether err says by itself what is the matter.
+// isOurs reports whether err is one of this package.
 func isOurs(err error) bool {
-	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable},
+	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
 }
 

@@ -49,14 +49,14 @@ func Example() {
 	}
 
 	ci, jane := notifications.ServiceAccount("ci"), notifications.User("jane")
-	id, err := svc.Post(ctx, ci, notifications.Draft{
+	posted, err := svc.Post(ctx, ci, notifications.Draft{
 		Origin: "ci", Title: "Build 7 is done",
 		To: notifications.Groups("ops").And(notifications.Users("kim")),
 	})
 	if err != nil {
 		panic(err)
 	}
-	if err := svc.MarkRead(ctx, jane, id, true); err != nil {
+	if err := svc.MarkRead(ctx, jane, posted.ID, true); err != nil {
 		panic(err)
 	}
 	for _, user := range []string{"jane", "john", "kim", "eve"} {
@@ -77,7 +77,7 @@ func Example() {
 	// eve sees 0 of which unread 0
 }
 
-// All faults are reported at once, by the names the HTTP contract gives them.
+// All faults are reported at once, by the names of the fields.
 func ExampleInvalidError() {
 	ctx := context.Background()
 	db, remove := openDatabase()
@@ -97,9 +97,9 @@ func ExampleInvalidError() {
 		}
 	}
 	// Output:
-	// origin is required and must not be empty
-	// actions[0].url has scheme "javascript", only http and https are accepted
-	// targetUsers the audience is empty: name users or groups, or say Everyone
+	// Origin is required and must not be empty
+	// Actions[0].URL has scheme "javascript", only http and https are accepted
+	// To is empty: name Users or Groups, or say Everyone
 }
 
 // What is missing is said in full, and what to use instead.

@@ -2,17 +2,20 @@ package notifications
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // Explanation is why a user sees a notification or does not.
 type Explanation struct {
-	// Visible tells whether he sees it: it can be fetched by its id.
+	// Visible reports whether the user sees it: [Service.Get] returns it.
 	Visible bool
-	// Listed tells whether it is in his lists unless they ask otherwise:
-	// visible and not archived.
+	// Listed reports whether a list with the zero [Filter] has it: visible and
+	// not archived.
 	Listed bool
 	// Reasons has at least one entry.
 	Reasons []Reason
@@ -22,10 +25,10 @@ type Explanation struct {
 type Reason struct {
 	Code ReasonCode
 	// Audience is the canonical ref of the user or group concerned, or
-	// "system"; empty where the fact is about the notification as a whole.
+	// "system"; empty if the fact is about the notification as a whole.
 	Audience string
-	// At is since when it is so, or, with ReasonScheduled, until when; zero
-	// where that does not apply or is not known.
+	// At is since when it is so, or, with ReasonScheduled, until when; zero if
+	// that does not apply or is not known.
 	At time.Time
 	// By is, with ReasonReplaced, the id of the later notification; with
 	// ReasonNotAddressed the id of one that took over some of the audiences,
@@ -38,54 +41,64 @@ type ReasonCode string
 
 // The facts that let a user see a notification.
 const (
-	ReasonDirect ReasonCode = "direct" // it is addressed to him
-	ReasonGroup  ReasonCode = "group"  // it is addressed to a group he is in
+	ReasonDirect ReasonCode = "direct" // it is addressed to the user
+	ReasonGroup  ReasonCode = "group"  // it is addressed to a group the user is in
 	ReasonSystem ReasonCode = "system" // it is addressed to everybody
 )
 
-// The facts that hide a notification from him.
+// The facts that hide a notification from a user.
 const (
 	ReasonUnknown      ReasonCode = "unknown"       // there is no such notification, or it was purged
 	ReasonNoSuchUser   ReasonCode = "no-such-user"  // the catalog does not know the user
-	ReasonNotAddressed ReasonCode = "not-addressed" // it is addressed to nobody he is or belongs to
+	ReasonNotAddressed ReasonCode = "not-addressed" // it is addressed neither to the user nor to one of their groups
 	ReasonScheduled    ReasonCode = "scheduled"     // it is not to be seen yet
 	ReasonExpired      ReasonCode = "expired"       // its time is over
 	ReasonWithdrawn    ReasonCode = "withdrawn"     // it was taken back
 	ReasonReplaced     ReasonCode = "replaced"      // a later post of its scope took its place
-	ReasonBeforeJoined ReasonCode = "before-joined" // it is from before he joined the group, or had an account
+	ReasonBeforeJoined ReasonCode = "before-joined" // it is from before the user joined the group, or had an account
 )
 
-// What he did with it. ReasonArchived keeps it out of lists.
+// The user's marks. ReasonArchived keeps it out of lists.
 const (
 	ReasonArchived ReasonCode = "archived"
-	ReasonRead     ReasonCode = "read" // or counts as read, being older than his account
+	ReasonRead     ReasonCode = "read" // or counts as read, being older than the account
 	ReasonSaved    ReasonCode = "saved"
 )
 
-// Explain tells why the user, in any form the catalog accepts, sees the
-// notification or not. It needs [PermissionExplain], and tells whatever there
-// is to tell: it is for whoever runs the service.
-func (s *Service) Explain(ctx context.Context, who Identity, id, user string) (Explanation, error) {
-	if err := s.Authorize(ctx, who, PermissionExplain); err != nil {
+// ExplainQuery says what [Service.Explain] is asked about. Both are required.
+type ExplainQuery struct {
+	// ID is the notification.
+	ID string
+	// User is a name in any form the catalog accepts, whether or not it knows
+	// the user.
+	User string
+}
+
+// Explain tells why the user sees the notification or not. It needs
+// [PermissionExplain], and hides nothing: it is for the operators of the
+// service.
+func (s *Service) Explain(ctx context.Context, who Identity, q ExplainQuery) (Explanation, error) {
+	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionExplain, ID: q.ID})
+	if err != nil {
 		return Explanation{}, err
 	}
 	var bad faults
-	id, ok := canonicalID(id)
+	id, ok := canonicalID(q.ID)
 	if !ok {
-		bad.add("id", "is not a UUID")
+		bad.add("ID", "is not a UUID")
 	}
-	ref, err := s.canonical(KindUser, user)
+	user, err := s.canonical(KindUser, q.User)
 	if err != nil {
-		bad.add("user", "%s", err)
+		bad.add("User", "%s", err)
 	}
 	if err := bad.err(); err != nil {
 		return Explanation{}, err
 	}
-	missing, err := s.catalog.Missing(ctx, []string{ref})
+	known, err := s.exists(ctx, user)
 	if err != nil {
-		return Explanation{}, unavailable("catalog", err)
+		return Explanation{}, err
 	}
-	in, err := s.inboxOf(ctx, ref)
+	in, err := s.inboxOf(ctx, user)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -93,7 +106,7 @@ func (s *Service) Explain(ctx context.Context, who Identity, id, user string) (E
 	if err != nil {
 		return Explanation{}, err
 	}
-	return facts.explain(in, len(missing) > 0), nil
+	return facts.explain(in, !known), nil
 }
 
 // facts is what the database knows of one message and one reader.
@@ -103,35 +116,38 @@ type facts struct {
 	state     *stateRow   // nil if there is none
 }
 
-func (s *store) facts(ctx context.Context, in inbox, id string) (facts, error) {
-	var f facts
-	var messages []messageRow
-	db := s.door(ctx, s.db)
-	if err := db.Where("id = ?", id).Limit(1).Find(&messages).Error; err != nil {
-		return f, failed(err)
-	}
-	if len(messages) == 0 {
+func (s *store) facts(ctx context.Context, in inbox, id string) (f facts, err error) {
+	m, err := s.message(ctx, id)
+	if errors.Is(err, ErrNotFound) {
 		return f, nil
 	}
-	f.message = &messages[0]
-	err := s.door(ctx, s.db).Raw("SELECT d.audience FROM notification_deliveries d WHERE d.message_id = ?"+
-		" AND d.audience IN (SELECT a.value FROM "+s.dialect.audiences+") ORDER BY d.audience",
-		id, sourcesJSON(in.sources(ScopeAll))).Find(&f.addressed).Error
 	if err != nil {
-		return f, failed(err)
+		return f, err
 	}
-	var states []stateRow
-	if err := s.door(ctx, s.db).Where("user_ref = ? AND message_id = ?", in.user, id).Limit(1).Find(&states).Error; err != nil {
-		return f, failed(err)
+	f.message = &m
+	var audiences []string
+	for _, source := range in.sources(SystemOrNot) {
+		audiences = append(audiences, source.Audience)
 	}
-	if len(states) > 0 {
-		f.state = &states[0]
-	}
-	return f, nil
+	err = s.read(ctx, func(db *gorm.DB) (err error) {
+		if f.addressed, err = s.deliveredTo(db, id, audiences); err != nil {
+			return err
+		}
+		var states []stateRow
+		if err := find(db, s.sql("SELECT user_ref, message_id, read_at, saved_at, archived_at FROM notification_states"+
+			" WHERE user_ref = ? AND message_id = ?", in.audience, id), &states); err != nil {
+			return err
+		}
+		if len(states) > 0 {
+			f.state = &states[0]
+		}
+		return nil
+	})
+	return f, err
 }
 
 // explain draws the conclusion. What hides a message from everybody comes
-// first, then whether it is addressed to the reader, then what he did with it.
+// first, then whether it is addressed to the reader, then the reader's marks.
 func (f facts) explain(in inbox, noSuchUser bool) Explanation {
 	var e Explanation
 	if f.message == nil {
@@ -140,7 +156,7 @@ func (f facts) explain(in inbox, noSuchUser bool) Explanation {
 	}
 	hidden := f.hidden(in)
 	if noSuchUser {
-		hidden = append(hidden, Reason{Code: ReasonNoSuchUser, Audience: in.user})
+		hidden = append(hidden, Reason{Code: ReasonNoSuchUser, Audience: in.audience})
 	}
 	reached := false
 	for _, audience := range f.addressed {
@@ -180,13 +196,13 @@ func (f facts) hidden(in inbox) []Reason {
 
 // addressedBy is what a delivery to one of the reader's audiences means.
 func (f facts) addressedBy(in inbox, audience string) Reason {
-	i := slices.IndexFunc(in.sources(ScopeAll), func(s source) bool { return s.Audience == audience })
-	since := in.sources(ScopeAll)[i].Since
+	i := slices.IndexFunc(in.sources(SystemOrNot), func(s source) bool { return s.Audience == audience })
+	since := in.sources(SystemOrNot)[i].Since
 	r := Reason{Code: ReasonGroup, Audience: audience}
 	switch {
 	case f.message.ID < since:
 		r.Code, r.At = ReasonBeforeJoined, idTime(since)
-	case audience == in.user:
+	case audience == in.audience:
 		r.Code = ReasonDirect
 	case audience == systemAudience:
 		r.Code = ReasonSystem
@@ -194,7 +210,7 @@ func (f facts) addressedBy(in inbox, audience string) Reason {
 	return r
 }
 
-// marks is what the reader did with the message.
+// marks are the reader's marks of the message.
 func (f facts) marks(in inbox) []Reason {
 	if f.state == nil {
 		if in.readUntouched(f.message.IsSystem, f.message.ID) {
@@ -214,7 +230,8 @@ func (f facts) marks(in inbox) []Reason {
 	return list
 }
 
-// String is the reason in words, for those who run the service.
+// String is the reason on one line, for operators: the code, the audience, "by"
+// and the id, and the time (RFC 3339).
 func (r Reason) String() string {
 	var b strings.Builder
 	b.WriteString(string(r.Code))

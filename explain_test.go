@@ -12,10 +12,10 @@ import (
 )
 
 // explained checks the whole of an explanation, and that it agrees with Get
-// and List where the user is in the town.
+// and List if the user is in the directory.
 func (f *fixture) explained(id, user string, listed bool, want ...notifications.Reason) {
 	f.t.Helper()
-	e, err := f.Explain(f.t.Context(), ci, id, user)
+	e, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: id, User: user})
 	if err != nil || !slices.Equal(e.Reasons, want) {
 		f.t.Errorf("Explain(%s, %s) = %v, %v; want %v", id, user, e.Reasons, err, want)
 	}
@@ -91,8 +91,8 @@ func TestExplain(t *testing.T) {
 		// What is from before he came.
 		old := f.post("old", toOps.And(toEveryone))
 		came := f.advance(time.Minute).UTC()
-		f.town.join("default/mary", "default/ops", came)
-		f.town.open("default/mary", came)
+		f.directory.Join("default/mary", "default/ops", came)
+		f.directory.SetAccount("default/mary", came)
 		f.with(groupsSinceJoining).explained(old, "default/mary", true,
 			reason{Code: "before-joined", Audience: "group:default/ops", At: came}, system)
 		f.with(systemSinceJoining).explained(old, "default/mary", true,
@@ -110,11 +110,11 @@ func TestFaultsOfExplain(t *testing.T) {
 		id, user string
 		fields   []string
 	}{
-		{"x", "default/jane", []string{"id"}},
-		{unknownID, "jane", []string{"user"}},
-		{"", "\x00", []string{"id", "user"}},
+		{"x", "default/jane", []string{"ID"}},
+		{unknownID, "jane", []string{"User"}},
+		{"", "\x00", []string{"ID", "User"}},
 	} {
-		_, err := f.Explain(t.Context(), ci, tt.id, tt.user)
+		_, err := f.Explain(t.Context(), ci, notifications.ExplainQuery{ID: tt.id, User: tt.user})
 		wantFields(t, err, tt.fields...)
 	}
 }

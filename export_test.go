@@ -8,8 +8,17 @@ import (
 	"github.com/gofrs/uuid/v5"
 )
 
-// SetClock replaces the clock of a service that does nothing yet.
-func SetClock(s *Service, now func() time.Time) { s.now = now }
+// Additions are the columns that a migration adds, as "table.column"; none when
+// it has no check.
+func Additions(file string) []string {
+	var added []string
+	for _, a := range additions[file] {
+		for _, column := range a.columns {
+			added = append(added, a.table+"."+column)
+		}
+	}
+	return added
+}
 
 // ReplicaPause is how long a replica that failed is left alone.
 const ReplicaPause = replicaPause
@@ -27,7 +36,7 @@ func MarkedUsers(s *Service) int {
 	return len(s.store.replica.marked)
 }
 
-// StoreBare stores a message to each of the users, canonical refs, on SQLite, in
+// StoreBare stores a message to each of the users, as they are stored, on SQLite, in
 // one transaction, without anything of this package but its SQL.
 func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 	tx, err := pool.BeginTx(ctx, nil)
@@ -40,14 +49,14 @@ func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 		if err != nil {
 			return err
 		}
-		m := messageRow{
-			ID: id.String(), Poster: "service:ci", Origin: "bench", Title: "Build is done", Actions: noActions,
-			Audiences: jsonArray([]string{user}), OriginKey: "bench", TitleKey: "build is done",
+		p := &posting{
+			id: id.String(), poster: "service:ci", actions: noActions, audiences: []string{user}, audienceArray: jsonArray([]string{user}),
+			draft: Draft{Origin: "bench", Title: "Build is done"},
 		}
-		if _, err := tx.ExecContext(ctx, insertMessage, m.values()...); err != nil {
+		if _, err := tx.ExecContext(ctx, insertMessage, p.values()...); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, sqliteInsertion, m.deliveryValues()...); err != nil {
+		if _, err := tx.ExecContext(ctx, insertDelivery+" SELECT ?, ?, ?, ?, ?, ?", append([]any{user}, p.copied()...)...); err != nil {
 			return err
 		}
 	}

@@ -4,142 +4,80 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/sqlgolden"
+	"github.com/notifications-go/notifications/notificationstest"
 	"gorm.io/gorm"
 )
 
-// town is a catalog whose people move between groups while a test runs. It
-// knows the dates it was told, and no others.
-type town struct {
-	mu       sync.Mutex
-	users    map[string][]string                   // canonical user → canonical groups
-	joined   map[string][]notifications.Membership // beside users, with dates
-	accounts map[string]time.Time                  // canonical user → since when
-	groups   []string
-	failing  error
-}
-
-func newTown() *town {
-	return &town{
-		users: map[string][]string{
-			"user:default/jane":  {"group:default/ops", "group:default/dev"},
-			"user:default/john":  {"group:default/ops"},
-			"user:default/guest": nil,
-		},
-		joined:   map[string][]notifications.Membership{},
-		accounts: map[string]time.Time{},
-		groups:   []string{"group:default/ops", "group:default/dev", "group:default/empty"},
-	}
-}
-
-// move puts a user into exactly these groups.
-func (c *town) move(user string, groups ...string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.users["user:"+user] = groups
-}
-
-// join puts a user into one more group, since a moment.
-func (c *town) join(user, group string, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	user = "user:" + user
-	c.joined[user] = append(c.joined[user], notifications.Membership{Group: "group:" + group, Since: since})
-}
-
-// open gives a user an account, since a moment.
-func (c *town) open(user string, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	user = "user:" + user
-	c.accounts[user] = since
-	if _, known := c.users[user]; !known {
-		c.users[user] = nil
-	}
-}
-
-// remove lets the town forget a user.
-func (c *town) remove(user string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	user = "user:" + user
-	delete(c.users, user)
-	delete(c.joined, user)
-	delete(c.accounts, user)
-}
-
-// fail makes the catalog unable to answer; nil heals it.
-func (c *town) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failing = err
-}
-
-func (c *town) Canonical(kind notifications.Kind, ref string) (string, error) {
-	ref = strings.ToLower(ref)
-	ref = strings.TrimPrefix(ref, string(kind)+":")
-	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
-		return "", errors.New("must be of the form namespace/name")
-	}
-	return string(kind) + ":" + ref, nil
-}
-
-func (c *town) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var in []notifications.Membership
-	for _, g := range c.users[user] {
-		in = append(in, notifications.Membership{Group: g})
-	}
-	return append(in, c.joined[user]...), c.failing
-}
-
-func (c *town) AccountSince(_ context.Context, user string) (time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.accounts[user], c.failing
-}
-
-func (c *town) Missing(_ context.Context, refs []string) ([]string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var missing []string
-	for _, ref := range refs {
-		if _, user := c.users[ref]; !user && !slices.Contains(c.groups, ref) {
-			missing = append(missing, ref)
-		}
-	}
-	return missing, c.failing
+// newDirectory is who there is unless a test says otherwise.
+func newDirectory() *notificationstest.Directory {
+	d := new(notificationstest.Directory)
+	d.SetUser("default/jane", "default/ops", "default/dev")
+	d.SetUser("default/john", "default/ops")
+	d.SetUser("default/guest")
+	d.AddGroup("default/empty")
+	return d
 }
 
 // policyFunc is a policy made of a function.
 type policyFunc func(notifications.Identity, notifications.Permission) (notifications.Decision, error)
 
-func (f policyFunc) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
-	return f(who, p)
+func (f policyFunc) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return f(r.Who, r.Permission)
+}
+
+// requestPolicy is a policy made of a function of the whole request.
+type requestPolicy func(notifications.Request) notifications.Decision
+
+func (p requestPolicy) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return p(r), nil
 }
 
 func allowAll(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
 	return notifications.Allow, nil
 }
 
+// clock is a time that passes when a test says so.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock {
+	return &clock{t: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
 // fixture is a service over a fresh database.
 type fixture struct {
 	*notifications.Service
-	t     *testing.T
-	db    *gorm.DB
-	town  *town
-	clock *clock // nil: that of the machine
+	t         *testing.T
+	db        *gorm.DB
+	directory *notificationstest.Directory
+	clock     *clock // nil: that of the machine
+
+	recorded *sqlgolden.Recorder // nil unless a test looks at statements
 }
 
 func newFixture(t *testing.T, db *gorm.DB) *fixture {
 	t.Helper()
-	f := (&fixture{t: t, db: db, town: newTown()}).with(nil)
+	f := (&fixture{t: t, db: db, directory: newDirectory()}).with(nil)
 	if err := f.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,15 +89,17 @@ func newClockedFixture(t *testing.T, db *gorm.DB) *fixture {
 	t.Helper()
 	f := newFixture(t, db)
 	f.clock = newClock()
-	notifications.SetClock(f.Service, f.clock.now)
-	return f
+	return f.with(nil)
 }
 
-// with is another service over the same database, town and clock, configured
+// with is another service over the same database, directory and clock, configured
 // otherwise.
 func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	f.t.Helper()
-	cfg := notifications.Config{DB: f.db, Catalog: f.town, Policy: policyFunc(allowAll)}
+	cfg := notifications.Config{DB: f.db, Catalog: f.directory, Policy: policyFunc(allowAll)}
+	if f.clock != nil {
+		cfg.Now = f.clock.now
+	}
 	if change != nil {
 		change(&cfg)
 	}
@@ -167,10 +107,7 @@ func (f *fixture) with(change func(*notifications.Config)) *fixture {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if f.clock != nil {
-		notifications.SetClock(svc, f.clock.now)
-	}
-	return &fixture{Service: svc, t: f.t, db: f.db, town: f.town, clock: f.clock}
+	return &fixture{Service: svc, t: f.t, db: f.db, directory: f.directory, clock: f.clock, recorded: f.recorded}
 }
 
 var (
@@ -188,11 +125,11 @@ func (f *fixture) post(title string, to notifications.Audience) string {
 
 func (f *fixture) postDraft(d notifications.Draft) string {
 	f.t.Helper()
-	id, err := f.Post(f.t.Context(), ci, d)
+	posted, err := f.Post(f.t.Context(), ci, d)
 	if err != nil {
 		f.t.Fatalf("Post(%+v): %v", d, err)
 	}
-	return id
+	return posted.ID
 }
 
 func (f *fixture) mark(who notifications.Identity, id string, read bool) {
@@ -236,8 +173,11 @@ func titlesOf(items []notifications.Notification) []string {
 	return titles
 }
 
-// all selects everything a reader can see.
-var all = notifications.Filter{Scope: notifications.ScopeAll}
+// all selects everything a reader can see but what they archived.
+var all notifications.Filter
+
+// personal selects what is addressed to the reader and the reader's groups.
+var personal = notifications.Filter{System: notifications.NotSystem}
 
 // wantFields checks that err is an InvalidError about exactly these fields.
 func wantFields(t *testing.T, err error, fields ...string) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/dbtest"
+	"github.com/notifications-go/notifications/notificationstest"
 	"gorm.io/gorm"
 )
 
@@ -18,7 +19,7 @@ func TestGroupHistory(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.town.open("default/mary", time.Time{})
+		f.directory.SetAccount("default/mary", time.Time{})
 		old := f.post("old", toOps)
 		f.post("old, to her too", toOps.And(notifications.Users("default/mary")))
 		f.advance(time.Hour - time.Millisecond)
@@ -30,7 +31,7 @@ func TestGroupHistory(t *testing.T) {
 		f.advance(time.Hour)
 		f.post("new", toOps)
 
-		f.town.join("default/mary", "default/ops", joined.In(time.FixedZone("", 7200)).Add(999*time.Microsecond))
+		f.directory.Join("default/mary", "default/ops", joined.In(time.FixedZone("", 7200)).Add(999*time.Microsecond))
 		f.see(mary, "new", "to everybody", "at that moment", "just before", "old, to her too", "old")
 		h := f.with(groupsSinceJoining)
 		h.see(mary, "new", "to everybody", "at that moment", "old, to her too")
@@ -41,13 +42,29 @@ func TestGroupHistory(t *testing.T) {
 
 		// A group named twice counts from the earlier date, no date being the
 		// earliest.
-		f.town.join("default/mary", "default/ops", joined.Add(time.Hour))
+		again := &twice{Directory: f.directory}
+		h = h.with(func(cfg *notifications.Config) { groupsSinceJoining(cfg); cfg.Catalog = again })
+		again.since = joined.Add(time.Hour)
 		h.see(mary, "new", "to everybody", "at that moment", "old, to her too")
-		f.town.join("default/mary", "default/ops", joined.Add(-time.Millisecond))
+		again.since = joined.Add(-time.Millisecond)
 		h.see(mary, "new", "to everybody", "at that moment", "just before", "old, to her too")
-		f.town.join("default/mary", "default/ops", time.Time{})
+		again.since = time.Time{}
 		h.see(mary, "new", "to everybody", "at that moment", "just before", "old, to her too", "old")
 	})
+}
+
+// twice is a directory that names each group twice, with another date.
+type twice struct {
+	*notificationstest.Directory
+	since time.Time
+}
+
+func (c *twice) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
+	in, err := c.Directory.Groups(ctx, user)
+	for _, m := range in {
+		in = append(in, notifications.Membership{Group: m.Group, Since: c.since})
+	}
+	return in, err
 }
 
 // TestHistoryOfTwoGroups: each group has its own date, and one is enough.
@@ -55,12 +72,12 @@ func TestHistoryOfTwoGroups(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.town.open("default/mary", time.Time{})
-		f.town.join("default/mary", "default/ops", f.advance(time.Hour))
+		f.directory.SetAccount("default/mary", time.Time{})
+		f.directory.Join("default/mary", "default/ops", f.advance(time.Hour))
 		f.post("to ops", toOps)
 		f.post("to dev", notifications.Groups("default/dev"))
 		f.post("to both", toOps.And(notifications.Groups("default/dev")))
-		f.town.join("default/mary", "default/dev", f.advance(time.Hour))
+		f.directory.Join("default/mary", "default/dev", f.advance(time.Hour))
 		h := f.with(groupsSinceJoining)
 		h.see(mary, "to both", "to ops")
 		f.post("to dev, later", notifications.Groups("default/dev"))
@@ -81,13 +98,13 @@ func TestSystemHistory(t *testing.T) {
 		old := f.post("old", toEveryone)
 		f.post("old, to ops too", toEveryone.And(toOps))
 		f.advance(time.Hour)
-		f.town.open("default/mary", f.now().Add(500*time.Microsecond))
-		f.town.join("default/mary", "default/ops", time.Time{})
+		f.directory.SetAccount("default/mary", f.now().Add(500*time.Microsecond))
+		f.directory.Join("default/mary", "default/ops", time.Time{})
 		f.post("at that moment", toEveryone)
 		f.advance(time.Hour)
 		f.post("new", toEveryone)
-		unreadOnes := notifications.ListQuery{Filter: notifications.Filter{Scope: notifications.ScopeAll, Read: notifications.Unread}}
-		readOnes := notifications.ListQuery{Filter: notifications.Filter{Scope: notifications.ScopeAll, Read: notifications.Read}}
+		unreadOnes := notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}
+		readOnes := notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}
 
 		f.see(mary, "new", "at that moment", "old, to ops too", "old")
 		f.expect(mary, readOnes)
@@ -95,8 +112,8 @@ func TestSystemHistory(t *testing.T) {
 		h := f.with(systemSinceJoining)
 		h.see(mary, "new", "at that moment", "old, to ops too")
 		h.expect(mary, readOnes)
-		h.expect(mary, notifications.ListQuery{}, "old, to ops too")
-		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{Scope: notifications.ScopeSystem}}, "new", "at that moment")
+		h.expect(mary, notifications.ListQuery{Filter: personal}, "old, to ops too")
+		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{System: notifications.System}}, "new", "at that moment")
 		h.hidden(mary, old)
 		consistent(h, mary)
 
@@ -105,7 +122,7 @@ func TestSystemHistory(t *testing.T) {
 		h.expect(mary, unreadOnes, "new", "at that moment")
 		h.expect(mary, readOnes, "old, to ops too", "old")
 		h.marked(mary, old, "read")
-		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "old, to ops too")
+		h.expect(mary, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read, System: notifications.NotSystem}}, "old, to ops too")
 		consistent(h, mary)
 		h.expect(jane, readOnes) // no date is known
 		consistent(h, jane)
@@ -122,7 +139,7 @@ func TestSystemHistory(t *testing.T) {
 
 		// A catalog that knows no dates leaves everything as it is.
 		for _, change := range []func(*notifications.Config){systemRead, systemSinceJoining, groupsSinceJoining} {
-			f.with(func(cfg *notifications.Config) { change(cfg); cfg.Catalog = undated{f.town} }).expect(jane, unreadOnes, "new", "at that moment", "old, to ops too", "old")
+			f.with(func(cfg *notifications.Config) { change(cfg); cfg.Catalog = undated{f.directory} }).expect(jane, unreadOnes, "new", "at that moment", "old, to ops too", "old")
 		}
 	})
 }
@@ -135,7 +152,7 @@ func TestHistoryHidesNothingElse(t *testing.T) {
 		f := newClockedFixture(t, db)
 		f.postDraft(until(f.now().Add(time.Hour), "expiring", toEveryone))
 		f.postDraft(at(f.now().Add(2*time.Hour), "scheduled", toEveryone))
-		f.town.open("default/mary", f.advance(time.Minute))
+		f.directory.SetAccount("default/mary", f.advance(time.Minute))
 		h, g := f.with(systemRead), f.with(systemSinceJoining)
 		h.counted(mary, notifications.Status{Read: 1})
 		g.counted(mary, notifications.Status{})
@@ -151,7 +168,7 @@ func TestHistoryHidesNothingElse(t *testing.T) {
 func TestDatesAreAskedForOnlyWhereTheyMatter(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.SQLite(t))
-	catalog := &dateless{town: f.town}
+	catalog := &dateless{Directory: f.directory}
 	h := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
 	h.see(jane)
 	for _, change := range []func(*notifications.Config){systemRead, systemSinceJoining} {
@@ -162,8 +179,8 @@ func TestDatesAreAskedForOnlyWhereTheyMatter(t *testing.T) {
 	}
 }
 
-// dateless is a town that fails when it is asked for the date of an account.
-type dateless struct{ *town }
+// dateless is a directory that fails when it is asked for the date of an account.
+type dateless struct{ *notificationstest.Directory }
 
 func (dateless) AccountSince(context.Context, string) (time.Time, error) {
 	return time.Time{}, errAway

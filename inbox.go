@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,45 +20,43 @@ const (
 	HistoryAll History = iota
 	// HistorySinceJoining: nothing from before the reader joined the group,
 	// or, of what is addressed to everybody, from before the reader's account
-	// existed. Where the catalog does not know the date it is HistoryAll.
+	// existed. Without a date of the catalog it is HistoryAll.
 	HistorySinceJoining
 	// HistoryRead is for what is addressed to everybody: all of it, and what
 	// is older than the reader's account counts as read until the reader does
-	// something with it. Where the catalog does not know the date it is
-	// HistoryAll.
+	// something with it. Without a date of the catalog it is HistoryAll.
 	HistoryRead
 )
 
 // source is an audience a reader belongs to, and since when: deliveries with
-// smaller ids are none of his.
+// smaller ids are not the reader's.
 type source struct {
 	Audience string `json:"value"`
 	Since    string `json:"since"`
 }
 
-// firstID is the smallest of all ids.
-const firstID = "00000000-0000-0000-0000-000000000000"
-
 // inbox is a reader and the audiences the reader belongs to at one moment.
 type inbox struct {
-	user   string
-	groups []source // sorted
-	system source
+	user Ref
+	// audience is what is addressed to the user, and the key of their states.
+	audience string
+	groups   []source // sorted
+	system   source
 	// readBefore: what is addressed to everybody and has a smaller id counts
-	// as read where the reader has no state.
+	// as read if the reader has no state of it.
 	readBefore string
 	now        time.Time
 }
 
-// sources returns the audiences whose deliveries the scope selects.
-func (in inbox) sources(s Scope) []source {
-	switch s {
-	case ScopeSystem:
+// sources returns the audiences whose deliveries the filter selects.
+func (in inbox) sources(f SystemFilter) []source {
+	switch f {
+	case System:
 		return []source{in.system}
-	case ScopeAll:
-		return append([]source{in.system, {in.user, firstID}}, in.groups...)
+	case NotSystem:
+		return append([]source{{in.audience, firstID}}, in.groups...)
 	default:
-		return append([]source{{in.user, firstID}}, in.groups...)
+		return append([]source{in.system, {in.audience, firstID}}, in.groups...)
 	}
 }
 
@@ -67,7 +66,7 @@ func (in inbox) readUntouched(system bool, id string) bool { return system && id
 
 var errNoSuchReader = errors.New("the catalog has no such user")
 
-// inbox finds out whose inbox who may read.
+// inbox is the inbox of who.
 func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if who.Kind != KindUser {
 		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
@@ -76,29 +75,33 @@ func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if err != nil {
 		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
 	}
-	missing, err := s.catalog.Missing(ctx, []string{user})
+	known, err := s.exists(ctx, user)
 	if err != nil {
-		return inbox{}, unavailable("catalog", err)
+		return inbox{}, err
 	}
-	if len(missing) > 0 {
+	if !known {
 		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
 	}
 	return s.inboxOf(ctx, user)
 }
 
 // inboxOf is the inbox of a user in canonical form.
-func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
-	memberships, err := s.catalog.Groups(ctx, user)
+func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
+	memberships, err := s.catalog.Groups(ctx, user.Name)
 	if err != nil {
 		return inbox{}, unavailable("catalog", err)
 	}
-	in := inbox{user: user, system: source{systemAudience, firstID}, readBefore: firstID, now: s.now()}
-	for _, m := range memberships {
+	in := inbox{
+		user: user, audience: user.String(), groups: make([]source, len(memberships)),
+		system: source{systemAudience, firstID}, readBefore: firstID, now: s.now(),
+	}
+	audiences := groupAudiences(memberships)
+	for i, m := range memberships {
 		since := firstID
 		if s.groupHistory == HistorySinceJoining {
-			since = idAt(m.Since)
+			since = firstIDAt(m.Since)
 		}
-		in.groups = append(in.groups, source{m.Group, since})
+		in.groups[i] = source{audiences[i], since}
 	}
 	// A group named twice counts from the earlier date.
 	slices.SortFunc(in.groups, func(a, b source) int {
@@ -108,32 +111,42 @@ func (s *Service) inboxOf(ctx context.Context, user string) (inbox, error) {
 	return in, s.applySystemHistory(ctx, &in)
 }
 
-// applySystemHistory asks the catalog for the date of the account where that
+// groupAudiences are the audiences of groups, cut out of one text.
+func groupAudiences(memberships []Membership) []string {
+	kind, size := GroupRef("").String(), 0
+	for _, m := range memberships {
+		size += len(kind) + len(m.Group)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for _, m := range memberships {
+		all.WriteString(kind)
+		all.WriteString(m.Group)
+	}
+	rest, audiences := all.String(), make([]string, len(memberships))
+	for i, m := range memberships {
+		audiences[i], rest = rest[:len(kind)+len(m.Group)], rest[len(kind)+len(m.Group):]
+	}
+	return audiences
+}
+
+// applySystemHistory asks the catalog for the date of the account, if that
 // matters.
 func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	accounts, dated := s.catalog.(AccountDates)
 	if s.systemHistory == HistoryAll || !dated {
 		return nil
 	}
-	since, err := accounts.AccountSince(ctx, in.user)
+	since, err := accounts.AccountSince(ctx, in.user.Name)
 	if err != nil {
 		return unavailable("catalog", err)
 	}
 	if s.systemHistory == HistoryRead {
-		in.readBefore = idAt(since)
+		in.readBefore = firstIDAt(since)
 	} else {
-		in.system.Since = idAt(since)
+		in.system.Since = firstIDAt(since)
 	}
 	return nil
-}
-
-// idAt returns the smallest id of the millisecond of t, or of all for the zero
-// time.
-func idAt(t time.Time) string {
-	if id, bounded := firstIDAfter(t.Add(-time.Millisecond)); bounded && !t.IsZero() {
-		return id
-	}
-	return firstID
 }
 
 // sourcesJSON passes the sources as one parameter.

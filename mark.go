@@ -2,29 +2,11 @@ package notifications
 
 import (
 	"context"
-	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
-
-// MaxMarkIDs is how many ids one [Selection] can name.
-const MaxMarkIDs = 1000
-
-// Selection says which notifications [Service.SetState] marks: either IDs or
-// Filter.
-type Selection struct {
-	// IDs names them, 1,000 at most; archived ones too. Those the caller
-	// cannot see are passed over.
-	IDs []string
-	// Filter selects them as a list does.
-	Filter *Filter
-	// UpTo, with Filter, is the newest id the caller had seen. What came later
-	// is left alone. It need not exist. Empty is no bound: whatever is visible
-	// when the statement begins.
-	UpTo string
-}
 
 // StateChange says what is to be marked. Nil leaves it as it is.
 type StateChange struct {
@@ -35,10 +17,11 @@ type StateChange struct {
 // it again changes nothing. It needs [PermissionUpdateRead], and answers
 // [ErrNotFound] for an id who cannot see, whether or not it exists.
 func (s *Service) MarkRead(ctx context.Context, who Identity, id string, read bool) error {
-	if err := s.Authorize(ctx, who, PermissionUpdateRead); err != nil {
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionUpdateRead, ID: id})
+	if err != nil {
 		return err
 	}
-	id, err := parseID("messageId", id)
+	id, err = parseID("id", id)
 	if err != nil {
 		return err
 	}
@@ -57,11 +40,16 @@ func (s *Service) MarkRead(ctx context.Context, who Identity, id string, read bo
 // changed. However many they are, it is one statement, and marks what is
 // visible when that begins. It needs [PermissionUpdateRead].
 func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, change StateChange) (int64, error) {
-	if err := s.Authorize(ctx, who, PermissionUpdateRead); err != nil {
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionUpdateRead})
+	if err != nil {
 		return 0, err
 	}
-	chosen, err := sel.prepared(change)
-	if err != nil {
+	var bad faults
+	chosen := sel.prepared(&bad)
+	if change == (StateChange{}) {
+		bad.add("change", "has none of Read, Saved and Archived: there is nothing to mark")
+	}
+	if err := bad.err(); err != nil {
 		return 0, err
 	}
 	in, err := s.inbox(ctx, who)
@@ -71,55 +59,14 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 	return s.store.mark(ctx, in, chosen, change)
 }
 
-// prepared checks the selection and what is to be done with it.
-func (sel Selection) prepared(change StateChange) (selection, error) {
-	var f faults
-	chosen := only("")
-	switch {
-	case (sel.IDs == nil) == (sel.Filter == nil):
-		f.add("ids", "give either ids or filter")
-	case sel.Filter != nil:
-		sel.Filter.check(&f)
-		chosen = selection{Filter: *sel.Filter}
-	case len(sel.IDs) == 0 || len(sel.IDs) > MaxMarkIDs:
-		f.add("ids", "has %d entries, it must have 1 to %d", len(sel.IDs), MaxMarkIDs)
-	default:
-		chosen.ids = make([]string, len(sel.IDs))
-		for i, id := range sel.IDs {
-			canonical, ok := canonicalID(id)
-			if !ok {
-				f.add("ids["+strconv.Itoa(i)+"]", "is not a UUID")
-			}
-			chosen.ids[i] = canonical
-		}
-		slices.Sort(chosen.ids)
-		chosen.ids = slices.Compact(chosen.ids)
-	}
-	if sel.UpTo != "" {
-		id, ok := canonicalID(sel.UpTo)
-		if !ok {
-			f.add("upTo", "is not a UUID")
-		}
-		if sel.Filter == nil {
-			f.add("upTo", "goes with filter, not with ids")
-		}
-		chosen.upTo = id
-	}
-	if change == (StateChange{}) {
-		f.add("read", "is missing, and so are saved and archived: there is nothing to mark")
-	}
-	return chosen, f.err()
-}
-
 // mark writes the reader's states of what is selected and visible, and returns
 // how many it changed: one statement, so that nothing comes between the look
 // and the write. Marking again keeps the time of the first.
 func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateChange) (changed int64, err error) {
 	sql := s.markQuery(in, sel, change)
-	err = s.write(ctx, func(db *gorm.DB) error {
-		done := execute(db, sql.String(), sql.args)
-		changed = done.RowsAffected
-		return done.Error
+	err = s.write(ctx, func(db *gorm.DB) (err error) {
+		changed, err = exec(db, sql)
+		return err
 	})
 	if err == nil {
 		// Also where nothing changed: another instance may just have done it.
@@ -128,75 +75,67 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 	return changed, err
 }
 
-// markQuery inserts the states that change, d being what is selected and s the
-// state before, over what is there by then. Rows come in the order of their
+// markQuery inserts the states that change, del being what is selected and st
+// the state before, over what is there by then. Rows come in the order of their
 // ids, so that two marks at once never wait for each other.
-func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqlText {
+func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.Text {
 	now, wasRead := in.now.UnixMilli(), isRead(in)
 	columns := []struct {
 		name string
 		to   *bool
-		was  condition // over s
+		was  condition // over st
 	}{
 		{"read_at", change.Read, wasRead},
-		{"saved_at", change.Saved, condition{"s.saved_at IS NOT NULL", nil}},
-		{"archived_at", change.Archived, condition{"s.archived_at IS NOT NULL", nil}},
+		{"saved_at", change.Saved, condition{"st.saved_at IS NOT NULL", nil}},
+		{"archived_at", change.Archived, condition{"st.archived_at IS NOT NULL", nil}},
 	}
-	sql, changes := s.dialect.statement(), new(sqlText)
+	sql, changes := s.sql("INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)"+
+		" SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at"+
+		" FROM (SELECT CAST(? AS text) AS user_ref, del.message_id", in.audience), new(sqltext.Text)
 	var update, differs []string
-	sql.add("INSERT INTO notification_states AS t (user_ref, message_id, read_at, saved_at, archived_at)" +
-		" SELECT n.user_ref, n.message_id, n.read_at, n.saved_at, n.archived_at FROM (SELECT ")
-	sql.add(s.dialect.text+" AS user_ref, d.message_id", in.user)
 	for _, c := range columns {
 		switch {
 		case c.to == nil:
 			// What counts as read without a state stays so when it gets one.
-			sql.add(", CASE WHEN "+c.was.sql+" THEN coalesce(s."+c.name+", CAST(? AS bigint)) END AS "+c.name, append(c.was.args, now)...)
-			continue
+			sql.Add(", CASE WHEN "+c.was.sql+" THEN", c.was.args...)
+			sql.Add(" coalesce(st."+c.name+", CAST(? AS bigint)) END AS "+c.name, now)
 		case *c.to:
-			sql.add(", coalesce(s."+c.name+", CAST(? AS bigint)) AS "+c.name, now)
-			update = append(update, c.name+" = coalesce(t."+c.name+", excluded."+c.name+")")
-			differs = append(differs, "t."+c.name+" IS NULL")
-			changes.or("NOT "+c.was.sql, c.was.args...)
+			sql.Add(", coalesce(st."+c.name+", CAST(? AS bigint)) AS "+c.name, now)
+			update = append(update, c.name+" = coalesce(held."+c.name+", excluded."+c.name+")")
+			differs = append(differs, "held."+c.name+" IS NULL")
+			addAlternative(changes, condition{"NOT " + c.was.sql, c.was.args})
 		default:
-			sql.add(", CAST(NULL AS bigint) AS " + c.name)
+			sql.Add(", CAST(NULL AS bigint) AS " + c.name)
 			update = append(update, c.name+" = NULL")
-			differs = append(differs, "t."+c.name+" IS NOT NULL")
-			changes.or(c.was.sql, c.was.args...)
+			differs = append(differs, "held."+c.name+" IS NOT NULL")
+			addAlternative(changes, c.was)
 		}
 	}
-	sql.add(" FROM (")
+	sql.Add(" FROM (")
 	s.selectMarkable(sql, in, sel, change)
-	sql.add(") d LEFT JOIN notification_states s ON s.user_ref = ? AND s.message_id = d.message_id WHERE ", in.user)
-	sql.add(changes.String(), changes.args...)
-	sql.add(" ORDER BY d.message_id) n WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
+	sql.Add(") del LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id WHERE ", in.audience)
+	sql.AddPart(changes)
+	return sql.Add(" ORDER BY del.message_id) page WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
 		" WHERE " + strings.Join(differs, " OR "))
-	return sql
+}
+
+// addAlternative adds one more alternative of a condition.
+func addAlternative(sql *sqltext.Text, c condition) {
+	if sql.Len() > 0 {
+		sql.Add(" OR ")
+	}
+	sql.Add(c.sql, c.args...)
 }
 
 // selectMarkable selects what is visible. What is to be saved is kept from
 // being purged in the same moment.
-func (s *store) selectMarkable(sql *sqlText, in inbox, sel selection, change StateChange) {
+func (s *store) selectMarkable(sql *sqltext.Text, in inbox, sel selection, change StateChange) {
 	if change.Saved == nil || !*change.Saved {
 		s.selectVisible(sql, in, sel)
 		return
 	}
-	sql.add("SELECT m.id AS message_id, m.is_system AS system FROM notification_messages m" +
-		" WHERE m.withdrawn_at IS NULL AND m.id IN (SELECT w.message_id FROM (")
+	sql.Add("SELECT msg.id AS message_id, msg.is_system AS system FROM notification_messages msg" +
+		" WHERE msg.withdrawn_at IS NULL AND msg.id IN (SELECT del.message_id FROM (")
 	s.selectVisible(sql, in, sel)
-	sql.add(") w) ORDER BY m.id" + s.dialect.keepRows)
-}
-
-// see returns ErrNotFound unless the reader can see the message.
-func (s *store) see(ctx context.Context, in inbox, id string) error {
-	sql := s.dialect.statement()
-	s.selectVisible(sql, in, only(id))
-	var seen []deliveryRow
-	if err := sql.on(s.door(ctx, s.db)).Find(&seen).Error; err != nil {
-		return failed(err)
-	}
-	if len(seen) == 0 {
-		return ErrNotFound
-	}
-	return nil
+	sql.Add(") del) ORDER BY msg.id" + s.dialect.lock(lockRemoval))
 }

@@ -22,8 +22,8 @@ func BenchmarkMark(b *testing.B) {
 			name string
 			sel  notifications.Selection
 		}{
-			{"100 by ids", notifications.Selection{IDs: ids}},
-			{"100 by filter", notifications.Selection{Filter: &all, UpTo: ids[len(ids)-1]}},
+			{"100 by ids", notifications.ByIDs(ids...)},
+			{"100 by filter", notifications.ByFilterUpTo(all, ids[len(ids)-1])},
 		} {
 			b.Run(bc.name, func(b *testing.B) {
 				measure(b, func() error {

@@ -2,7 +2,6 @@ package notifications_test
 
 import (
 	"errors"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,7 +16,7 @@ import (
 
 func newService(t *testing.T, db *gorm.DB) *notifications.Service {
 	t.Helper()
-	svc, err := notifications.New(notifications.Config{DB: db, Catalog: newTown(), Policy: notifications.AllowAll{}})
+	svc, err := notifications.New(notifications.Config{DB: db, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,15 +70,17 @@ func TestInstancesStartAtOnce(t *testing.T) {
 	start := func(t *testing.T, open func() (*gorm.DB, error)) {
 		t.Helper()
 		var services []*notifications.Service
+		var last *gorm.DB
 		for range 8 {
 			db, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { closePool(t, db) })
-			services = append(services, newService(t, db))
+			services, last = append(services, newService(t, db)), db
 		}
 		concurrently(t, len(services), func(i int) error { return services[i].Migrate(t.Context()) })
+		recordedOnce(t, last)
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
@@ -111,7 +112,7 @@ func TestPoolOfOne(t *testing.T) {
 		f.mark(jane, id, true)
 		f.expect(jane, notifications.ListQuery{}, "x")
 		err = db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(t.Context(), tx, ci, notifications.Draft{Origin: "o", Title: "y", To: notifications.Users("default/jane")})
+			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "y", To: notifications.Users("default/jane")})
 			return err
 		})
 		if err != nil {
@@ -175,51 +176,11 @@ func TestOtherEncodingsAreRefused(t *testing.T) {
 	})
 }
 
-// TestExportedMigrations applies the files as a host's own tool would.
-func TestExportedMigrations(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
-		files, err := notifications.Migrations(db.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		names, err := fs.Glob(files, "*.sql")
-		if err != nil || len(names) == 0 {
-			t.Fatalf("files %v, %v", names, err)
-		}
-		for _, name := range names {
-			text, err := fs.ReadFile(files, name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			up, down, found := strings.Cut(string(text), "-- +goose Down")
-			if !found || !strings.Contains(down, "DROP TABLE") {
-				t.Errorf("%s has no way back", name)
-			}
-			for statement := range strings.SplitSeq(up, ";\n") {
-				if strings.TrimSpace(statement) == "" {
-					continue
-				}
-				if err := db.Exec(statement).Error; err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		svc := newService(t, db)
-		if err := svc.Ready(t.Context()); err != nil {
-			t.Errorf("Ready on tables made by the exported files: %v", err)
-		}
-	})
-	if _, err := notifications.Migrations("mysql"); err == nil {
-		t.Error("there are migrations for mysql")
-	}
-}
-
 func TestTransactionIsNoConfig(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := notifications.New(notifications.Config{DB: tx, Catalog: newTown(), Policy: notifications.AllowAll{}})
+			_, err := notifications.New(notifications.Config{DB: tx, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 			if err == nil || !strings.Contains(err.Error(), "Config.DB is a transaction") {
 				t.Errorf("New on a transaction: %v", err)
 			}

@@ -12,23 +12,31 @@
 //		Policy:  notifications.AllowAll{},
 //	})
 //	err = svc.Migrate(ctx)
-//	id, err := svc.Post(ctx, notifications.ServiceAccount("ci"), notifications.Draft{
+//	go svc.Run(ctx)
+//	posted, err := svc.Post(ctx, notifications.ServiceAccount("ci"), notifications.Draft{
 //		Origin: "ci", Title: "Build 7 is done", To: notifications.Users("jane"),
 //	})
 //	page, err := svc.List(ctx, notifications.User("jane"), notifications.ListQuery{})
 //
-// Package httpapi serves the same over HTTP.
+// Package httpapi serves the same over HTTP, and package auth knows tokens and
+// shared secrets.
 //
 // # Visibility
 //
 // What a user sees follows from deliveries and from the groups the user is in
-// at that moment, and from nothing else. Whoever joins a group sees what it
-// was sent before, and whoever leaves it no longer does.
+// at that moment, and from nothing else. Those who join a group see what it was
+// sent before, and those who leave it no longer do.
 //
 // # Transactions
 //
-// [Service.PostTx] posts inside the host's own transaction. Everything else
-// uses Config.DB, and Config.Replica if there is one.
+// [Service.WithTx] and [Service.WithSQLTx] return the same Service inside the
+// host's own transaction: what its verbs do appears when that commits, and is
+// gone when it rolls back.
+//
+// # In the background
+//
+// New starts nothing. [Service.Run] does what must be done now and then, until
+// its context ends.
 package notifications
 
 import (
@@ -36,11 +44,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
-	"github.com/gofrs/uuid/v5"
 	"gorm.io/gorm"
 )
 
@@ -50,11 +56,10 @@ type Config struct {
 	// Required. It is never opened, closed or tuned here, and conditions,
 	// scopes or naming strategies set on it do not matter.
 	DB *gorm.DB
-	// Replica, if not nil, is a streaming standby of DB, PostgreSQL only: one
-	// server, for it is remembered how far it is. Lists, counts, status, topics
-	// and single notifications are read from it, unless it does not yet have
-	// what the reader marked or it fails: then from DB, as is everything else.
-	// So what was just posted or withdrawn shows after the replica's lag. It is
+	// Replica, if not nil, is one streaming standby of DB, PostgreSQL only.
+	// Lists, counts, status, topics and single notifications are read from it,
+	// except while it lacks a mark of the reader, or fails: then from DB, as
+	// is everything else. So a new post shows after the replica's lag. It is
 	// never opened, closed or tuned here.
 	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
@@ -72,33 +77,43 @@ type Config struct {
 	// IdempotencyWindow is how long an idempotency key is remembered; zero is
 	// [DefaultIdempotencyWindow].
 	IdempotencyWindow time.Duration
-	// Logger receives slow or failing queries, without their parameters, and
-	// failures of Replica.
-	// Nil discards.
+	// Retention is how old a notification becomes before [Service.Run] removes
+	// it, unless somebody saved it. Zero keeps all.
+	Retention time.Duration
+	// PurgeInterval is how often [Service.Run] purges; zero is
+	// [DefaultPurgeInterval].
+	PurgeInterval time.Duration
+	// Logger receives slow and failing queries, without their parameters,
+	// failures of Replica, and what Run does. Nil discards.
 	Logger *slog.Logger
+	// Now is the clock. Nil is time.Now. It must be safe for concurrent use.
+	Now func() time.Time
 }
 
-// DefaultIdempotencyWindow is how long an idempotency key is remembered unless
-// Config says otherwise: 7 days.
-const DefaultIdempotencyWindow = 7 * 24 * time.Hour
+// Defaults of a [Config].
+const (
+	DefaultIdempotencyWindow = 7 * 24 * time.Hour
+	DefaultPurgeInterval     = time.Hour
+)
 
 // Service is the notification inbox. It is made by [New] and is safe for
-// concurrent use. Its verbs take who is asking as an argument, ask the policy
+// concurrent use; one bound to a transaction by [Service.WithTx] is as safe as
+// that transaction. Its verbs take who is asking as an argument, ask the policy
 // first, and return the errors of this package.
 type Service struct {
 	store   *store
 	catalog Catalog
 	policy  Policy
 	now     func() time.Time
-
-	// ids are in the order in which they are made. Those of scheduled posts
-	// come from a generator of their own, which would otherwise carry the rest
-	// into the future.
-	ids          uuid.Generator
-	scheduledIDs *uuid.Gen
+	ids     *ids
+	log     *slog.Logger
 
 	groupHistory, systemHistory History
 	idempotencyWindow           time.Duration
+	retention, purgeInterval    time.Duration
+
+	running *atomic.Bool
+	bound   *binding // to a transaction of the host; nil if to none
 }
 
 var discard = slog.New(slog.DiscardHandler)
@@ -107,31 +122,8 @@ var discard = slog.New(slog.DiscardHandler)
 // made by [Service.Migrate]. It reports all faults of the configuration at
 // once.
 func New(cfg Config) (*Service, error) {
-	var faults []error
-	if cfg.DB == nil {
-		faults = append(faults, errors.New("notifications: Config.DB is required"))
-	}
-	if cfg.Catalog == nil {
-		faults = append(faults, errors.New("notifications: Config.Catalog is required; catalog.Open takes users on trust"))
-	}
-	if cfg.Policy == nil {
-		faults = append(faults, errors.New("notifications: Config.Policy is required; AllowAll permits everything to everybody"))
-	}
-	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
-		faults = append(faults, errors.New("notifications: Config.GroupHistory must be HistoryAll or HistorySinceJoining"))
-	}
-	if cfg.SystemHistory < HistoryAll || cfg.SystemHistory > HistoryRead {
-		faults = append(faults, errors.New("notifications: Config.SystemHistory is not one of the histories"))
-	}
-	if cfg.IdempotencyWindow < 0 {
-		faults = append(faults, errors.New("notifications: Config.IdempotencyWindow is negative"))
-	}
-	if cfg.IdempotencyWindow == 0 {
-		cfg.IdempotencyWindow = DefaultIdempotencyWindow
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = discard
-	}
+	faults := cfg.check()
+	cfg.fillIn()
 	var st *store
 	if cfg.DB != nil {
 		var err error
@@ -151,106 +143,106 @@ func New(cfg Config) (*Service, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	s := &Service{
-		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: time.Now, scheduledIDs: uuid.NewGen(),
+	return &Service{
+		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger,
 		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
+		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool),
+	}, nil
+}
+
+func (cfg Config) check() (faults []error) {
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("notifications: Config."+format, args...))
 	}
-	s.ids = uuid.NewGenWithOptions(uuid.WithEpochFunc(func() time.Time { return s.now() }))
-	return s, nil
+	if cfg.DB == nil {
+		fault("DB is required")
+	}
+	if cfg.Catalog == nil {
+		fault("Catalog is required; catalog.Open takes users on trust")
+	}
+	if cfg.Policy == nil {
+		fault("Policy is required; AllowAll permits everything to everybody")
+	}
+	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
+		fault("GroupHistory must be HistoryAll or HistorySinceJoining")
+	}
+	if cfg.SystemHistory < HistoryAll || cfg.SystemHistory > HistoryRead {
+		fault("SystemHistory must be HistoryAll, HistorySinceJoining or HistoryRead")
+	}
+	for _, d := range []struct {
+		name string
+		is   time.Duration
+	}{{"IdempotencyWindow", cfg.IdempotencyWindow}, {"Retention", cfg.Retention}, {"PurgeInterval", cfg.PurgeInterval}} {
+		if d.is < 0 {
+			fault("%s is negative", d.name)
+		}
+	}
+	return faults
+}
+
+func (cfg *Config) fillIn() {
+	if cfg.IdempotencyWindow == 0 {
+		cfg.IdempotencyWindow = DefaultIdempotencyWindow
+	}
+	if cfg.PurgeInterval == 0 {
+		cfg.PurgeInterval = DefaultPurgeInterval
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = discard
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 }
 
 // Authorize asks the policy whether who has all the permissions. Every verb
 // does so itself; it is exported for hosts that offer operations of their own.
 // It returns [ErrUnauthenticated], [ErrForbidden], [ErrUnavailable] or nil.
 func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Permission) error {
+	ctx, err := s.bind(ctx)
+	if err != nil {
+		return err
+	}
 	if !who.valid() {
 		return ErrUnauthenticated
 	}
 	for _, p := range permissions {
-		decision, err := s.policy.Decide(ctx, who, p)
-		if err != nil {
-			return unavailable("policy", err)
+		r := Request{Who: who, Permission: p}
+		if p == PermissionCreate || p == PermissionCreateSystem {
+			r.Draft = new(Draft)
 		}
-		if decision != Allow {
-			return fmt.Errorf("%w: %s lacks %s", ErrForbidden, who, p)
+		if err := s.authorize(ctx, r); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// List returns one page of what who can see and the filter selects. It needs
-// [PermissionList]. Services have no inbox, and readers the catalog does not
-// know are not allowed in: [ErrForbidden].
-func (s *Service) List(ctx context.Context, who Identity, q ListQuery) (Page, error) {
-	if err := s.Authorize(ctx, who, PermissionList); err != nil {
-		return Page{}, err
+// authorize asks the policy.
+func (s *Service) authorize(ctx context.Context, r Request) error {
+	if !r.Who.valid() {
+		return ErrUnauthenticated
 	}
-	q, after, err := q.prepared()
+	decision, err := s.policy.Decide(ctx, r)
 	if err != nil {
-		return Page{}, err
+		return unavailable("policy", err)
 	}
-	in, err := s.inbox(ctx, who)
-	if err != nil {
-		return Page{}, err
+	if decision != Allow {
+		return fmt.Errorf("%w: %s lacks %s", ErrForbidden, r.Who, r.Permission)
 	}
-	return s.store.list(ctx, in, q, after)
+	return nil
 }
 
-// Count returns how many notifications who can see and the filter selects:
-// the length of the list without its limit. It needs [PermissionList].
-func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, error) {
-	if err := s.Authorize(ctx, who, PermissionList); err != nil {
-		return 0, err
-	}
-	var bad faults
-	f.check(&bad)
-	if err := bad.err(); err != nil {
-		return 0, err
-	}
-	in, err := s.inbox(ctx, who)
-	if err != nil {
-		return 0, err
-	}
-	return s.store.count(ctx, in, f)
-}
-
-// Get returns one notification that who can see, archived or not. It needs
-// [PermissionList], and answers [ErrNotFound] for an id who cannot see, whether
-// or not it exists.
-func (s *Service) Get(ctx context.Context, who Identity, id string) (Notification, error) {
-	if err := s.Authorize(ctx, who, PermissionList); err != nil {
-		return Notification{}, err
-	}
-	id, err := parseID("id", id)
-	if err != nil {
-		return Notification{}, err
-	}
-	in, err := s.inbox(ctx, who)
-	if err != nil {
-		return Notification{}, err
-	}
-	return s.store.get(ctx, in, id)
-}
-
-// SameUser reports whether ref, in any form the catalog accepts, names who.
-// It is false for services and for refs the catalog cannot read.
-func (s *Service) SameUser(who Identity, ref string) bool {
-	if who.Kind != KindUser {
-		return false
-	}
-	mine, err := s.canonical(KindUser, who.Name)
-	if err != nil {
-		return false
-	}
-	other, err := s.canonical(KindUser, ref)
-	return err == nil && mine == other
-}
-
-// Ready asks whether the service can work: the database answers and holds the
-// tables, and the catalog, if it has a method Ready(context.Context) error,
-// is ready too. The error says which of them is not. Config.Replica is not
-// asked, as DB does its work when it is away.
+// Ready asks whether the service can work: the database answers, all
+// [Migrations] have been applied, by [Service.Migrate] or another tool, and the
+// catalog, if it has a method Ready(context.Context) error, is ready too. The
+// error says which of them is not, and names the file of the first migration
+// that is missing. Config.Replica is not asked, as DB does its work when it is
+// away.
 func (s *Service) Ready(ctx context.Context) error {
+	if s.InTransaction() {
+		return ErrBound
+	}
 	if err := s.store.ready(ctx); err != nil {
 		return err
 	}
@@ -262,23 +254,20 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// canonical asks the catalog for the one form of a ref, after making sure
-// that whatever it keeps of it can be stored.
-func (s *Service) canonical(kind Kind, ref string) (string, error) {
-	switch {
-	case ref == "":
-		return "", errors.New("must not be empty")
-	case !utf8.ValidString(ref):
-		return "", errors.New("is not valid UTF-8")
-	case strings.ContainsRune(ref, 0):
-		return "", errors.New("contains the NUL character")
+// Run does everything that must happen in the background, until ctx ends: at
+// once and then every Config.PurgeInterval it purges. Failures are logged, and
+// the next turn goes on. It returns nil when ctx has ended and its work with
+// it. Of several instances on one database each may run; PostgreSQL lets one
+// purge at a time. A Service runs once at a time: a second Run beside the
+// first, and one of a bound Service, returns an error at once.
+func (s *Service) Run(ctx context.Context) error {
+	if s.InTransaction() {
+		return ErrBound
 	}
-	canon, err := s.catalog.Canonical(kind, ref)
-	if err != nil {
-		return "", err
+	if !s.running.CompareAndSwap(false, true) {
+		return errors.New("notifications: Run is already running")
 	}
-	if len(canon) > maxRefBytes+len(kind)+1 {
-		return "", fmt.Errorf("is longer than %d bytes", maxRefBytes)
-	}
-	return canon, nil
+	defer s.running.Store(false)
+	s.purgePeriodically(ctx)
+	return nil
 }

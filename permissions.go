@@ -14,7 +14,7 @@ type Permission string
 const (
 	// PermissionCreate guards every post.
 	PermissionCreate Permission = "notifications.create"
-	// PermissionList guards whatever a reader asks about his inbox.
+	// PermissionList guards all reading of one's inbox.
 	PermissionList Permission = "notifications.list"
 	// PermissionUpdateRead guards marking as read, saved and archived.
 	PermissionUpdateRead Permission = "notifications.update.read"
@@ -24,8 +24,7 @@ const (
 	// PermissionDelete guards withdrawing what one has posted.
 	PermissionDelete Permission = "notifications.delete"
 	// PermissionDeleteAny is asked, after PermissionDelete, for withdrawing
-	// what somebody else has posted. [AllowAll] and [Authenticated] do not
-	// give it.
+	// the posts of others. [AllowAll] and [Authenticated] do not give it.
 	PermissionDeleteAny Permission = "notifications.delete.any"
 	// PermissionReach guards asking whom one's own post has reached.
 	PermissionReach Permission = "notifications.reach"
@@ -44,12 +43,31 @@ const (
 	Allow
 )
 
+// Request is what a [Policy] decides about.
+type Request struct {
+	// Who asks. It is never the zero Identity.
+	Who Identity
+	// Permission is what they need.
+	Permission Permission
+	// Draft is what is to be posted, with PermissionCreate and
+	// PermissionCreateSystem: a copy, as the caller wrote it, not yet checked.
+	// It is empty, and never nil, where the caller's input could not be read.
+	// Nil with other permissions.
+	Draft *Draft
+	// ID is the notification concerned, as the caller wrote it, with
+	// PermissionDelete, PermissionDeleteAny, PermissionReach and
+	// PermissionExplain, and where one notification is fetched or marked.
+	// Empty where several are concerned.
+	ID string
+}
+
 // Policy decides who may do what. It is asked before every operation, of Go
-// callers and HTTP callers alike, and never for the zero [Identity]. An error
-// means that it could not decide: the operation fails with [ErrUnavailable]
-// and is not done. It must be safe for concurrent use.
+// callers and HTTP callers alike. An error means that it could not decide: the
+// operation fails with [ErrUnavailable] and is not done. In a Service bound to
+// a transaction, [TxFrom] and [SQLTxFrom] find that transaction in ctx. It must
+// be safe for concurrent use.
 type Policy interface {
-	Decide(ctx context.Context, who Identity, p Permission) (Decision, error)
+	Decide(ctx context.Context, r Request) (Decision, error)
 }
 
 // Permissions lists all permissions.
@@ -61,22 +79,22 @@ func Permissions() []Permission {
 }
 
 // AllowAll is the [Policy] that allows everything to everybody, guests too,
-// except [PermissionDeleteAny]: whoever may touch the posts of others is to be
-// named.
+// except [PermissionDeleteAny]: those who may touch the posts of others are to
+// be named.
 type AllowAll struct{}
 
 // Decide implements [Policy].
-func (AllowAll) Decide(_ context.Context, _ Identity, p Permission) (Decision, error) {
-	return allowIf(p != PermissionDeleteAny), nil
+func (AllowAll) Decide(_ context.Context, r Request) (Decision, error) {
+	return allowIf(r.Permission != PermissionDeleteAny), nil
 }
 
-// Authenticated is the [Policy] that allows what [AllowAll] does to whoever
-// was proved to be who he is, and nothing to guests.
+// Authenticated is the [Policy] that allows to users and services with a proof
+// what [AllowAll] allows, and nothing to guests.
 type Authenticated struct{}
 
 // Decide implements [Policy].
-func (Authenticated) Decide(_ context.Context, who Identity, p Permission) (Decision, error) {
-	return allowIf(!who.Guest && p != PermissionDeleteAny), nil
+func (Authenticated) Decide(_ context.Context, r Request) (Decision, error) {
+	return allowIf(!r.Who.Guest && r.Permission != PermissionDeleteAny), nil
 }
 
 // anyone, in a [Rule], stands for every user or every service.
@@ -87,10 +105,10 @@ const anyone = "*"
 type Rule struct {
 	// Allow lists the permissions.
 	Allow []Permission
-	// Users are refs in any form the [Catalog] accepts. "*" is every user,
+	// Users are names in any form the [Catalog] accepts. "*" is every user,
 	// guests and users the catalog does not know included.
 	Users []string
-	// Groups are refs in any form the catalog accepts. They stand for the
+	// Groups are names in any form the catalog accepts. They stand for the
 	// users who are in them at the moment of the question.
 	Groups []string
 	// Services are names as [Identity] has them, compared byte for byte:
@@ -105,19 +123,19 @@ type rules struct {
 	holders map[Permission]*holders
 }
 
-// holders is who has one permission. Refs are canonical.
+// holders is who has one permission. Names are canonical.
 type holders struct {
 	users, groups, services []string
 }
 
 // NewRules returns a [Policy] that allows what at least one of the rules
-// allows, and denies everything else. A user has what the rules allow him or
-// a group he is in; the catalog is asked for his groups only where they
-// matter. That it cannot answer is an error of the decision.
+// allows, and denies everything else. A user has what the rules allow the user
+// or a group the user is in; the catalog is asked for groups only where they
+// matter. If it cannot answer, that is the error of the decision.
 //
 // There must be a rule. All faults of the rules are reported at once, each
 // with the index of its rule and the field: an unknown permission, a rule
-// that allows nothing or nobody, a ref the catalog cannot read. Whether the
+// that allows nothing or nobody, a name the catalog cannot read. Whether the
 // users and groups exist is not asked: they come and go.
 func NewRules(catalog Catalog, list ...Rule) (Policy, error) {
 	if catalog == nil {
@@ -172,7 +190,7 @@ func (p *rules) add(rule Rule) []error {
 	return faults
 }
 
-// canonical returns the refs in the form the catalog answers with.
+// canonical returns the names in canonical form.
 func (p *rules) canonical(kind Kind, refs []string) (canon []string, faults []error) {
 	for i, ref := range refs {
 		c, err := ref, error(nil)
@@ -180,7 +198,7 @@ func (p *rules) canonical(kind Kind, refs []string) (canon []string, faults []er
 		case ref != anyone:
 			c, err = p.catalog.Canonical(kind, ref)
 		case kind == KindGroup:
-			err = errors.New("every user is that under users")
+			err = errors.New("every user is \"*\" under users")
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf(".%ss[%d]: %q: %w", kind, i, ref, err))
@@ -191,16 +209,16 @@ func (p *rules) canonical(kind Kind, refs []string) (canon []string, faults []er
 }
 
 // Decide implements [Policy].
-func (p *rules) Decide(ctx context.Context, who Identity, permission Permission) (Decision, error) {
-	has, ok := p.holders[permission]
+func (p *rules) Decide(ctx context.Context, r Request) (Decision, error) {
+	has, ok := p.holders[r.Permission]
 	if !ok {
 		return Deny, nil
 	}
-	switch who.Kind {
+	switch r.Who.Kind {
 	case KindService:
-		return allowIf(named(has.services, who.Name)), nil
+		return allowIf(named(has.services, r.Who.Name)), nil
 	case KindUser:
-		return p.decideUser(ctx, has, who)
+		return p.decideUser(ctx, has, r.Who)
 	default:
 		return Deny, nil
 	}

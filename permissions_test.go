@@ -8,39 +8,23 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/notificationstest"
 )
 
-// roster is a catalog that counts how often it is asked for groups.
+// roster is a directory that counts how often it is asked for groups.
 type roster struct {
-	groups map[string][]string // canonical user → canonical groups
-	err    error
-	asked  int
+	*notificationstest.Directory
+	asked int
 }
 
-func (r *roster) Canonical(kind notifications.Kind, ref string) (string, error) {
-	ref = strings.TrimPrefix(strings.ToLower(ref), string(kind)+":")
-	if strings.Count(ref, "/") != 1 || strings.Contains(ref, ":") {
-		return "", errors.New("must be of the form namespace/name")
-	}
-	return string(kind) + ":" + ref, nil
-}
-
-func (r *roster) Groups(_ context.Context, user string) ([]notifications.Membership, error) {
+func (r *roster) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
 	r.asked++
-	var in []notifications.Membership
-	for _, g := range r.groups[user] {
-		in = append(in, notifications.Membership{Group: g})
-	}
-	return in, r.err
-}
-
-func (r *roster) Missing(context.Context, []string) ([]string, error) {
-	return nil, errors.New("not for policies to ask")
+	return r.Directory.Groups(ctx, user)
 }
 
 func decide(t *testing.T, p notifications.Policy, who notifications.Identity, permission notifications.Permission) notifications.Decision {
 	t.Helper()
-	d, err := p.Decide(t.Context(), who, permission)
+	d, err := p.Decide(t.Context(), notifications.Request{Who: who, Permission: permission})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +71,9 @@ func TestRules(t *testing.T) {
 		read   = notifications.PermissionUpdateRead
 		system = notifications.PermissionCreateSystem
 	)
-	catalog := &roster{groups: map[string][]string{
-		"user:default/jane": {"group:default/ops", "group:default/dev"},
-		"user:default/john": {"group:default/dev"},
-	}}
+	catalog := &roster{Directory: new(notificationstest.Directory)}
+	catalog.SetUser("default/jane", "default/ops", "default/dev")
+	catalog.SetUser("default/john", "default/dev")
 	p, err := notifications.NewRules(catalog,
 		notifications.Rule{Allow: []notifications.Permission{list, read}, Users: []string{"*"}},
 		notifications.Rule{Allow: []notifications.Permission{create}, Groups: []string{"Group:Default/Ops"}, Services: []string{"*"}},
@@ -134,8 +117,8 @@ func TestRules(t *testing.T) {
 	}
 
 	// What a group may do follows from who is in it now.
-	catalog.groups["user:default/john"] = []string{"group:default/ops"}
-	catalog.groups["user:default/jane"] = nil
+	catalog.SetUser("default/john", "default/ops")
+	catalog.SetUser("default/jane")
 	if decide(t, p, user("default/john"), create) != notifications.Allow {
 		t.Error("a new member is denied")
 	}
@@ -147,14 +130,15 @@ func TestRules(t *testing.T) {
 func TestRulesWithoutCatalogAnswer(t *testing.T) {
 	t.Parallel()
 	away := errors.New("catalog is away")
-	catalog := &roster{err: away, groups: map[string][]string{"user:default/jane": {"group:default/ops"}}}
+	catalog := newDirectory()
+	catalog.Fail(away)
 	p, err := notifications.NewRules(catalog, notifications.Rule{
 		Allow: notifications.Permissions(), Users: []string{"default/root"}, Groups: []string{"default/ops"}, Services: []string{"ci"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := p.Decide(t.Context(), jane, notifications.PermissionCreate)
+	d, err := p.Decide(t.Context(), notifications.Request{Who: jane, Permission: notifications.PermissionCreate})
 	if d != notifications.Deny || !errors.Is(err, away) {
 		t.Errorf("Decide = %v, %v; want the error of the catalog", d, err)
 	}
@@ -168,10 +152,10 @@ func TestRulesWithoutCatalogAnswer(t *testing.T) {
 func TestRuleFaults(t *testing.T) {
 	t.Parallel()
 	list := []notifications.Permission{notifications.PermissionList}
-	_, err := notifications.NewRules(&roster{},
+	_, err := notifications.NewRules(newDirectory(),
 		notifications.Rule{Allow: list, Users: []string{"default/jane"}},
 		notifications.Rule{},
-		notifications.Rule{Allow: []notifications.Permission{list[0], "notifications.lst", "*"}, Users: []string{"default/jane", "jane"}},
+		notifications.Rule{Allow: []notifications.Permission{list[0], "notifications.lst", "*"}, Users: []string{"default/jane", "ja ne"}},
 		notifications.Rule{Allow: list, Groups: []string{"*", "user:default/jane"}, Services: []string{"ci", ""}},
 	)
 	if err == nil {
@@ -190,7 +174,7 @@ func TestRuleFaults(t *testing.T) {
 	if got := strings.Count(err.Error(), "rules["); got != len(want) {
 		t.Errorf("%d faults, want %d: %v", got, len(want), err)
 	}
-	if _, err := notifications.NewRules(&roster{}); err == nil {
+	if _, err := notifications.NewRules(newDirectory()); err == nil {
 		t.Error("NewRules accepts no rules")
 	}
 	if _, err := notifications.NewRules(nil, notifications.Rule{Allow: list, Users: []string{"*"}}); err == nil {
@@ -202,7 +186,7 @@ func TestRuleFaults(t *testing.T) {
 func TestRulesAreCopied(t *testing.T) {
 	t.Parallel()
 	services := []string{"ci"}
-	p, err := notifications.NewRules(&roster{}, notifications.Rule{Allow: notifications.Permissions(), Services: services})
+	p, err := notifications.NewRules(newDirectory(), notifications.Rule{Allow: notifications.Permissions(), Services: services})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,13 @@ import (
 // village is a catalog in which everybody is in two groups.
 type village struct{}
 
-func (village) Canonical(kind Kind, ref string) (string, error) { return string(kind) + ":" + ref, nil }
+func (village) Canonical(_ Kind, name string) (string, error) { return name, nil }
 
 func (village) Groups(context.Context, string) ([]Membership, error) {
-	return []Membership{{Group: "group:default/g1"}, {Group: "group:default/g2"}}, nil
+	return []Membership{{Group: "default/g1"}, {Group: "default/g2"}}, nil
 }
 
-func (village) Missing(context.Context, []string) ([]string, error) { return nil, nil }
+func (village) Missing(context.Context, []Ref) ([]Ref, error) { return nil, nil }
 
 func (village) AccountSince(context.Context, string) (time.Time, error) {
 	return time.UnixMilli(50_000), nil
@@ -30,7 +30,7 @@ func (village) AccountSince(context.Context, string) (time.Time, error) {
 // permissive allows everything.
 type permissive struct{}
 
-func (permissive) Decide(context.Context, Identity, Permission) (Decision, error) { return Allow, nil }
+func (permissive) Decide(context.Context, Request) (Decision, error) { return Allow, nil }
 
 // planID is the id of the i-th message of fillForPlans.
 func planID(i int) string { return fmt.Sprintf("%08x-%04x-7000-8000-000000000000", i>>16, i&0xffff) }
@@ -50,23 +50,23 @@ var plannedVerbs = []struct {
 	do   func(ctx context.Context, s *Service) error
 }{
 	{"status", func(ctx context.Context, s *Service) error {
-		_, err := s.Status(ctx, User("default/u7"), ScopeAll)
+		_, err := s.Status(ctx, User("default/u7"), SystemOrNot)
 		return err
 	}},
 	{"topics", func(ctx context.Context, s *Service) error {
-		_, err := s.Topics(ctx, User("default/u7"), ScopeAll)
+		_, err := s.Topics(ctx, User("default/u7"), SystemOrNot)
 		return err
 	}},
 	{"status of many", func(ctx context.Context, s *Service) error {
-		_, err := s.Status(ctx, User("default/heavy"), ScopeUser)
+		_, err := s.Status(ctx, User("default/heavy"), NotSystem)
 		return err
 	}},
 	{"topics of many", func(ctx context.Context, s *Service) error {
-		_, err := s.Topics(ctx, User("default/heavy"), ScopeUser)
+		_, err := s.Topics(ctx, User("default/heavy"), NotSystem)
 		return err
 	}},
 	{"mark all of many", func(ctx context.Context, s *Service) error {
-		_, err := s.SetState(ctx, User("default/heavy"), Selection{Filter: &Filter{}}, StateChange{Read: new(true)})
+		_, err := s.SetState(ctx, User("default/heavy"), ByFilter(Filter{System: NotSystem}), StateChange{Read: new(true)})
 		return err
 	}},
 	{"list of filters", func(ctx context.Context, s *Service) error {
@@ -74,7 +74,7 @@ var plannedVerbs = []struct {
 		return err
 	}},
 	{"count of filters", func(ctx context.Context, s *Service) error {
-		_, err := s.Count(ctx, User("default/u7"), Filter{Scope: ScopeAll, MinSeverity: SeverityLow, Archived: Archived, Origin: "o"})
+		_, err := s.Count(ctx, User("default/u7"), Filter{MinSeverity: SeverityLow, Archived: Archived, Origin: "o"})
 		return err
 	}},
 	{"get", func(ctx context.Context, s *Service) error {
@@ -87,19 +87,19 @@ var plannedVerbs = []struct {
 	{"mark one again", func(ctx context.Context, s *Service) error {
 		return s.MarkRead(ctx, User("default/u7"), planID(10_007), true)
 	}},
-	{"mark few ids", setState(Selection{IDs: planIDs(3)}, StateChange{Read: new(true)})},
-	{"mark 1,000 ids", setState(Selection{IDs: planIDs(1000)}, StateChange{Read: new(true)})},
-	{"save few ids", setState(Selection{IDs: planIDs(3)}, StateChange{Saved: new(true)})},
-	{"save 1,000 ids", setState(Selection{IDs: planIDs(1000)}, StateChange{Saved: new(true)})},
-	{"mark by filter", setState(Selection{Filter: &Filter{Topic: "topic 3"}}, StateChange{Archived: new(true)})},
-	{"save by filter", setState(Selection{Filter: &Filter{Topic: "topic 4"}}, StateChange{Saved: new(true)})},
-	{"mark all", setState(Selection{Filter: &Filter{Scope: ScopeAll}, UpTo: planID(90_000)}, StateChange{Read: new(true)})},
+	{"mark few ids", setState(ByIDs(planIDs(3)...), StateChange{Read: new(true)})},
+	{"mark 1,000 ids", setState(ByIDs(planIDs(1000)...), StateChange{Read: new(true)})},
+	{"save few ids", setState(ByIDs(planIDs(3)...), StateChange{Saved: new(true)})},
+	{"save 1,000 ids", setState(ByIDs(planIDs(1000)...), StateChange{Saved: new(true)})},
+	{"mark by filter", setState(ByFilter(Filter{Topic: "topic 3"}), StateChange{Archived: new(true)})},
+	{"save by filter", setState(ByFilter(Filter{Topic: "topic 4"}), StateChange{Saved: new(true)})},
+	{"mark all", setState(ByFilterUpTo(Filter{System: NotSystem}, planID(90_000)), StateChange{Read: new(true)})},
 	{"reach", func(ctx context.Context, s *Service) error {
 		_, err := s.Reach(ctx, ServiceAccount("ci"), planID(10_007))
 		return err
 	}},
 	{"explain", func(ctx context.Context, s *Service) error {
-		_, err := s.Explain(ctx, ServiceAccount("ci"), planID(10_007), "default/u7")
+		_, err := s.Explain(ctx, ServiceAccount("ci"), ExplainQuery{planID(10_007), "default/u7"})
 		return err
 	}},
 	{"post", post(Draft{To: Users("default/u7").And(Groups("default/g1"))})},
@@ -113,7 +113,7 @@ var plannedVerbs = []struct {
 		return s.Withdraw(ctx, ServiceAccount("ci"), planID(20_007))
 	}},
 	{"withdraw a scope", func(ctx context.Context, s *Service) error {
-		_, err := s.WithdrawScope(ctx, ServiceAccount("ci"), "o", "scope 7")
+		_, err := s.WithdrawScope(ctx, ServiceAccount("ci"), ScopeKey{"o", "scope 7"})
 		return err
 	}},
 	{"erase", func(ctx context.Context, s *Service) error {
@@ -198,14 +198,12 @@ func readsAll(sql, table string) bool {
 }
 
 // record returns the statements that db executes in do.
-func record(t *testing.T, db *gorm.DB, do func()) []*sqlText {
+func record(t *testing.T, db *gorm.DB, do func()) []sentStatement {
 	t.Helper()
-	var list []*sqlText
+	var list []sentStatement
 	const name = "test:record"
 	take := func(db *gorm.DB) {
-		var sql sqlText
-		sql.add(db.Statement.SQL.String(), db.Statement.Vars...)
-		list = append(list, &sql)
+		list = append(list, sentStatement{db.Statement.SQL.String(), db.Statement.Vars})
 	}
 	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
 	for _, err := range []error{raw.After("*").Register(name, take), query.After("*").Register(name, take), row.After("*").Register(name, take)} {
@@ -223,7 +221,7 @@ func record(t *testing.T, db *gorm.DB, do func()) []*sqlText {
 }
 
 // planned is the plan for a statement with its parameters.
-func planned(t *testing.T, db *gorm.DB, sql *sqlText) plan {
+func planned(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	pool, err := db.DB()
 	if err != nil {
@@ -237,7 +235,7 @@ func planned(t *testing.T, db *gorm.DB, sql *sqlText) plan {
 }
 
 // plannedForAny is the plan for a statement whatever its parameters.
-func plannedForAny(t *testing.T, db *gorm.DB, sql *sqlText) plan {
+func plannedForAny(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	var text string
 	err := db.Transaction(func(tx *gorm.DB) error {

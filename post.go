@@ -6,336 +6,388 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
-	"github.com/gofrs/uuid/v5"
-	"github.com/notifications-go/notifications/internal/fold"
 	"gorm.io/gorm"
 )
 
-// Post stores a notification for its audience and returns its id. When it
-// returns without error the notification is stored.
+// Limits of [Service.PostMany].
+const (
+	MaxDrafts      = 1000    // in one call
+	MaxDraftsBytes = 8 << 20 // of their texts, together
+)
+
+// Posted is what became of a post.
+type Posted struct {
+	// ID is the notification: a new one, or an earlier one if Repeated, or if
+	// its content was replaced in place.
+	ID string
+	// Repeated reports that the idempotency key was used before for the same
+	// content: nothing was done.
+	Repeated bool
+	// Replaced reports that an earlier post of the same scope was replaced, in
+	// whole or for some of its audiences. It is false if Repeated.
+	Replaced bool
+}
+
+// Post stores a notification for its audience. When it returns without error
+// the notification is stored.
 //
 // It needs [PermissionCreate], and for [Everyone] also
 // [PermissionCreateSystem]. A draft that breaks a limit, or that names a
 // recipient the catalog does not know, is an [*InvalidError], and nobody gets
 // it. With an idempotency key that was used before it is [ErrKeyReused], or
-// the id of the first time and nothing else; see there. A draft that keeps its
-// place may be refused with [ErrTargetsDiffer].
-func (s *Service) Post(ctx context.Context, who Identity, d Draft) (string, error) {
-	return s.post(ctx, nil, who, d)
+// Repeated. A draft that keeps its place may be refused with
+// [ErrTargetsDiffer].
+func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
+	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
+	if err != nil {
+		return Posted{}, err
+	}
+	return list[0].result, nil
 }
 
-// PostTx is [Service.Post] inside the host's transaction: the notification, and
-// the memory of its idempotency key, appear when tx commits and are gone when
-// it rolls back. Every query of it uses tx, which must be on the same database
-// as Config.DB. An error that matches [ErrRetry] says that the transaction met
-// another one.
-//
-// On PostgreSQL a failed statement spoils the whole transaction, as always.
-// Faults of the draft are found before the first statement, and [ErrKeyReused]
-// and [ErrTargetsDiffer] are no failures of a statement.
-func (s *Service) PostTx(ctx context.Context, tx *gorm.DB, who Identity, d Draft) (string, error) {
-	return s.post(ctx, tx, who, d)
+// PostMany stores many notifications in one transaction, all or none, and
+// returns what became of each, in their order: for texts that differ from
+// reader to reader. It takes 1 to 1,000 drafts, of 8 MiB together. Two drafts
+// must not have the same idempotency key, nor the same origin and scope.
+// Otherwise it is as [Service.Post], of each draft; the policy is asked about
+// each. In an [*InvalidError], "[3].Title" is the title of the fourth.
+func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([]Posted, error) {
+	list, err := s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	results := make([]Posted, len(list))
+	for i, p := range list {
+		results[i] = p.result
+	}
+	return results, err
 }
 
 // posting is a draft on its way to the database.
 type posting struct {
 	draft     Draft
 	poster    string
-	audiences []string // canonical, sorted
-	row       *messageRow
-	content   string // hash; empty without an idempotency key
-	forgotten time.Time
 	now       time.Time
+	audiences []string // as they are stored, sorted
+	// audienceArray is the audiences as a JSON array, the column.
+	audienceArray string
+	actions       string // the column
+	id            string // see mint
+	content       string // hash; empty without an idempotency key
+	forgotten     time.Time
+	untimely      faults // what is wrong at this moment; a repetition may be late
+	result        Posted
 }
 
-// post is PostTx, and Post where tx is nil.
-func (s *Service) post(ctx context.Context, tx *gorm.DB, who Identity, d Draft) (string, error) {
-	p, targets, err := s.prepare(ctx, who, d)
+func (p *posting) severity() int   { return severityRank[p.draft.Severity] }
+func (p *posting) scheduled() bool { return p.draft.scheduled(p.now) }
+func (p *posting) plain() bool     { return p.draft.IdempotencyKey == "" && p.draft.Scope == "" }
+
+// expiry is the expires_at of the deliveries.
+func (p *posting) expiry() int64 {
+	if p.draft.Expires.IsZero() {
+		return never
+	}
+	return p.draft.Expires.UnixMilli()
+}
+
+// post is PostMany of drafts that nobody else has; field returns what stands
+// before the fields of a draft.
+func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+	postings := make([]posting, min(len(drafts), MaxDrafts))
+	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
+	for i := range postings {
+		postings[i].draft = drafts[i] // a copy, for the policy sees the other one
+		c.list[i] = &postings[i]
+	}
+	ctx, err := s.beginPost(ctx, who, drafts)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if d.IdempotencyKey != "" {
+	if err := checkDrafts(drafts); err != nil {
+		return nil, err
+	}
+	poster, now := s.nameOf(who), s.now()
+	for i, p := range c.list {
+		p.poster, p.now = poster, now
+		c.check(i)
+	}
+	c.checkDistinct()
+	if len(c.faulty) == 0 {
 		// Before anything that may have changed since the first time.
-		if id, err := s.store.posted(ctx, tx, p); id != "" || err != nil {
-			return id, err
+		if err := s.store.recall(ctx, c.list); err != nil {
+			return nil, err
 		}
 	}
-	bad := d.checkTimes(p.now)
-	if err := bad.err(); err != nil {
-		return "", err
+	if err := c.settle(ctx); err != nil {
+		return nil, err
 	}
-	if err := s.checkExistence(ctx, targets, p.audiences); err != nil {
-		return "", err
+	if err := s.store.post(ctx, s.ids, c.list); err != nil {
+		return nil, err
 	}
-	if p.row, err = s.newMessage(p); err != nil {
-		return "", err
-	}
-	return s.store.post(ctx, tx, p)
+	return c.list, nil
 }
 
-// prepare does everything of a post that depends on the draft alone.
-func (s *Service) prepare(ctx context.Context, who Identity, d Draft) (*posting, []target, error) {
-	if err := s.Authorize(ctx, who, PermissionCreate); err != nil {
-		return nil, nil, err
+// beginPost asks the policy about each draft.
+func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (context.Context, error) {
+	if len(drafts) == 0 || len(drafts) > MaxDrafts {
+		return s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: new(Draft)})
 	}
-	if d.To.everyone {
-		if err := s.Authorize(ctx, who, PermissionCreateSystem); err != nil {
-			return nil, nil, err
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[0]})
+	for i := 0; i < len(drafts) && err == nil; i++ {
+		if i > 0 {
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[i]})
+		}
+		if err == nil && drafts[i].To.everyone {
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: &drafts[i]})
 		}
 	}
-	p := &posting{draft: d, poster: s.nameOf(who), now: s.now()}
-	bad := d.check()
-	targets := d.To.targets()
-	if len(targets) == 0 && !d.To.everyone {
-		bad.add("targetUsers", "the audience is empty: name users or groups, or say Everyone")
-	}
-	p.audiences = s.resolve(targets, &bad)
-	if len(bad) > 0 {
-		bad = append(bad, d.checkTimes(p.now)...)
-		return nil, nil, bad.err()
-	}
-	if d.To.everyone {
-		p.audiences = append(p.audiences, systemAudience)
-	}
-	if d.IdempotencyKey != "" {
-		p.content, p.forgotten = contentHash(p), p.now.Add(s.idempotencyWindow)
-	}
-	return p, targets, nil
+	return ctx, err
 }
 
-// nameOf is the identity as it is stored: users in canonical form.
-func (s *Service) nameOf(who Identity) string {
-	if who.Kind == KindUser {
-		if canon, err := s.canonical(KindUser, who.Name); err == nil {
-			return canon
+// checkDrafts reports too many or too large drafts, before any is looked at.
+func checkDrafts(drafts []Draft) error {
+	if len(drafts) == 0 || len(drafts) > MaxDrafts {
+		return Invalid("drafts", fmt.Sprintf("has %d entries, it must have 1 to %d", len(drafts), MaxDrafts))
+	}
+	size := 0
+	for _, d := range drafts {
+		size += len(d.Title) + len(d.Message) + len(d.Metadata)
+		for _, a := range d.Actions {
+			size += len(a.Title) + len(a.URL)
 		}
 	}
-	return who.String()
+	if len(drafts) > 1 && size > MaxDraftsBytes {
+		return Invalid("drafts", fmt.Sprintf("has %d bytes of text, the limit is %d", size, MaxDraftsBytes))
+	}
+	return nil
 }
 
-// resolve returns the audiences the targets stand for, each once.
-func (s *Service) resolve(targets []target, bad *faults) []string {
-	var audiences []string
-	for i := range targets {
-		t := &targets[i]
-		canon, err := s.canonical(t.kind, t.ref)
-		if err != nil {
-			bad.add(t.field(), "%s", err)
+// posts are the drafts of one call, and what is wrong with them.
+type posts struct {
+	*Service
+	field   func(i int) string
+	list    []*posting
+	targets []target
+	faulty  faults // apart from posting.untimely
+}
+
+// target is one recipient as it was named.
+type target struct {
+	post, index int // of the draft, and of the target in it
+	named       Ref
+	canon       Ref
+}
+
+// fieldOf is where a target was written.
+func (c *posts) fieldOf(t target) string {
+	return c.field(t.post) + "To[" + strconv.Itoa(t.index) + "]"
+}
+
+// check checks a draft as far as it can be without the catalog's and the
+// database's answers.
+func (c *posts) check(i int) {
+	p, field := c.list[i], c.field(i)
+	var faulty faults
+	faulty, p.untimely = p.draft.check(field, p.now)
+	c.faulty = append(c.faulty, faulty...)
+	c.resolve(i, field)
+	if p.draft.IdempotencyKey != "" {
+		p.content, p.forgotten = p.contentHash(), p.now.Add(c.idempotencyWindow)
+	}
+}
+
+// resolve finds out what the audience of a draft is called.
+func (c *posts) resolve(i int, field string) {
+	p, before := c.list[i], len(c.targets)
+	to := p.draft.To
+	if len(to.refs) == 0 && !to.everyone {
+		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
+	}
+	p.audiences = make([]string, 0, len(to.refs)+1)
+	c.targets = slices.Grow(c.targets, len(to.refs))
+	for j, ref := range to.refs {
+		t := target{post: i, index: j, named: ref}
+		var err error
+		if t.canon, err = c.canonical(ref.Kind, ref.Name); err != nil {
+			c.faulty.add(c.fieldOf(t), "%s", err)
 			continue
 		}
-		t.canon = canon
-		audiences = append(audiences, canon)
+		c.targets = append(c.targets, t)
+		p.audiences = append(p.audiences, t.canon.String())
 	}
-	slices.Sort(audiences)
-	audiences = slices.Compact(audiences)
-	if len(audiences) > MaxTargets {
-		bad.add("targetUsers", "names %d different users and groups together with targetGroups, the limit is %d", len(audiences), MaxTargets)
+	if to.everyone {
+		p.audiences = append(p.audiences, systemAudience)
 	}
-	return audiences
+	slices.Sort(p.audiences)
+	p.audiences = slices.Compact(p.audiences)
+	if n := len(p.audiences); n > MaxTargets {
+		c.faulty.add(field+"To", "names %d different users and groups, the limit is %d", n, MaxTargets)
+		c.targets = c.targets[:before] // too many to ask about
+	}
 }
 
-// checkExistence reports every target the catalog does not know.
-func (s *Service) checkExistence(ctx context.Context, targets []target, audiences []string) error {
-	if len(targets) == 0 {
-		return nil
+// checkDistinct reports drafts that would replace or repeat each other.
+func (c *posts) checkDistinct() {
+	if len(c.list) == 1 {
+		return
 	}
-	named := slices.DeleteFunc(slices.Clone(audiences), func(a string) bool { return a == systemAudience })
-	missing, err := s.catalog.Missing(ctx, named)
-	if err != nil {
-		return unavailable("catalog", err)
-	}
-	var bad faults
-	for _, t := range targets {
-		if slices.Contains(missing, t.canon) {
-			bad.add(t.field(), "there is no %s %q", t.kind, t.ref)
+	keys, scopes := map[string]int{}, map[ScopeKey]int{}
+	for i, p := range c.list {
+		if key := p.draft.IdempotencyKey; key != "" {
+			if first, twice := keys[key]; twice {
+				c.faulty.add(c.field(i)+"IdempotencyKey", "is that of [%d] too", first)
+			} else {
+				keys[key] = i
+			}
+		}
+		if scope := (ScopeKey{p.draft.Origin, p.draft.Scope}); scope.Scope != "" {
+			if first, twice := scopes[scope]; twice {
+				c.faulty.add(c.field(i)+"Scope", "is that of [%d] too, with the same Origin", first)
+			} else {
+				scopes[scope] = i
+			}
 		}
 	}
-	return bad.err()
+}
+
+// settle reports everything that is wrong with the posts that are no
+// repetitions, and makes the rest ready to be stored.
+func (c *posts) settle(ctx context.Context) error {
+	bad := c.faulty
+	missing, err := c.missing(ctx, c.named())
+	if err != nil && len(bad) == 0 {
+		return err
+	}
+	for _, t := range c.targets {
+		if !c.list[t.post].result.Repeated && slices.Contains(missing, t.canon) {
+			bad.add(c.fieldOf(t), "there is no %s %q", t.named.Kind, t.named.Name)
+		}
+	}
+	for _, p := range c.list {
+		if !p.result.Repeated {
+			bad = append(bad, p.untimely...)
+		}
+	}
+	if err := bad.err(); err != nil {
+		return err
+	}
+	for _, p := range c.list {
+		if p.result.Repeated {
+			continue
+		}
+		p.audienceArray = jsonArray(p.audiences)
+		if p.actions, err = c.ids.actionsColumn(p.draft.Actions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named are the users and groups of the posts that are no repetitions, each
+// once.
+func (c *posts) named() []Ref {
+	refs := make([]Ref, 0, len(c.targets))
+	for _, t := range c.targets {
+		if !c.list[t.post].result.Repeated {
+			refs = append(refs, t.canon)
+		}
+	}
+	slices.SortFunc(refs, compareRefs)
+	return slices.Compact(refs)
 }
 
 // contentHash identifies what is posted, however it was written.
-func contentHash(p *posting) string {
+func (p *posting) contentHash() string {
 	d := p.draft
 	var metadata bytes.Buffer
-	_ = json.Compact(&metadata, d.Metadata) // checked before
-	canonical, _ := json.Marshal([]any{     // of strings, numbers, bools: cannot fail
-		d.Origin, d.Title, d.Message, d.Topic, severityRank[d.Severity], d.Link, d.Icon, metadata.String(), append([]ActionDraft{}, d.Actions...),
+	_ = json.Compact(&metadata, d.Metadata) // what is no JSON is refused
+	canonical, _ := json.Marshal([]any{     // of texts, numbers, bools: cannot fail
+		d.Origin, d.Title, d.Message, d.Topic, p.severity(), d.Link, d.Icon, metadata.String(), append([]ActionDraft{}, d.Actions...),
 		d.Scope, d.KeepPlace, millis(d.Expires), millis(d.NotBefore), p.audiences,
 	})
 	sum := sha256.Sum256(canonical)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// millis is a time as it is stored; nil for the zero time.
-func millis(t time.Time) *int64 {
-	if t.IsZero() {
+// mint gives a posting its id. The instant in the id of what is scheduled
+// decides where it stands in every list.
+func (p *posting) mint(ids *ids) (err error) {
+	var due time.Time
+	if p.scheduled() {
+		due = p.draft.NotBefore
+	}
+	p.id, err = ids.message(due)
+	p.result.ID = p.id
+	return err
+}
+
+// post stores the postings that are no repetitions, all or none.
+func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
+	repeated := func(p *posting) bool { return p.result.Repeated }
+	if slices.ContainsFunc(list, repeated) {
+		list = slices.DeleteFunc(slices.Clone(list), repeated)
+	}
+	switch {
+	case len(list) == 0:
 		return nil
+	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
+		return s.writeTx(ctx, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
 	}
-	return new(t.UnixMilli())
-}
-
-// newMessage makes the row of a checked draft.
-func (s *Service) newMessage(p *posting) (*messageRow, error) {
-	d := p.draft
-	scheduled := d.scheduled(p.now)
-	newID := s.ids.NewV7
-	if scheduled {
-		// The instant in the id decides where it stands in every list.
-		newID = func() (uuid.UUID, error) { return s.scheduledIDs.NewV7AtTime(d.NotBefore) }
-	}
-	id, err := newID()
-	if err != nil {
-		return nil, unavailable("random source", err)
-	}
-	actions := make([]storedAction, len(d.Actions))
-	for i, a := range d.Actions {
-		actionID, err := s.ids.NewV4()
-		if err != nil {
-			return nil, unavailable("random source", err)
+	for _, p := range list {
+		if err := p.mint(ids); err != nil {
+			return err
 		}
-		actions[i] = storedAction{ID: actionID.String(), Title: a.Title, URL: a.URL}
 	}
-	encoded, err := actionsColumn(actions)
+	return s.write(ctx, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
+}
+
+// postKeyed stores postings of which some have a scope, an idempotency key or
+// both. What can be refused is refused before anything is stored, so that the
+// host's transaction can go on.
+func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
+	for _, p := range list {
+		p.result = Posted{} // of an attempt before
+	}
+	// The ids of a scope come in the order of its posts only if they are made
+	// by the holder of its lock.
+	earlier, err := s.lockScopes(db, list)
 	if err != nil {
-		return nil, fmt.Errorf("notifications: encode actions: %w", err)
-	}
-	return &messageRow{
-		ID: id.String(), Poster: p.poster, Origin: d.Origin, Title: d.Title, Message: optional(d.Message), Topic: optional(d.Topic),
-		Severity: severityRank[d.Severity], Link: optional(d.Link), Icon: optional(d.Icon), Metadata: optional(string(d.Metadata)),
-		Actions: encoded, IsSystem: d.To.everyone, Audiences: jsonArray(p.audiences),
-		Scope: optional(d.Scope), ExpiresAt: millis(d.Expires), Scheduled: scheduled,
-		OriginKey: fold.Text(d.Origin), TitleKey: fold.Text(d.Title),
-		MessageKey: optional(fold.Text(d.Message)), TopicKey: optional(fold.Text(d.Topic)),
-	}, nil
-}
-
-// optional is a text to be stored, null where it is empty.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-// post stores a posting, all or nothing, in the host's transaction tx or, if
-// that is nil, in one of its own, and returns the id to answer with.
-func (s *store) post(ctx context.Context, tx *gorm.DB, p *posting) (id string, err error) {
-	plain := p.content == "" && p.row.Scope == nil
-	do := func(db *gorm.DB) (err error) {
-		if plain {
-			id = p.row.ID
-			return s.dialect.insert(db, p.row)
-		}
-		id, err = s.postKeyed(db, p)
 		return err
 	}
-	switch {
-	case tx != nil:
-		err = failed(do(s.door(ctx, tx)))
-	case plain:
-		err = s.write(ctx, do)
-	default:
-		err = s.writeTx(ctx, do)
-	}
-	if err != nil {
-		return "", err
-	}
-	return id, nil
-}
-
-// postKeyed stores a posting that has a scope, an idempotency key or both. What
-// can be refused is refused before anything is stored, so that the host's
-// transaction can go on.
-func (s *store) postKeyed(db *gorm.DB, p *posting) (string, error) {
-	var earlier []earlierPost
-	kept := -1
-	if p.row.Scope != nil {
-		var err error
-		if earlier, err = s.lockScope(db, p); err != nil {
-			return "", err
+	for _, p := range list {
+		kept, err := p.keptAmong(earlier[p])
+		if err != nil {
+			return err
 		}
-		if kept, err = p.keptAmong(earlier); err != nil {
-			return "", err
+		if kept >= 0 {
+			p.result = Posted{ID: earlier[p][kept].ID, Replaced: true}
+		} else if err := p.mint(ids); err != nil {
+			return err
 		}
 	}
-	id := p.row.ID
-	if kept >= 0 {
-		id = earlier[kept].ID
+	if err := s.claimKeys(db, list); err != nil {
+		return err
 	}
-	if p.content != "" {
-		if first, err := s.claimKey(db, p, id); first != id || err != nil {
-			return first, err
+	var fresh []*posting
+	for _, p := range list {
+		switch {
+		case p.result.Repeated:
+		case p.result.Replaced:
+			if err := s.rewrite(db, p); err != nil {
+				return err
+			}
+		default:
+			if err := s.takeOver(db, p, earlier[p]); err != nil {
+				return err
+			}
+			fresh = append(fresh, p)
 		}
 	}
-	if kept >= 0 {
-		return id, s.rewrite(db, p, earlier[kept])
+	if len(fresh) == 0 {
+		return nil
 	}
-	if err := s.takeOver(db, p, earlier); err != nil {
-		return "", err
-	}
-	return id, s.dialect.insert(db, p.row)
-}
-
-// posted returns the id that was answered to the same post before, and
-// ErrKeyReused if it was another one. It only looks, and is no lock.
-func (s *store) posted(ctx context.Context, tx *gorm.DB, p *posting) (string, error) {
-	if tx == nil {
-		tx = s.db
-	} else if s.dialect.oneWriter {
-		// The first statement of a transaction must write, see writeTx.
-		if err := s.forgetKey(s.door(ctx, tx), p); err != nil {
-			return "", failed(err)
-		}
-	}
-	id, err := firstPosted(s.door(ctx, tx), p)
-	return id, failed(err)
-}
-
-// firstPosted looks up the key of a posting; "" if it is not remembered.
-func firstPosted(db *gorm.DB, p *posting) (string, error) {
-	var remembered []struct {
-		Content   string `gorm:"column:content"`
-		MessageID string `gorm:"column:message_id"`
-	}
-	err := db.Raw("SELECT content, message_id FROM notification_idempotency_keys WHERE poster = ? AND key = ? AND expires_at > ?",
-		p.poster, p.draft.IdempotencyKey, p.now.UnixMilli()).Find(&remembered).Error
-	switch {
-	case err != nil || len(remembered) == 0:
-		return "", err
-	case remembered[0].Content != p.content:
-		return "", ErrKeyReused
-	default:
-		return remembered[0].MessageID, nil
-	}
-}
-
-// forgetKey removes the key of a posting if its time is over.
-func (s *store) forgetKey(db *gorm.DB, p *posting) error {
-	return db.Exec("DELETE FROM notification_idempotency_keys WHERE poster = ? AND key = ? AND expires_at <= ?",
-		p.poster, p.draft.IdempotencyKey, p.now.UnixMilli()).Error
-}
-
-// claimKey remembers the key of a posting and returns id, or, if somebody did
-// so in the meantime, the id that was answered then. It waits for whoever is
-// just doing so.
-func (s *store) claimKey(db *gorm.DB, p *posting, id string) (string, error) {
-	if err := s.forgetKey(db, p); err != nil {
-		return "", err
-	}
-	done := db.Exec("INSERT INTO notification_idempotency_keys (poster, key, content, message_id, expires_at)"+
-		" VALUES (?, ?, ?, ?, ?) ON CONFLICT (poster, key) DO NOTHING",
-		p.poster, p.draft.IdempotencyKey, p.content, id, p.forgotten.UnixMilli())
-	if done.Error != nil || done.RowsAffected == 1 {
-		return id, done.Error
-	}
-	first, err := firstPosted(db, p)
-	if first == "" && err == nil {
-		err = errors.New("an idempotency key is neither free nor taken")
-	}
-	return first, err
+	return s.dialect.insert(db, fresh)
 }

@@ -3,6 +3,7 @@ package notifications_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/notifications-go/notifications"
 )
@@ -46,6 +47,37 @@ func BenchmarkPost(b *testing.B) {
 			keyed := benchDraft(jane)
 			keyed.IdempotencyKey = "build"
 			measure(b, func() error { _, err := svc.Post(b.Context(), ci, keyed); return err })
+		})
+	})
+}
+
+// BenchmarkPostMany posts 500 texts to 500 users in one call, and one by one, in
+// turns. It reports how much of the time of the latter the former takes.
+func BenchmarkPostMany(b *testing.B) {
+	const many = 500
+	drafts := make([]notifications.Draft, many)
+	for i := range drafts {
+		drafts[i] = benchDraft(notifications.Users(benchUser(i)))
+		drafts[i].Title = fmt.Sprint("Build ", i, " is done")
+	}
+	eachBench(b, func(b *testing.B, svc *notifications.Service) {
+		b.Run("500", func(b *testing.B) {
+			var together, alone time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if _, err := svc.PostMany(b.Context(), ci, drafts); err != nil {
+					b.Fatal(err)
+				}
+				together += time.Since(start)
+				start = time.Now()
+				for _, d := range drafts {
+					if _, err := svc.Post(b.Context(), ci, d); err != nil {
+						b.Fatal(err)
+					}
+				}
+				alone += time.Since(start)
+			}
+			b.ReportMetric(float64(together)/float64(alone), "of-single-posts")
 		})
 	})
 }

@@ -3,15 +3,13 @@ package notifications
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
+	"strconv"
 	"time"
 
+	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
-
-// purgeLock is the advisory lock on PostgreSQL that lets one instance purge at
-// a time: "notifpur" in ASCII.
-const purgeLock = 0x6e6f746966707572
 
 // How much one transaction of a purge removes at most.
 const (
@@ -24,7 +22,7 @@ const (
 const scopeLockKept = 24 * time.Hour
 
 // PurgeOptions says what [Service.Purge] removes beside what has expired, what
-// was withdrawn or replaced, and idempotency keys whose time is over.
+// was withdrawn or replaced, and idempotency keys that are to be forgotten.
 type PurgeOptions struct {
 	// OlderThan removes what was created longer ago and nobody has saved.
 	// Zero keeps it however old it is; it must not be negative.
@@ -37,24 +35,65 @@ type PurgeOptions struct {
 type PurgeResult struct {
 	// Removed is how many notifications are gone for good.
 	Removed int64
-	// Elsewhere says that another instance was purging, and that this one left
-	// the rest to it.
+	// Elsewhere reports that another instance was purging, and that this one
+	// left the rest to it.
 	Elsewhere bool
+}
+
+// purgePeriodically purges at once and then at every interval, until ctx ends.
+func (s *Service) purgePeriodically(ctx context.Context) {
+	tick := time.NewTicker(s.purgeInterval)
+	defer tick.Stop()
+	for {
+		s.purgeAndLog(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Service) purgeAndLog(ctx context.Context) {
+	began := time.Now()
+	did, err := s.Purge(ctx, PurgeOptions{OlderThan: s.retention})
+	switch {
+	case err == nil:
+		level := slog.LevelDebug
+		if did.Removed > 0 {
+			level = slog.LevelInfo
+		}
+		s.log.Log(ctx, level, "purged", "removed", did.Removed, "elsewhere", did.Elsewhere, "took", time.Since(began))
+	case ctx.Err() != nil:
+		s.log.Debug("the purge was interrupted", "removed", did.Removed)
+	default:
+		s.log.Error("the purge failed; the next one continues", "removed", did.Removed, "next", s.purgeInterval, "error", err)
+	}
 }
 
 // errElsewhere ends a purge that found another one.
 var errElsewhere = errors.New("another instance is purging")
 
-// Purge removes what nobody can see any more, and what is too old, with all
-// that readers did with it. It works in short transactions: one that is
-// interrupted has done a part of the work, and the next goes on from there. On
-// PostgreSQL one instance purges at a time. Call it now and then: the library
-// starts nothing by itself.
+// Purge removes for good what nobody can see any more, and what is too old,
+// with the marks of all readers. It works in short transactions: one that is
+// interrupted has done a part of the work, and the next continues. On
+// PostgreSQL one instance purges at a time. [Service.Run] calls it now and
+// then.
 //
-// It asks no policy: it belongs to whoever runs the service.
+// It asks no policy: it belongs to the host, and is no operation of a user.
 func (s *Service) Purge(ctx context.Context, o PurgeOptions) (PurgeResult, error) {
-	if o.OlderThan < 0 || o.Batch < 0 {
-		return PurgeResult{}, errors.New("notifications: PurgeOptions must not be negative")
+	if s.InTransaction() {
+		return PurgeResult{}, ErrBound
+	}
+	var bad faults
+	if o.OlderThan < 0 {
+		bad.add("OlderThan", "is negative")
+	}
+	if o.Batch < 0 {
+		bad.add("Batch", "is negative")
+	}
+	if err := bad.err(); err != nil {
+		return PurgeResult{}, err
 	}
 	if o.Batch == 0 {
 		o.Batch = defaultPurgeBatch
@@ -68,9 +107,9 @@ func (s *Service) Purge(ctx context.Context, o PurgeOptions) (PurgeResult, error
 	return result, err
 }
 
-// purge is one run. First whatever is to go is withdrawn, which makes it
-// invisible and is what an interrupted run leaves behind; then what is
-// withdrawn is removed.
+// purge is one run. First everything that is to go is withdrawn, which makes it
+// invisible and is what an interrupted run leaves behind; then what is withdrawn
+// is removed.
 type purge struct {
 	*store
 	now   time.Time
@@ -78,16 +117,17 @@ type purge struct {
 }
 
 func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
-	if err := p.withdrawAll(ctx, "expires_at <= ?", []any{p.now.UnixMilli()}, ""); err != nil {
+	expired := sqltext.Part("expires_at <= ?", p.now.UnixMilli())
+	if err := p.withdrawAll(ctx, expired, new(sqltext.Text)); err != nil {
 		return err
 	}
 	if oldest, bounded := firstIDAfter(p.now.Add(-o.OlderThan).Add(-time.Millisecond)); o.OlderThan > 0 && bounded {
 		// Not by NOT EXISTS, which the planner turns into a join that reads all
 		// states for each batch. Nor by IS NULL, which it takes for so rare that
 		// a batch looks dear enough to compile (JIT).
-		const nobodySaved = " AND coalesce((SELECT FALSE FROM notification_states s" +
-			" WHERE s.message_id = notification_messages.id AND s.saved_at IS NOT NULL LIMIT 1), TRUE)"
-		if err := p.withdrawAll(ctx, "id < ?", []any{oldest}, nobodySaved); err != nil {
+		nobodySaved := sqltext.Part(" AND coalesce((SELECT FALSE FROM notification_states st" +
+			" WHERE st.message_id = notification_messages.id AND st.saved_at IS NOT NULL LIMIT 1), TRUE)")
+		if err := p.withdrawAll(ctx, sqltext.Part("id < ?", oldest), nobodySaved); err != nil {
 			return err
 		}
 	}
@@ -101,16 +141,11 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
 	err := p.writeTx(ctx, func(tx *gorm.DB) error {
-		if p.dialect.purgeLock != "" {
-			var mine bool
-			if err := tx.Raw(p.dialect.purgeLock, int64(purgeLock)).Find(&mine).Error; err != nil {
-				return err
-			}
-			if elsewhere = !mine; elsewhere {
-				return nil
-			}
+		mine, err := p.dialect.tryPurgeLock(tx)
+		if elsewhere = !mine; elsewhere || err != nil {
+			return err
 		}
-		if err := tx.Exec("DELETE FROM notification_idempotency_keys WHERE expires_at <= ?", p.now.UnixMilli()).Error; err != nil {
+		if _, err := exec(tx, p.sql("DELETE FROM notification_idempotency_keys WHERE expires_at <= ?", p.now.UnixMilli())); err != nil {
 			return err
 		}
 		return do(tx)
@@ -124,13 +159,15 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 // withdrawAll withdraws what the condition selects, a batch a transaction, in
 // the order of ids. unless is asked twice: when selecting, and again of what is
 // locked, as somebody may have saved it in between.
-func (p purge) withdrawAll(ctx context.Context, condition string, args []any, unless string) error {
+func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text) error {
 	for last, more := firstID, true; more; {
 		next := last // counts once the transaction has ended well
 		err := p.tx(ctx, func(tx *gorm.DB) error {
+			sql := p.sql("SELECT id FROM notification_messages WHERE ").AddPart(condition).
+				Add(" AND withdrawn_at IS NULL AND id > ?", last).AddPart(unless).
+				Add(" ORDER BY id LIMIT " + strconv.Itoa(p.batch) + p.dialect.lock(lockAll))
 			var ids []string
-			err := tx.Raw(fmt.Sprintf("SELECT id FROM notification_messages WHERE %s AND withdrawn_at IS NULL AND id > ?%s ORDER BY id LIMIT %d%s",
-				condition, unless, p.batch, p.dialect.lockRows), append(append([]any{}, args...), last)...).Find(&ids).Error
+			err := find(tx, sql, &ids)
 			if more = len(ids) > 0; err != nil || !more {
 				return err
 			}
@@ -146,25 +183,24 @@ func (p purge) withdrawAll(ctx context.Context, condition string, args []any, un
 	return nil
 }
 
-// removeAll removes what is withdrawn: first what readers did with it, which
-// may be much, then the messages themselves.
+// removeAll removes what is withdrawn: first the marks of its readers, which
+// may be many, then the messages themselves.
 func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	for more := true; more; {
 		var gone int64 // counts once the transaction has ended well
 		err := p.tx(ctx, func(tx *gorm.DB) error {
 			gone = 0
 			var ids []string
-			err := tx.Raw(fmt.Sprintf("SELECT id FROM notification_messages WHERE withdrawn_at IS NOT NULL ORDER BY withdrawn_at LIMIT %d%s",
-				p.batch, p.dialect.lockRows)).Find(&ids).Error
+			err := find(tx, p.sql("SELECT id FROM notification_messages WHERE withdrawn_at IS NOT NULL ORDER BY withdrawn_at LIMIT "+
+				strconv.Itoa(p.batch)+p.dialect.lock(lockAll)), &ids)
 			if more = len(ids) > 0; err != nil || !more {
 				return err
 			}
 			if all, err := p.removeStates(tx, ids); err != nil || !all {
 				return err
 			}
-			messages := tx.Exec("DELETE FROM notification_messages WHERE id IN ("+p.dialect.ids+")", jsonArray(ids))
-			gone = messages.RowsAffected
-			return messages.Error
+			gone, err = exec(tx, p.amongIDs("DELETE FROM notification_messages WHERE id", ids))
+			return err
 		})
 		if err != nil {
 			return err
@@ -174,28 +210,30 @@ func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	return nil
 }
 
-// removeStates removes what readers did with some messages, and reports whether
-// that is all of it.
+// removeStates removes the marks of some messages, and reports whether that is
+// all of them.
 func (p purge) removeStates(tx *gorm.DB, ids []string) (bool, error) {
-	done := tx.Exec(fmt.Sprintf("DELETE FROM notification_states WHERE (user_ref, message_id) IN"+
-		" (SELECT user_ref, message_id FROM notification_states WHERE message_id IN (%s) LIMIT %d)", p.dialect.ids, purgeStates), jsonArray(ids))
-	return done.RowsAffected < purgeStates, done.Error
+	sql := p.amongIDs("DELETE FROM notification_states WHERE (user_ref, message_id) IN"+
+		" (SELECT user_ref, message_id FROM notification_states WHERE message_id", ids)
+	n, err := exec(tx, sql.Add(" LIMIT "+strconv.Itoa(purgeStates)+")"))
+	return n < purgeStates, err
 }
 
 // removeLeftovers removes lock rows of scopes that have no messages, and states
 // that were written while their message was being removed.
 func (p purge) removeLeftovers(ctx context.Context) error {
 	err := p.tx(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("DELETE FROM notification_scopes WHERE used_at < ? AND NOT EXISTS (SELECT 1 FROM notification_messages m"+
-			" WHERE m.poster = notification_scopes.poster AND m.origin = notification_scopes.origin AND m.scope = notification_scopes.scope)",
-			p.now.Add(-scopeLockKept).UnixMilli()).Error
+		_, err := exec(tx, p.sql("DELETE FROM notification_scopes WHERE used_at < ? AND NOT EXISTS (SELECT 1 FROM notification_messages msg"+
+			" WHERE msg.poster = notification_scopes.poster AND msg.origin = notification_scopes.origin AND msg.scope = notification_scopes.scope)",
+			p.now.Add(-scopeLockKept).UnixMilli()))
+		return err
 	})
 	for more := true; more && err == nil; {
 		err = p.tx(ctx, func(tx *gorm.DB) error {
 			// Looked for in order, so that nothing is read where there are none.
 			var ids []string
-			err := tx.Raw(fmt.Sprintf("SELECT message_id FROM notification_states"+
-				" WHERE message_id < (SELECT id FROM notification_messages ORDER BY id LIMIT 1) ORDER BY message_id LIMIT %d", p.batch)).Find(&ids).Error
+			err := find(tx, p.sql("SELECT message_id FROM notification_states"+
+				" WHERE message_id < (SELECT id FROM notification_messages ORDER BY id LIMIT 1) ORDER BY message_id LIMIT "+strconv.Itoa(p.batch)), &ids)
 			if more = len(ids) > 0; err != nil || !more {
 				return err
 			}

@@ -2,6 +2,9 @@ package notifications
 
 import (
 	"context"
+	"strings"
+
+	"gorm.io/gorm"
 )
 
 // Reach is whom a notification has reached.
@@ -27,14 +30,15 @@ type AudienceReach struct {
 	Size int
 }
 
-// Reach tells who posted the notification whom it has reached. It needs
-// [PermissionReach]; of whoever did not post it, it is [ErrForbidden] for an
-// id who can see, and [ErrNotFound] for any other.
+// Reach tells its poster whom a notification has reached. It needs
+// [PermissionReach]. Of the posts of others it is [ErrForbidden] for an id who
+// can see, and [ErrNotFound] for any other.
 func (s *Service) Reach(ctx context.Context, who Identity, id string) (Reach, error) {
-	if err := s.Authorize(ctx, who, PermissionReach); err != nil {
+	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionReach, ID: id})
+	if err != nil {
 		return Reach{}, err
 	}
-	id, err := parseID("id", id)
+	id, err = parseID("id", id)
 	if err != nil {
 		return Reach{}, err
 	}
@@ -56,17 +60,18 @@ func (s *Service) Reach(ctx context.Context, who Identity, id string) (Reach, er
 
 // size fills in the size of an audience.
 func (s *Service) size(ctx context.Context, a *AudienceReach) error {
-	sizer, sizes := s.catalog.(Sizer)
-	group := a.Audience
-	switch {
-	case kindOf(a.Audience) == KindUser:
+	if strings.HasPrefix(a.Audience, UserRef("").String()) {
 		a.Size = 1
 		return nil
-	case !sizes:
+	}
+	sizer, sizes := s.catalog.(Sizer)
+	if !sizes {
 		a.Size = -1
 		return nil
-	case a.Audience == systemAudience:
-		group = ""
+	}
+	group := ""
+	if a.Audience != systemAudience {
+		group = strings.TrimPrefix(a.Audience, GroupRef("").String())
 	}
 	n, known, err := sizer.Size(ctx, group)
 	if err != nil {
@@ -79,22 +84,28 @@ func (s *Service) size(ctx context.Context, a *AudienceReach) error {
 	return nil
 }
 
-func (s *store) reach(ctx context.Context, m messageRow) (Reach, error) {
-	var r Reach
-	var audiences []string
-	if err := s.door(ctx, s.db).Raw("SELECT d.audience FROM notification_deliveries d WHERE d.message_id = ?"+
-		" AND d.audience IN (SELECT a.value FROM "+s.dialect.texts+") ORDER BY d.audience", m.ID, m.Audiences).Find(&audiences).Error; err != nil {
-		return Reach{}, failed(err)
-	}
+func (s *store) reach(ctx context.Context, m messageRow) (r Reach, err error) {
 	var marks struct{ Read, Saved, Archived int64 }
-	if err := s.door(ctx, s.db).Raw("SELECT count(read_at) AS read, count(saved_at) AS saved, count(archived_at) AS archived"+
-		" FROM notification_states WHERE message_id = ?", m.ID).Find(&marks).Error; err != nil {
-		return Reach{}, failed(err)
-	}
+	err = s.read(ctx, func(db *gorm.DB) error {
+		r = Reach{}
+		audiences, err := s.deliveredTo(db, m.ID, m.audiences())
+		if err != nil {
+			return err
+		}
+		for _, a := range audiences {
+			r.Audiences = append(r.Audiences, AudienceReach{Audience: a})
+		}
+		return find(db, s.sql("SELECT count(read_at) AS read, count(saved_at) AS saved, count(archived_at) AS archived"+
+			" FROM notification_states WHERE message_id = ?", m.ID), &marks)
+	})
+	r.Delivered = int64(len(r.Audiences))
 	r.Read, r.Saved, r.Archived = marks.Read, marks.Saved, marks.Archived
-	r.Delivered = int64(len(audiences))
-	for _, a := range audiences {
-		r.Audiences = append(r.Audiences, AudienceReach{Audience: a})
-	}
-	return r, nil
+	return r, err
+}
+
+// deliveredTo returns those of the audiences that a message is delivered to.
+func (s *store) deliveredTo(db *gorm.DB, id string, audiences []string) (found []string, err error) {
+	sql := s.amongAudiences(s.sql("SELECT audience FROM notification_deliveries WHERE message_id = ?", id), audiences)
+	err = find(db, sql.Add(" ORDER BY audience"), &found)
+	return found, err
 }

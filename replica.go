@@ -41,7 +41,7 @@ type replica struct {
 	// marked is, by user, where DB's log was after the latest mark, as long as
 	// the replica was not seen there. others is at least as late as that of any
 	// user there was no room for.
-	marked map[string]*mark
+	marked map[Ref]*mark
 	others *mark
 	// reached is where the replica was seen last; pausedUntil is set when it
 	// failed.
@@ -65,40 +65,37 @@ func newReplica(cfg Config) (*replica, error) {
 		faults = append(faults, errors.New("notifications: Config.Replica is a transaction; a service outlives it"))
 	}
 	return &replica{
-		db: cfg.Replica, patience: replicaPatience, maxMarked: maxMarked, marked: map[string]*mark{},
+		db: cfg.Replica, patience: replicaPatience, maxMarked: maxMarked, marked: map[Ref]*mark{},
 	}, errors.Join(faults...)
 }
 
-// forReader runs a query of a reader: on the replica, if that has what he
-// marked, and otherwise, or where the replica fails, on DB.
-func (s *store) forReader(ctx context.Context, in inbox, query func(db *gorm.DB) error) error {
-	if s.replica != nil && !s.replica.paused(in.now) {
-		answered, err := s.onReplica(ctx, in.user, query)
-		if answered {
-			return nil
-		}
-		if err != nil && ctx.Err() == nil {
-			s.replica.failed(err, in.now)
-			s.log.WarnContext(ctx, "the replica failed, and the database is asked instead", "error", err)
-		}
+// onReplica runs a query of a reader on the replica, if that has the reader's
+// marks, and reports whether it has answered.
+func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) bool {
+	if s.replica.paused(in.now) {
+		return false
 	}
-	return failed(query(s.door(ctx, s.db)))
+	answered, err := s.askReplica(ctx, in.user, query)
+	if err != nil && ctx.Err() == nil {
+		s.replica.failed(err, in.now)
+		s.log.WarnContext(ctx, "the replica failed, and the database is asked instead", "error", err)
+	}
+	return answered
 }
 
-// onReplica reports whether the replica has answered.
-func (s *store) onReplica(ctx context.Context, user string, query func(db *gorm.DB) error) (bool, error) {
+func (s *store) askReplica(ctx context.Context, user Ref, query func(db *gorm.DB) error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.replica.patience)
 	defer cancel()
 	if current, err := s.replicaHas(ctx, user); !current || err != nil {
 		return false, err
 	}
-	err := query(s.door(ctx, s.replica.db))
+	err := query(s.session(ctx, s.replica.db))
 	return err == nil, err
 }
 
-// replicaHas reports whether the replica has all that the user marked: what
-// this service knows of, and what the context says another one does.
-func (s *store) replicaHas(ctx context.Context, user string) (bool, error) {
+// replicaHas reports whether the replica has all marks of the user: those this
+// Service knows of, and those the context says another one does.
+func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	latest, at := s.replica.latest(user)
 	if at == unknown {
 		now, err := s.position(ctx)
@@ -123,8 +120,8 @@ func (s *store) replicaHas(ctx context.Context, user string) (bool, error) {
 }
 
 // noteMark remembers, after a commit, that the user has marked something.
-func (s *store) noteMark(ctx context.Context, user string) {
-	if s.replica == nil {
+func (s *store) noteMark(ctx context.Context, user Ref) {
+	if s.replica == nil { // or in a transaction of the host, not committed yet
 		return
 	}
 	at, err := s.position(ctx)
@@ -143,12 +140,12 @@ func (s *store) position(ctx context.Context) (position, error) {
 
 func (s *store) logPosition(ctx context.Context, db *gorm.DB, lsn string) (position, error) {
 	var at int64
-	err := s.door(ctx, db).Raw("SELECT (" + lsn + " - '0/0'::pg_lsn)::bigint").Find(&at).Error
+	err := find(s.session(ctx, db), s.sql("SELECT ("+lsn+" - '0/0'::pg_lsn)::bigint"), &at)
 	return position(at), err
 }
 
 // note remembers that the user's marks are in the log before a position.
-func (r *replica) note(user string, at position) {
+func (r *replica) note(user Ref, at position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old := r.marked[user]; old != nil {
@@ -177,7 +174,7 @@ func (r *replica) forget() {
 
 // latest returns what the replica must have before it may answer the user, and
 // where that is. It forgets what the replica has.
-func (r *replica) latest(user string) (*mark, position) {
+func (r *replica) latest(user Ref) (*mark, position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	own := r.marked[user]
@@ -200,7 +197,7 @@ func (r *replica) latest(user string) (*mark, position) {
 
 // after returns a place in the log after all the user's marks: where the
 // replica has them, where it was seen.
-func (r *replica) after(user string) position {
+func (r *replica) after(user Ref) position {
 	_, at := r.latest(user)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -135,9 +135,9 @@ func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id str
 	unread.Read = notifications.Unread
 	v.unread, err = f.Count(ctx, who, unread)
 	errs = append(errs, err)
-	v.status, err = f.Status(ctx, who, notifications.ScopeAll)
+	v.status, err = f.Status(ctx, who, notifications.SystemOrNot)
 	errs = append(errs, err)
-	topics, err := f.Topics(ctx, who, notifications.ScopeAll)
+	topics, err := f.Topics(ctx, who, notifications.SystemOrNot)
 	errs = append(errs, err)
 	for _, o := range topics.Origins {
 		v.topics += o.Unread
@@ -192,7 +192,7 @@ func TestReplica(t *testing.T) {
 
 	// Jane and the guest mark, John does not.
 	r.mark(jane, first, true)
-	if n, err := r.SetState(ctx, guest, notifications.Selection{IDs: []string{first}}, notifications.StateChange{Read: new(true)}); n != 1 || err != nil {
+	if n, err := r.SetState(ctx, guest, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	r.sees(ctx, r.fixture, jane, first, r.primary, "second", "first, read")
@@ -210,7 +210,7 @@ func TestReplica(t *testing.T) {
 	other.mark(jane, first, true)
 	r.sees(ctx, other, jane, first, r.primary, "second", "first, read")
 	third := r.another(r.fixture)
-	if n, err := third.SetState(ctx, jane, notifications.Selection{IDs: []string{first}}, notifications.StateChange{Read: new(true)}); n != 0 || err != nil {
+	if n, err := third.SetState(ctx, jane, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	r.sees(ctx, third, jane, first, r.primary, "second", "first, read")
@@ -253,11 +253,11 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 		t.Errorf("posted again is %s, want %s", again, id)
 	}
 	err := r.db.Transaction(func(tx *gorm.DB) error {
-		_, err := r.PostTx(ctx, tx, ci, d)
+		_, err := r.WithTx(tx).Post(ctx, ci, d)
 		return err
 	})
 	_, reachErr := r.Reach(ctx, ci, id)
-	e, explainErr := r.Explain(ctx, ci, id, "default/jane")
+	e, explainErr := r.Explain(ctx, ci, notifications.ExplainQuery{ID: id, User: "default/jane"})
 	if err := errors.Join(err, reachErr, explainErr, r.Ready(ctx)); err != nil || !e.Visible {
 		t.Errorf("%+v, %v", e, err)
 	}
@@ -267,7 +267,7 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 		t.Errorf("what John does not see: %v", err)
 	}
 	_, pendingErr := r.PendingMigrations(ctx)
-	_, scopeErr := r.WithdrawScope(ctx, ci, "test", "s")
+	_, scopeErr := r.WithdrawScope(ctx, ci, notifications.ScopeKey{Origin: "test", Scope: "s"})
 	withdrawErr := r.Withdraw(ctx, ci, r.post("x", notifications.Everyone()))
 	_, purgeErr := r.Purge(ctx, notifications.PurgeOptions{})
 	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, r.EraseUser(ctx, ci, "default/jane")); err != nil {
@@ -288,7 +288,7 @@ func TestReplicaRemembersABoundedNumber(t *testing.T) {
 	ids := map[int]string{}
 	who := func(i int) notifications.Identity { return notifications.User(fmt.Sprint("default/u", i)) }
 	for i := range users {
-		r.town.open(fmt.Sprint("default/u", i), time.Time{})
+		r.directory.SetAccount(fmt.Sprint("default/u", i), time.Time{})
 		ids[i] = r.post("first", notifications.Users(fmt.Sprint("default/u", i)))
 	}
 	johns := r.post("first", notifications.Users("default/john"))
@@ -484,7 +484,7 @@ func TestReplicaAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range users {
 		name := fmt.Sprint("default/u", i)
-		r.town.open(name, time.Time{})
+		r.directory.SetAccount(name, time.Time{})
 		id := r.post("x", notifications.Users(name))
 		wg.Go(func() {
 			for n := range marks {
@@ -541,7 +541,7 @@ func TestFaultsOfReplica(t *testing.T) {
 		{nil, sqlite, []string{"Config.DB is required", `Config.Replica is "sqlite"`}},
 		{postgres, postgres, nil},
 	} {
-		_, err := notifications.New(notifications.Config{DB: tt.db, Replica: tt.replica, Catalog: newTown(), Policy: notifications.AllowAll{}})
+		_, err := notifications.New(notifications.Config{DB: tt.db, Replica: tt.replica, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
 		if (err == nil) != (tt.want == nil) {
 			t.Errorf("New: %v, want %q", err, tt.want)
 		}

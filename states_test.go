@@ -13,37 +13,6 @@ import (
 	"gorm.io/gorm"
 )
 
-// set marks what is selected and checks how many that changed.
-func (f *fixture) set(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
-	f.t.Helper()
-	n, err := f.SetState(f.t.Context(), who, sel, change)
-	if err != nil || n != want {
-		f.t.Errorf("SetState(%s, %+v, %+v) = %d, %v; want %d", who, sel, change, n, err, want)
-	}
-}
-
-func ids(list ...string) notifications.Selection { return notifications.Selection{IDs: list} }
-
-func filter(f notifications.Filter) notifications.Selection {
-	return notifications.Selection{Filter: &f}
-}
-
-// upTo selects everything up to an id.
-func upTo(id string) notifications.Selection {
-	return notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}, UpTo: id}
-}
-
-var (
-	read     = notifications.StateChange{Read: new(true)}
-	unread   = notifications.StateChange{Read: new(false)}
-	saved    = notifications.StateChange{Saved: new(true)}
-	archived = notifications.StateChange{Archived: new(true)}
-
-	unsaved    = notifications.StateChange{Saved: new(false)}
-	unarchived = notifications.StateChange{Archived: new(false)}
-	allMarks   = notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}
-)
-
 func TestMarksOfManyKinds(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -88,26 +57,22 @@ func TestFaultsOfSetState(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.SQLite(t))
 	id := f.post("a", toJane)
-	many := slices.Repeat([]string{id}, notifications.MaxMarkIDs)
-	type selection = notifications.Selection
+	many := slices.Repeat([]string{id}, notifications.MaxSelectedIDs)
 	for _, tt := range []struct {
 		name   string
-		sel    selection
+		sel    notifications.Selection
 		change notifications.StateChange
 		fields []string
 	}{
-		{"nothing", selection{}, notifications.StateChange{}, []string{"ids", "read"}},
-		{"both", selection{IDs: []string{id}, Filter: &all}, read, []string{"ids"}},
-		{"no ids", ids([]string{}...), read, []string{"ids"}},
-		{"no ids at all", selection{IDs: []string{}}, read, []string{"ids"}},
-		{"many", ids(append(many, id)...), read, []string{"ids"}},
-		{"no id", ids(id, "x", id, "{"+id+"}"), read, []string{"ids[1]", "ids[3]"}},
-		{"upTo of ids", selection{IDs: []string{id}, UpTo: id}, read, []string{"upTo"}},
-		{"upTo", selection{Filter: &all, UpTo: "x"}, read, []string{"upTo"}},
-		{"upTo, twice wrong", selection{IDs: []string{id}, UpTo: "x"}, read, []string{"upTo", "upTo"}},
+		{"nothing", notifications.Selection{}, notifications.StateChange{}, []string{"IDs", "change"}},
+		{"no ids", ids(), read, []string{"IDs"}},
+		{"many", ids(append(many, id)...), read, []string{"IDs"}},
+		{"no id", ids(id, "x", id, "{"+id+"}"), read, []string{"IDs[1]", "IDs[3]"}},
+		{"up to", notifications.ByFilterUpTo(all, "x"), read, []string{"UpTo"}},
+		{"up to nothing", notifications.ByFilterUpTo(all, ""), read, []string{"UpTo"}},
 		{"filter", filter(notifications.Filter{Text: "\xff", Saved: 9, Archived: -1, MinSeverity: "x"}), read,
-			[]string{"containsText", "saved", "archived", "minSeverity"}},
-		{"no change", ids(id), notifications.StateChange{}, []string{"read"}},
+			[]string{"Filter.Text", "Filter.Saved", "Filter.Archived", "Filter.MinSeverity"}},
+		{"no change", ids(id), notifications.StateChange{}, []string{"change"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n, err := f.SetState(t.Context(), jane, tt.sel, tt.change)
@@ -154,7 +119,7 @@ func (f *fixture) samples() []sample {
 // look at the library.
 func selects(f notifications.Filter, s sample) bool {
 	rank := []notifications.Severity{"low", "normal", "high", "critical"}
-	return (f.Scope == notifications.ScopeAll || f.Scope == notifications.ScopeSystem && s.System || f.Scope == notifications.ScopeUser && s.toUser) &&
+	return (f.System == notifications.SystemOrNot || f.System == notifications.System && s.System || f.System == notifications.NotSystem && s.toUser) &&
 		(f.Read == notifications.ReadOrUnread || s.Read == (f.Read == notifications.Read)) &&
 		(f.Saved == notifications.SavedOrNot || s.Saved == (f.Saved == notifications.Saved)) &&
 		(f.Archived == notifications.ArchivedOrNot || s.Archived == (f.Archived == notifications.Archived)) &&
@@ -194,7 +159,7 @@ func TestFilters(t *testing.T) {
 			f.expect(jane, notifications.ListQuery{Filter: filter, Limit: 100}, want...)
 		}
 		for _, filter := range stateFilters() {
-			for _, filter.Scope = range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+			for _, filter.System = range []notifications.SystemFilter{notifications.NotSystem, notifications.System, notifications.SystemOrNot} {
 				check(filter)
 			}
 			for _, filter.MinSeverity = range []notifications.Severity{"", "low", "normal", "high", "critical"} {
@@ -221,12 +186,12 @@ func consistent(f *fixture, who notifications.Identity) {
 		}
 		return n
 	}
-	for _, scope := range []notifications.Scope{notifications.ScopeUser, notifications.ScopeSystem, notifications.ScopeAll} {
+	for _, scope := range []notifications.SystemFilter{notifications.NotSystem, notifications.System, notifications.SystemOrNot} {
 		want := notifications.Status{
-			Unread:   count(notifications.Filter{Scope: scope, Read: notifications.Unread}),
-			Read:     count(notifications.Filter{Scope: scope, Read: notifications.Read}),
-			Saved:    count(notifications.Filter{Scope: scope, Saved: notifications.Saved}),
-			Archived: count(notifications.Filter{Scope: scope, Archived: notifications.Archived}),
+			Unread:   count(notifications.Filter{System: scope, Read: notifications.Unread}),
+			Read:     count(notifications.Filter{System: scope, Read: notifications.Read}),
+			Saved:    count(notifications.Filter{System: scope, Saved: notifications.Saved}),
+			Archived: count(notifications.Filter{System: scope, Archived: notifications.Archived}),
 		}
 		got, err := f.Status(f.t.Context(), who, scope)
 		if err != nil || got != want {
@@ -237,7 +202,7 @@ func consistent(f *fixture, who notifications.Identity) {
 			f.t.Error(err)
 		}
 		for _, topic := range topics.Topics {
-			filter := notifications.Filter{Scope: scope, Topic: topic.Name}
+			filter := notifications.Filter{System: scope, Topic: topic.Name}
 			total := count(filter)
 			filter.Read = notifications.Unread
 			if want := (notifications.TopicCount{Name: topic.Name, Unread: count(filter), Total: total}); topic != want {
@@ -263,7 +228,7 @@ func TestMarkByFilter(t *testing.T) {
 		f.samples()
 		for _, chosen := range []notifications.Filter{
 			{MinSeverity: "high"}, {Topic: "build"}, {Origin: "shop", Archived: notifications.ArchivedOrNot}, {Saved: notifications.Saved},
-			{Archived: notifications.Archived, Scope: notifications.ScopeSystem}, {Text: "1", Scope: notifications.ScopeAll},
+			{Archived: notifications.Archived, System: notifications.System}, {Text: "1"},
 		} {
 			before := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
 			listed := idsOf(f.list(jane, notifications.ListQuery{Filter: chosen, Limit: 100}).Items)
@@ -371,14 +336,14 @@ func TestCursorsBelongToTheirFilter(t *testing.T) {
 		"saved":       func(f *notifications.Filter) { f.Saved = notifications.SavedOrNot },
 		"archived":    func(f *notifications.Filter) { f.Archived = notifications.ArchivedOrNot },
 		"read":        func(f *notifications.Filter) { f.Read = notifications.Unread },
-		"scope":       func(f *notifications.Filter) { f.Scope = notifications.ScopeAll },
+		"system":      func(f *notifications.Filter) { f.System = notifications.NotSystem },
 		"text":        func(f *notifications.Filter) { f.Text = "t" },
 		"after":       func(f *notifications.Filter) { f.CreatedAfter = time.UnixMilli(0) },
 	} {
 		other := base
 		change(&other)
 		_, err := f.List(t.Context(), jane, notifications.ListQuery{Filter: other, Limit: 1, After: next})
-		t.Run(name, func(t *testing.T) { wantFields(t, err, "cursor") })
+		t.Run(name, func(t *testing.T) { wantFields(t, err, "After") })
 	}
 	f.expect(jane, notifications.ListQuery{Filter: base, Limit: 2, After: next}, "t", "t")
 }
@@ -391,14 +356,14 @@ func TestFaultsOfFilters(t *testing.T) {
 		filter notifications.Filter
 		fields []string
 	}{
-		{notifications.Filter{Saved: -1}, []string{"saved"}},
-		{notifications.Filter{Saved: 3}, []string{"saved"}},
-		{notifications.Filter{Archived: -1}, []string{"archived"}},
-		{notifications.Filter{Archived: 3}, []string{"archived"}},
-		{notifications.Filter{MinSeverity: "High"}, []string{"minSeverity"}},
-		{notifications.Filter{Topic: long, Origin: long}, []string{"topic", "origin"}},
-		{notifications.Filter{Topic: "\x00", Origin: "\xff", MinSeverity: "x", Saved: 9, Archived: 9, Scope: -1},
-			[]string{"messageScope", "saved", "archived", "minSeverity", "topic", "origin"}},
+		{notifications.Filter{Saved: -1}, []string{"Saved"}},
+		{notifications.Filter{Saved: 3}, []string{"Saved"}},
+		{notifications.Filter{Archived: -1}, []string{"Archived"}},
+		{notifications.Filter{Archived: 3}, []string{"Archived"}},
+		{notifications.Filter{MinSeverity: "High"}, []string{"MinSeverity"}},
+		{notifications.Filter{Topic: long, Origin: long}, []string{"Topic", "Origin"}},
+		{notifications.Filter{Topic: "\x00", Origin: "\xff", MinSeverity: "x", Saved: 9, Archived: 9, System: -1},
+			[]string{"System", "Saved", "Archived", "MinSeverity", "Topic", "Origin"}},
 	} {
 		_, err := f.List(t.Context(), jane, notifications.ListQuery{Filter: tt.filter})
 		wantFields(t, err, tt.fields...)
@@ -406,8 +371,8 @@ func TestFaultsOfFilters(t *testing.T) {
 		wantFields(t, err, tt.fields...)
 	}
 	_, err := f.Status(t.Context(), jane, 3)
-	wantFields(t, err, "messageScope")
+	wantFields(t, err, "System")
 	_, err = f.Topics(t.Context(), jane, -1)
-	wantFields(t, err, "messageScope")
+	wantFields(t, err, "System")
 	f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: long[2:], Origin: long[2:]}})
 }

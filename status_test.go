@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 )
 
-func (f *fixture) topics(who notifications.Identity, scope notifications.Scope) notifications.Topics {
+func (f *fixture) topics(who notifications.Identity, scope notifications.SystemFilter) notifications.Topics {
 	f.t.Helper()
 	topics, err := f.Topics(f.t.Context(), who, scope)
 	if err != nil {
@@ -22,7 +22,7 @@ func TestTopics(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		if got := f.topics(jane, notifications.ScopeAll); len(got.Topics)+len(got.Origins) != 0 {
+		if got := f.topics(jane, notifications.SystemOrNot); len(got.Topics)+len(got.Origins) != 0 {
 			t.Errorf("of nothing: %+v", got)
 		}
 		for _, d := range []notifications.Draft{
@@ -40,16 +40,16 @@ func TestTopics(t *testing.T) {
 			}
 		}
 		type counts = []notifications.TopicCount
-		for scope, want := range map[notifications.Scope]notifications.Topics{
-			notifications.ScopeUser: {
+		for scope, want := range map[notifications.SystemFilter]notifications.Topics{
+			notifications.NotSystem: {
 				Topics:  counts{{Name: "B", Total: 1}, {Name: "b", Unread: 3, Total: 3}, {Name: "é", Total: 1}},
 				Origins: counts{{Name: "CI", Total: 1}, {Name: "a", Unread: 1, Total: 1}, {Name: "ci", Unread: 2, Total: 3}, {Name: "shop", Unread: 1, Total: 1}},
 			},
-			notifications.ScopeSystem: {
+			notifications.System: {
 				Topics:  counts{{Name: "b", Unread: 1, Total: 1}, {Name: "z", Unread: 1, Total: 1}},
 				Origins: counts{{Name: "a", Unread: 1, Total: 1}, {Name: "shop", Unread: 1, Total: 1}},
 			},
-			notifications.ScopeAll: {
+			notifications.SystemOrNot: {
 				Topics:  counts{{Name: "B", Total: 1}, {Name: "b", Unread: 3, Total: 3}, {Name: "z", Unread: 1, Total: 1}, {Name: "é", Total: 1}},
 				Origins: counts{{Name: "CI", Total: 1}, {Name: "a", Unread: 1, Total: 1}, {Name: "ci", Unread: 2, Total: 3}, {Name: "shop", Unread: 2, Total: 2}},
 			},
@@ -71,14 +71,14 @@ func TestTopicsOfHistory(t *testing.T) {
 			f.postDraft(notifications.Draft{Origin: "o", Title: "t", Topic: topic, To: toEveryone})
 		}
 		topical("x")
-		f.town.open("default/jane", f.advance(day))
+		f.directory.SetAccount("default/jane", f.advance(day))
 		topical("x")
 		want := []notifications.TopicCount{{Name: "x", Unread: 1, Total: 2}}
-		if got := f.with(systemRead).topics(jane, notifications.ScopeAll); !slices.Equal(got.Topics, want) {
+		if got := f.with(systemRead).topics(jane, notifications.SystemOrNot); !slices.Equal(got.Topics, want) {
 			t.Errorf("read: %+v, want %+v", got.Topics, want)
 		}
 		want = []notifications.TopicCount{{Name: "x", Unread: 1, Total: 1}}
-		if got := f.with(systemSinceJoining).topics(jane, notifications.ScopeAll); !slices.Equal(got.Topics, want) {
+		if got := f.with(systemSinceJoining).topics(jane, notifications.SystemOrNot); !slices.Equal(got.Topics, want) {
 			t.Errorf("since joining: %+v, want %+v", got.Topics, want)
 		}
 	})
@@ -108,7 +108,7 @@ func TestMaxTopics(t *testing.T) {
 		}
 		begins := func(want notifications.TopicCount) {
 			t.Helper()
-			got := f.topics(jane, notifications.ScopeUser)
+			got := f.topics(jane, notifications.NotSystem)
 			for _, list := range [][]notifications.TopicCount{got.Topics, got.Origins} {
 				if len(list) != notifications.MaxTopics || list[0] != want || list[999].Name != "1000" {
 					t.Errorf("%d topics, from %+v to %+v; want %+v first", len(list), list[0], list[len(list)-1], want)
@@ -132,7 +132,7 @@ func TestStatusOfManyKinds(t *testing.T) {
 		f.samples()
 		f.postDraft(at(f.now().Add(day), "not yet", toJane))
 		f.postDraft(until(f.now().Add(day/2), "over", toJane))
-		f.town.open("default/jane", f.advance(day/2))
+		f.directory.SetAccount("default/jane", f.advance(day/2))
 		f.post("new", toEveryone)
 		for _, h := range []*fixture{f, f.with(systemRead), f.with(systemSinceJoining), f.with(groupsSinceJoining)} {
 			consistent(h, jane)

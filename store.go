@@ -6,22 +6,78 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
+	"math"
 	"time"
 
+	"github.com/notifications-go/notifications/internal/sqltext"
+	"github.com/notifications-go/notifications/internal/writequeue"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 )
 
+// messageRow is a row of notification_messages: what was said, one row a post,
+// never changed by readers. The columns that hold the content are in
+// [messageColumns]. Times are in Unix milliseconds.
+type messageRow struct {
+	ID     string `gorm:"column:id;primaryKey"` // UUIDv7, so ordered by creation
+	Poster string `gorm:"column:poster"`        // "service:ci", "user:default/jane"; empty if unknown
+	Origin string `gorm:"column:origin"`
+	Scope  string `gorm:"column:scope"` // null is scanned as empty
+	// Audiences is the JSON array of the audiences whose deliveries are left,
+	// so that they are found by the message.
+	Audiences   string  `gorm:"column:audiences"`
+	IsSystem    bool    `gorm:"column:is_system"`
+	ExpiresAt   *int64  `gorm:"column:expires_at"`
+	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the instant in ID
+	WithdrawnAt *int64  `gorm:"column:withdrawn_at"` // no delivery is left; to be purged
+	ReplacedBy  *string `gorm:"column:replaced_by"`  // the post that took over an audience last
+}
+
+// selectMessage selects a [messageRow] msg.
+const selectMessage = `SELECT msg.id, msg.poster, msg.origin, coalesce(msg.scope, '') AS scope, msg.audiences, msg.is_system,
+	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by FROM notification_messages msg`
+
+// audiences are those whose deliveries are left.
+func (m messageRow) audiences() []string {
+	var list []string
+	_ = json.Unmarshal([]byte(m.Audiences), &list) // stored by this package
+	return list
+}
+
+// A row of notification_deliveries says whom a message is for: one row a
+// target, never one a member of a group. It alone, with the reader's groups and
+// the time, decides visibility. The audience is "user:…", "group:…" or
+// "system". What follows the key (audience, message_id) is a copy from the
+// message.
+
+// systemAudience is the audience of what is addressed to everybody. Those of
+// users and groups have a colon, so it is none of them.
+const systemAudience = "system"
+
+// never is the expires_at of a delivery that does not expire.
+const never = math.MaxInt64
+
+// stateRow is a row of notification_states: a user's marks of a message, absent
+// until the first. The times are in Unix milliseconds; null is unread, not
+// saved, not archived.
+type stateRow struct {
+	UserRef    string `gorm:"column:user_ref;primaryKey"`
+	MessageID  string `gorm:"column:message_id;primaryKey"`
+	ReadAt     *int64 `gorm:"column:read_at"`
+	SavedAt    *int64 `gorm:"column:saved_at"`
+	ArchivedAt *int64 `gorm:"column:archived_at"`
+}
+
 // store is the queries. It asks nobody for permission.
 type store struct {
-	db      *gorm.DB
+	root    *gorm.DB // Config.DB
+	db      *gorm.DB // root, or a transaction of the host
+	bound   bool     // db is such a transaction
 	log     *slog.Logger
 	gormLog logger.Interface
 	dialect dialect
-	queue   *writeQueue // where the database takes one writer at a time; else nil
-	replica *replica    // where reads go that may be a little late; nil if there is none
+	queue   *writequeue.Queue // where the database takes one writer at a time; else nil
+	replica *replica          // where reads go that may be a little late; nil if there is none
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -30,54 +86,24 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 		return nil, fmt.Errorf("notifications: Config.DB is %q, only postgres and sqlite are supported", db.Name())
 	}
 	if isTransaction(db) {
-		return nil, errors.New("notifications: Config.DB is a transaction; a service outlives it, see PostTx")
+		return nil, errors.New("notifications: Config.DB is a transaction; a Service outlives it, see WithTx")
 	}
-	s := &store{db: db, log: log, dialect: d, gormLog: quiet{logger.NewSlogLogger(slog.New(forgiving{log.Handler()}), logger.Config{
-		SlowThreshold: slowQuery, LogLevel: logger.Warn,
-	})}}
-	if d.oneWriter {
-		s.queue = new(writeQueue)
+	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log)}
+	if d.oneWriter() {
+		s.queue = new(writequeue.Queue)
 	}
 	return s, nil
 }
 
-func isTransaction(db *gorm.DB) bool {
-	_, is := db.Statement.ConnPool.(gorm.TxCommitter)
-	return is
+// in is the store in a transaction of the host: nothing queues or is tried
+// again, and nothing else is read.
+func (s *store) in(tx *gorm.DB) *store {
+	return &store{root: s.root, db: tx, bound: true, log: s.log, gormLog: s.gormLog, dialect: s.dialect}
 }
 
-// write runs a statement or transaction that writes and is not the host's.
-// Where the database takes one writer at a time, those of this service queue
-// in order: SQLite itself lets them poll, and some starve. What met another
-// transaction is tried again.
-func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
-	run, attempts := func() error { return do(s.door(ctx, s.db)) }, 5
-	if s.queue != nil { // and the driver has been waiting for the lock
-		attempts = 1
-		begin := func(ctx context.Context) *gorm.DB { return s.door(ctx, s.db) }
-		run = func() error { return s.queue.run(ctx, begin, do) }
-	}
-	for attempt := 1; ; attempt++ {
-		err := failed(run())
-		if cause := ctx.Err(); cause != nil && errors.Is(err, ErrUnavailable) && !errors.Is(err, cause) {
-			return fmt.Errorf("%w: %w", err, cause) // database/sql says of a transaction only that it is over
-		}
-		if !errors.Is(err, ErrRetry) || attempt == attempts {
-			return err
-		}
-	}
-}
-
-// writeTx is write in a transaction of its own. On SQLite its first statement
-// must write, so that it waits for the lock instead of failing to upgrade.
-func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
-}
-
-// door is the one way to a database handle of the host: it stays in the
-// transaction the handle is in, and leaves behind what else the host hung on
-// it. Queries of this package are logged without their parameters.
-func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
+// session returns a handle in db's transaction, if any, without the host's
+// conditions, hooks or logger. Queries are logged without their parameters.
+func (s *store) session(ctx context.Context, db *gorm.DB) *gorm.DB {
 	ours := db.Session(&gorm.Session{
 		NewDB:                  true,
 		Context:                ctx, // WithContext afterwards would bring the conditions back
@@ -89,11 +115,97 @@ func (s *store) door(ctx context.Context, db *gorm.DB) *gorm.DB {
 	return ours
 }
 
+// read runs queries.
+func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
+	return s.ended(do(s.session(ctx, s.db)))
+}
+
+// readFor runs queries of a reader, which may go to the replica.
+func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) error) error {
+	if s.replica != nil && s.onReplica(ctx, in, do) {
+		return nil
+	}
+	return s.read(ctx, do)
+}
+
+// write runs a statement or transaction that writes. Where the database takes
+// one writer at a time, those of this service queue in order: SQLite itself
+// lets them poll, and some starve. What met another transaction is tried again.
+// In a transaction of the host it does neither.
+func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
+	run, attempts := func() error { return do(s.session(ctx, s.db)) }, 5
+	switch {
+	case s.bound:
+		attempts = 1
+	case s.queue != nil: // and the driver has been waiting for the lock
+		attempts = 1
+		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
+		run = func() error { return s.queue.Run(ctx, begin, do) }
+	}
+	for attempt := 1; ; attempt++ {
+		err := s.ended(run())
+		if cause := ctx.Err(); cause != nil && errors.Is(err, ErrUnavailable) && !errors.Is(err, cause) {
+			return fmt.Errorf("%w: %w", err, cause) // database/sql says of a transaction only that it is over
+		}
+		if !errors.Is(err, ErrRetry) || attempt == attempts {
+			return err
+		}
+	}
+}
+
+// writeTx is write in a transaction of its own, or a savepoint of the host's.
+// On SQLite its first statement must write, so that it waits for the lock
+// instead of failing to upgrade.
+func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
+	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
+}
+
+// find runs a statement and scans what it returns into dest, as GORM's Find
+// does. Not Scan: on its way GORM would log the parameters, regardless of the
+// logger. Not Row: it is nil if a plugin of the host's refuses.
+func find(db *gorm.DB, sql *sqltext.Text, dest any) error { return raw(db, sql).Find(dest).Error }
+
+// exec runs a statement that returns nothing, and tells how many rows it
+// changed.
+func exec(db *gorm.DB, sql *sqltext.Text) (int64, error) {
+	return execText(db, sql.String(), sql.Args())
+}
+
+// execText is exec of a statement whose text is written once.
+func execText(db *gorm.DB, text string, args []any) (int64, error) {
+	db = rawText(db, text, args)
+	done := db.Callback().Raw().Execute(db)
+	return done.RowsAffected, done.Error
+}
+
+// raw is GORM's Raw for a statement that is as the database wants it. GORM
+// would look for parameters byte by byte, which takes longer than SQLite takes
+// to store a row.
+func raw(db *gorm.DB, sql *sqltext.Text) *gorm.DB { return rawText(db, sql.String(), sql.Args()) }
+
+func rawText(db *gorm.DB, text string, args []any) *gorm.DB {
+	db = db.Clauses() // none, but a statement of its own
+	db.Statement.SQL.WriteString(text)
+	db.Statement.Vars = args
+	return db
+}
+
+// sql begins a statement.
+func (s *store) sql(text string, args ...any) *sqltext.Text {
+	return s.dialect.statement().Add(text, args...)
+}
+
 // slowQuery is how long a query may take without being logged.
 const slowQuery = time.Second
 
-// quiet looks whether there is anything to tell of a query. GORM writes every
-// query out, by a regular expression on PostgreSQL, before it looks.
+func newGormLogger(log *slog.Logger) logger.Interface {
+	return quiet{logger.NewSlogLogger(slog.New(cancelAsDebug{log.Handler()}), logger.Config{
+		SlowThreshold: slowQuery, LogLevel: logger.Warn,
+	})}
+}
+
+// quiet logs slow and failing queries only. GORM writes every query out, by a
+// regular expression on PostgreSQL, before it looks which they are.
 type quiet struct{ logger.Interface }
 
 // Trace implements [logger.Interface].
@@ -103,15 +215,15 @@ func (q quiet) Trace(ctx context.Context, begin time.Time, query func() (sql str
 	}
 }
 
-// ParamsFilter implements [gorm.ParamsFilter]: parameters are not told.
+// ParamsFilter implements [gorm.ParamsFilter]: parameters are not logged.
 func (quiet) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) { return sql, nil }
 
-// forgiving tells at debug level what is told of a query that was broken off:
-// that whoever asked has gone is no fault.
-type forgiving struct{ slog.Handler }
+// cancelAsDebug logs a query that the caller cancelled at level Debug: it is
+// no fault.
+type cancelAsDebug struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
-func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
+func (h cancelAsDebug) Handle(ctx context.Context, r slog.Record) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		r.Level = slog.LevelDebug
 		if !h.Enabled(ctx, r.Level) {
@@ -119,67 +231,6 @@ func (h forgiving) Handle(ctx context.Context, r slog.Record) error {
 		}
 	}
 	return h.Handler.Handle(ctx, r)
-}
-
-// countQuery counts what a list without a limit would have. A message in
-// several audiences comes several times, and counts once.
-func (s *store) countQuery(in inbox, f Filter) *sqlText {
-	sql := s.dialect.statement()
-	sql.add("SELECT count(DISTINCT d.message_id) FILTER (WHERE ")
-	asked := stateAnswers(sql, in, f)
-	sql.add(") FROM ")
-	s.selectAll(sql, in, f)
-	if asked {
-		s.joinStates(sql, in)
-	}
-	return sql
-}
-
-// selectAll adds everything d that the reader sees, whatever the filter asks of
-// its state.
-func (s *store) selectAll(sql *sqlText, in inbox, f Filter) {
-	where := s.whereDelivered(in, selection{Filter: f})
-	s.filterMessage(where, f)
-	s.dialect.deliveries(sql, in.sources(f.Scope), where, "")
-	sql.add(" d")
-}
-
-// joinStates joins each state s of the reader to selectAll. Unlike a page, a
-// count looks at everything, and on PostgreSQL, which cannot do a FULL JOIN
-// otherwise, reads the states from end to end rather than look up one after
-// another. Some rows have no d.
-func (s *store) joinStates(sql *sqlText, in inbox) {
-	sql.add(s.dialect.full+" JOIN (SELECT * FROM notification_states WHERE user_ref = ?) s ON s.message_id = d.message_id", in.user)
-}
-
-func (s *store) count(ctx context.Context, in inbox, f Filter) (int64, error) {
-	sql := s.countQuery(in, f)
-	var n int64
-	err := s.forReader(ctx, in, func(db *gorm.DB) error {
-		// Not Scan: on its way GORM would log the parameters, whatever the logger
-		// says. Not Row: it is nil where a plugin of the host's refuses.
-		return sql.on(db).Find(&n).Error
-	})
-	return n, err
-}
-
-// newest is what the latest migration added.
-var newest = []string{
-	"SELECT replaced_by FROM notification_messages LIMIT 0",
-	"SELECT expires_at FROM notification_deliveries LIMIT 0",
-	"SELECT archived_at FROM notification_states LIMIT 0",
-	"SELECT used_at FROM notification_scopes LIMIT 0",
-	"SELECT expires_at FROM notification_idempotency_keys LIMIT 0",
-}
-
-// ready fails unless the database answers and has been migrated.
-func (s *store) ready(ctx context.Context) error {
-	for _, sql := range newest {
-		if err := s.door(ctx, s.db).Exec(sql).Error; err != nil {
-			return unavailable("database", err)
-		}
-	}
-	return nil
 }
 
 // value is a text that may be null, null being empty.
@@ -190,6 +241,14 @@ func value(s *string) string {
 	return *s
 }
 
+// optional is a text to be stored, null if it is empty.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
 // instant is a stored time, null being zero.
 func instant(ms *int64) time.Time {
 	if ms == nil {
@@ -198,60 +257,19 @@ func instant(ms *int64) time.Time {
 	return time.UnixMilli(*ms).UTC()
 }
 
-// sqlText is a statement being written, or a part of one, with its arguments
-// in step. Each parameter is a "?" in what is added.
-type sqlText struct {
-	strings.Builder
-	args []any
-	// numbered has the parameters written as $1, $2 and so on.
-	numbered bool
-}
-
-// statement begins a whole statement, with room for most.
-func (d *dialect) statement() *sqlText {
-	sql := &sqlText{numbered: d.numbered, args: make([]any, 0, 32)}
-	sql.Grow(2560)
-	return sql
-}
-
-func (s *sqlText) add(text string, args ...any) {
-	if s.numbered {
-		text = s.number(text)
+// millis is a time as it is stored; nil for the zero time.
+func millis(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
 	}
-	s.WriteString(text)
-	s.args = append(s.args, args...)
-}
-
-// number writes all up to the last parameter, and returns what is left.
-func (s *sqlText) number(text string) string {
-	for n := len(s.args) + 1; ; n++ {
-		before, after, found := strings.Cut(text, "?")
-		if !found {
-			return text
-		}
-		s.WriteString(before)
-		s.WriteByte('$')
-		s.WriteString(strconv.Itoa(n))
-		text = after
-	}
-}
-
-// append adds a part.
-func (s *sqlText) append(part *sqlText) { s.add(part.String(), part.args...) }
-
-// on puts the statement on a handle, to be read by what GORM has after Raw.
-func (s *sqlText) on(db *gorm.DB) *gorm.DB { return raw(db, s.String(), s.args) }
-
-// or adds one more alternative of a condition.
-func (s *sqlText) or(text string, args ...any) {
-	if s.Len() > 0 {
-		text = " OR " + text
-	}
-	s.add(text, args...)
+	return new(t.UnixMilli())
 }
 
 // jsonArray passes a list of any length as one parameter.
 func jsonArray(list []string) string {
+	if list == nil {
+		return "[]"
+	}
 	b, _ := json.Marshal(list) // of strings: cannot fail
 	return string(b)
 }

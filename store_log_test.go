@@ -21,10 +21,10 @@ func TestQueriesLogged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := st.door(t.Context(), db).Exec("SELECT ?", "a parameter").Error; err != nil || out.Len() > 0 {
+		if err := st.session(t.Context(), db).Exec("SELECT ?", "a parameter").Error; err != nil || out.Len() > 0 {
 			t.Errorf("a query that went well: %v, logged %s", err, &out)
 		}
-		if err := st.door(t.Context(), db).Exec("SELECT ? FROM nowhere", "a parameter").Error; err == nil {
+		if err := st.session(t.Context(), db).Exec("SELECT ? FROM nowhere", "a parameter").Error; err == nil {
 			t.Error("a query of no table went well")
 		}
 		if s := out.String(); !strings.Contains(s, "level=ERROR") || !strings.Contains(s, "FROM nowhere") || strings.Contains(s, "a parameter") {

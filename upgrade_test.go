@@ -1,6 +1,8 @@
 package notifications_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"testing"
@@ -11,20 +13,26 @@ import (
 	"gorm.io/gorm"
 )
 
-// migrator applies the exported files step by step, as a host's own goose
-// would.
+// migrator applies the migrations step by step and takes them back, as a
+// host's own goose would.
 func migrator(t *testing.T, db *gorm.DB) *goose.Provider {
 	t.Helper()
-	files, err := notifications.Migrations(db.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
 	pool, err := db.DB()
 	if err != nil {
 		t.Fatal(err)
 	}
+	runs := func(statements string) *goose.GoFunc {
+		return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, statements)
+			return err
+		}}
+	}
+	var steps []*goose.Migration
+	for _, m := range migrations(t, db) {
+		steps = append(steps, goose.NewGoMigration(m.Version, runs(m.SQL), runs(m.Down)))
+	}
 	dialect := map[string]goose.Dialect{"postgres": goose.DialectPostgres, "sqlite": goose.DialectSQLite3}[db.Name()]
-	provider, err := goose.NewProvider(dialect, pool, files,
+	provider, err := goose.NewProvider(dialect, pool, nil, goose.WithGoMigrations(steps...),
 		goose.WithTableName("notification_schema_version"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +72,7 @@ func newVersion1(t *testing.T, db *gorm.DB) (*fixture, *goose.Provider) {
 	}
 	exec("INSERT INTO notification_states (user_ref, message_id, read_at) VALUES ('user:default/jane', ?, 1700000000000),"+
 		" ('user:default/jane', ?, NULL), ('user:default/john', ?, 1700000000001)", oldIDs[0], oldIDs[1], oldIDs[1])
-	return (&fixture{t: t, db: db, town: newTown()}).with(nil), m
+	return (&fixture{t: t, db: db, directory: newDirectory()}).with(nil), m
 }
 
 func TestUpgrade(t *testing.T) {
@@ -89,9 +97,9 @@ func TestUpgrade(t *testing.T) {
 		f.see(jane, "To all and two", "To all", "To ops", "To Jane")
 		f.see(john, "To all and two", "To all", "To ops")
 		f.see(guest, "To all and two", "To all")
-		f.expect(jane, notifications.ListQuery{}, "To all and two", "To ops", "To Jane")
+		f.expect(jane, notifications.ListQuery{Filter: personal}, "To all and two", "To ops", "To Jane")
 		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TO J", MinSeverity: "normal", Origin: "CI"}}, "To Jane")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high", Scope: notifications.ScopeAll}})
+		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
 		f.marked(jane, oldIDs[0], "read")
 		f.marked(jane, oldIDs[1], "")
 		f.marked(john, oldIDs[1], "read")
@@ -116,9 +124,9 @@ func TestOldRows(t *testing.T) {
 		if err := f.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.town.open("default/jane", f.get(jane, oldIDs[2]).Created)
+		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[2]).Created)
 		f.with(systemRead).counted(jane, notifications.Status{Unread: 3, Read: 1}) // one joined at the very moment
-		f.town.open("default/jane", f.get(jane, oldIDs[3]).Created)
+		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[3]).Created)
 		f.with(systemRead).counted(jane, notifications.Status{Unread: 2, Read: 2})
 		f.with(systemSinceJoining).see(jane, "To all and two", "To ops", "To Jane")
 

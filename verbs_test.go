@@ -37,7 +37,7 @@ var verbs = []verb{
 	}, []notifications.Permission{"notifications.create", "notifications.create.system"}, false, false},
 	{"PostTx", func(f *fixture, who notifications.Identity) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.PostTx(f.t.Context(), tx, who, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(f.t.Context(), who, good(func(*notifications.Draft) {}))
 			return err
 		})
 	}, []notifications.Permission{"notifications.create"}, true, false},
@@ -54,11 +54,11 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Status", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Status(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Status(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Topics", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Topics(f.t.Context(), who, notifications.ScopeAll)
+		_, err := f.Topics(f.t.Context(), who, notifications.SystemOrNot)
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"MarkRead", func(f *fixture, who notifications.Identity) error {
@@ -75,7 +75,7 @@ var verbs = []verb{
 		return f.Withdraw(f.t.Context(), who, f.ofCI())
 	}, []notifications.Permission{"notifications.delete", "notifications.delete.any"}, false, false},
 	{"WithdrawScope", func(f *fixture, who notifications.Identity) error {
-		_, err := f.WithdrawScope(f.t.Context(), who, "o", "s")
+		_, err := f.WithdrawScope(f.t.Context(), who, notifications.ScopeKey{Origin: "o", Scope: "s"})
 		return err
 	}, []notifications.Permission{"notifications.delete"}, false, false},
 	{"Reach", func(f *fixture, who notifications.Identity) error {
@@ -83,7 +83,7 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.reach"}, false, false},
 	{"Explain", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Explain(f.t.Context(), who, unknownID, "default/jane")
+		_, err := f.Explain(f.t.Context(), who, notifications.ExplainQuery{ID: unknownID, User: "default/jane"})
 		return err
 	}, []notifications.Permission{"notifications.explain"}, true, false},
 	{"EraseUser", func(f *fixture, who notifications.Identity) error {
@@ -101,7 +101,7 @@ func (f *fixture) ofCI() string { return f.sound().post("of ci", toJane) }
 // sound is a service over the same database whose catalog and policy are well.
 func (f *fixture) sound() *fixture {
 	f.t.Helper()
-	g := &fixture{t: f.t, db: f.db, town: newTown()}
+	g := &fixture{t: f.t, db: f.db, directory: newDirectory()}
 	return g.with(nil)
 }
 
@@ -169,7 +169,7 @@ func TestCatalogAway(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, dbtest.SQLite(t))
-			f.town.fail(errAway)
+			f.directory.Fail(errAway)
 			err := v.do(f, jane)
 			if v.catalog && (!errors.Is(err, notifications.ErrUnavailable) || !errors.Is(err, errAway)) {
 				t.Errorf("%v, want ErrUnavailable", err)
@@ -177,7 +177,7 @@ func TestCatalogAway(t *testing.T) {
 			if !v.catalog && err != nil {
 				t.Errorf("%v, though it needs no catalog", err)
 			}
-			f.town.fail(nil)
+			f.directory.Fail(nil)
 			if err := v.do(f, jane); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
@@ -186,7 +186,7 @@ func TestCatalogAway(t *testing.T) {
 	// Why one may not touch what another has posted depends on what one sees.
 	f := newFixture(t, dbtest.SQLite(t)).with(withoutDeleteAny)
 	id := f.ofCI()
-	f.town.fail(errAway)
+	f.directory.Fail(errAway)
 	_, reachErr := f.Reach(t.Context(), jane, id)
 	for name, err := range map[string]error{"Withdraw": f.Withdraw(t.Context(), jane, id), "Reach": reachErr} {
 		if !errors.Is(err, notifications.ErrUnavailable) {

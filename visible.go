@@ -1,29 +1,18 @@
 package notifications
 
 import (
+	"context"
 	"strings"
 
 	"github.com/notifications-go/notifications/internal/fold"
+	"github.com/notifications-go/notifications/internal/sqltext"
+	"gorm.io/gorm"
 )
 
-// selection is which of the deliveries to a reader are meant.
-type selection struct {
-	Filter
-	// ids, unless nil, are the only messages meant.
-	ids []string
-	// upTo, unless empty, is the largest id meant.
-	upTo string
-}
-
-// only selects one message, whatever its state.
-func only(id string) selection {
-	return selection{Filter: Filter{Scope: ScopeAll, Archived: ArchivedOrNot}, ids: []string{id}}
-}
-
-// whereVisible is the condition for a delivery d, to an audience a, that the
-// reader may see now and the selection lets through. Whatever reads or marks
-// goes through it, so list, count and marks agree.
-func (s *store) whereVisible(in inbox, sel selection) *sqlText {
+// whereVisible is the condition for a delivery delel, to an audience aud, that
+// the reader may see now and the selection lets through. Everything that reads
+// or marks goes through it, so list, count and marks agree.
+func (s *store) whereVisible(in inbox, sel selection) *sqltext.Text {
 	sql := s.whereDelivered(in, sel)
 	filterState(sql, in, sel.Filter)
 	s.filterMessage(sql, sel.Filter)
@@ -31,25 +20,29 @@ func (s *store) whereVisible(in inbox, sel selection) *sqlText {
 }
 
 // whereDelivered is the part of whereVisible that is about the delivery alone.
-func (s *store) whereDelivered(in inbox, sel selection) *sqlText {
-	sql := new(sqlText)
-	sql.add("d.audience = a.value AND d.message_id >= a.since AND d.expires_at > "+s.dialect.hiddenTime, in.now.UnixMilli())
+func (s *store) whereDelivered(in inbox, sel selection) *sqltext.Text {
+	sql := sqltext.Part("del.audience = aud.value AND del.message_id >= aud.since AND del.expires_at > ")
+	s.dialect.hidden(sql, typeInt, in.now.UnixMilli())
 	if due, bounded := firstIDAfter(in.now); bounded {
 		// Only what was scheduled is hidden by the clock: clocks of instances
 		// differ, and what was posted at once must be visible at once.
-		sql.add(" AND (NOT d.scheduled OR d.message_id < "+s.dialect.hiddenID+")", due)
+		sql.Add(" AND (NOT del.scheduled OR del.message_id < ")
+		s.dialect.hidden(sql, typeID, due)
+		sql.Add(")")
 	}
 	if sel.ids != nil {
-		sql.add(" AND d.message_id IN ("+s.dialect.ids+")", jsonArray(sel.ids))
+		sql.Add(" AND del.message_id IN (")
+		s.dialect.list(sql, typeID, sel.ids)
+		sql.Add(")")
 	}
 	if sel.upTo != "" {
-		sql.add(" AND d.message_id <= ?", sel.upTo)
+		sql.Add(" AND del.message_id <= ?", sel.upTo)
 	}
 	if first, bounded := firstIDAfter(sel.CreatedAfter); bounded && !sel.CreatedAfter.IsZero() {
-		sql.add(" AND d.message_id >= ?", first)
+		sql.Add(" AND del.message_id >= ?", first)
 	}
 	if sel.MinSeverity != "" {
-		sql.add(" AND d.severity >= ?", severityRank[sel.MinSeverity])
+		sql.Add(" AND del.severity >= ?", severityRank[sel.MinSeverity])
 	}
 	return sql
 }
@@ -60,8 +53,8 @@ type condition struct {
 	args []any
 }
 
-// stateQuestions is what a filter asks of the reader's state s of a message,
-// and, in step, what the answer is for a delivery d of one that has none.
+// stateQuestions is what a filter asks of the reader's state st of a message,
+// and, in step, what the answer is for a delivery del of one that has none.
 type stateQuestions struct {
 	state     []string
 	untouched []condition
@@ -71,102 +64,127 @@ func questionsOf(in inbox, f Filter) (q stateQuestions) {
 	ask := func(of string, otherwise condition) {
 		q.state, q.untouched = append(q.state, of), append(q.untouched, otherwise)
 	}
-	untouchedRead := condition{"(d.system AND d.message_id < ?)", []any{in.readBefore}}
+	untouchedRead := condition{"(del.system AND del.message_id < ?)", []any{in.readBefore}}
 	untouchedUnread := condition{"NOT " + untouchedRead.sql, untouchedRead.args}
 	if in.readBefore == firstID {
 		untouchedRead, untouchedUnread = condition{"FALSE", nil}, condition{"TRUE", nil}
 	}
 	switch f.Read {
 	case Read:
-		ask("s.read_at IS NOT NULL", untouchedRead)
+		ask("st.read_at IS NOT NULL", untouchedRead)
 	case Unread:
-		ask("s.read_at IS NULL", untouchedUnread)
+		ask("st.read_at IS NULL", untouchedUnread)
 	}
 	switch f.Saved {
 	case Saved:
-		ask("s.saved_at IS NOT NULL", condition{"FALSE", nil})
+		ask("st.saved_at IS NOT NULL", condition{"FALSE", nil})
 	case NotSaved:
-		ask("s.saved_at IS NULL", condition{"TRUE", nil})
+		ask("st.saved_at IS NULL", condition{"TRUE", nil})
 	}
 	switch f.Archived {
 	case Archived:
-		ask("s.archived_at IS NOT NULL", condition{"FALSE", nil})
+		ask("st.archived_at IS NOT NULL", condition{"FALSE", nil})
 	case NotArchived:
-		ask("s.archived_at IS NULL", condition{"TRUE", nil})
+		ask("st.archived_at IS NULL", condition{"TRUE", nil})
 	}
 	return q
 }
 
-// addUntouched adds what the answers are where there is no state.
-func (q stateQuestions) addUntouched(sql *sqlText) {
-	for i, c := range q.untouched {
-		if i > 0 {
-			sql.add(" AND ")
+// addUntouched adds what the answers come to where there is no state.
+func (q stateQuestions) addUntouched(sql *sqltext.Text) {
+	and := ""
+	for _, c := range q.untouched {
+		if c.sql != "TRUE" {
+			sql.Add(and+c.sql, c.args...)
+			and = " AND "
 		}
-		sql.add(c.sql, c.args...)
+	}
+	if and == "" {
+		sql.Add("TRUE")
 	}
 }
 
 // filterState adds what the filter asks of the reader's state. It is asked in
 // a scalar subquery rather than by EXISTS, which the planner could turn into a
 // join that reads and sorts every state of the reader for the sake of a page.
-func filterState(sql *sqlText, in inbox, f Filter) {
+func filterState(sql *sqltext.Text, in inbox, f Filter) {
 	q := questionsOf(in, f)
 	if len(q.state) == 0 {
 		return
 	}
-	sql.add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
-		" FROM notification_states s WHERE s.user_ref = ? AND s.message_id = d.message_id), ", in.user)
+	sql.Add(" AND coalesce((SELECT "+strings.Join(q.state, " AND ")+
+		" FROM notification_states st WHERE st.user_ref = ? AND st.message_id = del.message_id), ", in.audience)
 	q.addUntouched(sql)
-	sql.add(")")
+	sql.Add(")")
 }
 
-// stateAnswers is what the filter asks of the reader's state s of a delivery d,
+// stateAnswers is what the filter asks of the reader's state st of a delivery del,
 // outer joined. It reports whether that is anything.
-func stateAnswers(sql *sqlText, in inbox, f Filter) bool {
+func stateAnswers(sql *sqltext.Text, in inbox, f Filter) bool {
 	q := questionsOf(in, f)
 	if len(q.state) == 0 {
-		sql.add("TRUE")
+		sql.Add("TRUE")
 		return false
 	}
-	sql.add("CASE WHEN s.message_id IS NULL THEN ")
+	sql.Add("CASE WHEN st.message_id IS NULL THEN ")
 	q.addUntouched(sql)
-	sql.add(" ELSE " + strings.Join(q.state, " AND ") + " END")
+	sql.Add(" ELSE " + strings.Join(q.state, " AND ") + " END")
 	return true
 }
 
 // filterMessage adds what the filter asks of the message itself.
-func (s *store) filterMessage(sql *sqlText, f Filter) {
+func (s *store) filterMessage(sql *sqltext.Text, f Filter) {
 	if f.Text == "" && f.Topic == "" && f.Origin == "" {
 		return
 	}
-	sql.add(" AND EXISTS (SELECT 1 FROM notification_messages t WHERE t.id = d.message_id")
+	sql.Add(" AND EXISTS (SELECT 1 FROM notification_messages msg WHERE msg.id = del.message_id")
 	if f.Text != "" {
-		text, find := fold.Text(f.Text), s.dialect.find
-		sql.add(" AND ("+find+"(t.title_key, ?) > 0 OR "+find+"(t.message_key, ?) > 0)", text, text)
+		text := fold.Text(f.Text)
+		sql.Add(" AND (")
+		s.dialect.contains(sql, "msg.title_key", text)
+		sql.Add(" OR ")
+		s.dialect.contains(sql, "msg.message_key", text)
+		sql.Add(")")
 	}
 	if f.Topic != "" {
-		sql.add(" AND t.topic = ?", f.Topic)
+		sql.Add(" AND msg.topic = ?", f.Topic)
 	}
 	if f.Origin != "" {
-		sql.add(" AND t.origin = ?", f.Origin)
+		sql.Add(" AND msg.origin = ?", f.Origin)
 	}
-	sql.add(")")
+	sql.Add(")")
 }
 
-// selectVisible selects message_id and system of every message selected, each
-// once.
-func (s *store) selectVisible(sql *sqlText, in inbox, sel selection) {
-	sql.add("SELECT DISTINCT d.message_id, d.system FROM ")
-	s.dialect.deliveries(sql, in.sources(sel.Scope), s.whereVisible(in, sel), "")
-	sql.add(" d")
+// selectVisible adds a selection of message_id and system of every message
+// selected, each once.
+func (s *store) selectVisible(sql *sqltext.Text, in inbox, sel selection) {
+	sql.Add("SELECT DISTINCT del.message_id, del.system FROM ")
+	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
+	sql.Add(" del")
 }
 
-// isRead is whether the message d counts as read, s being the reader's state
+// isRead is whether the message del counts as read, st being the reader's state
 // of it, outer joined.
 func isRead(in inbox) condition {
 	if in.readBefore == firstID {
-		return condition{"(s.read_at IS NOT NULL)", nil}
+		return condition{"(st.read_at IS NOT NULL)", nil}
 	}
-	return condition{"(s.read_at IS NOT NULL OR (s.user_ref IS NULL AND d.system AND d.message_id < ?))", []any{in.readBefore}}
+	return condition{"(st.read_at IS NOT NULL OR (st.user_ref IS NULL AND del.system AND del.message_id < ?))", []any{in.readBefore}}
+}
+
+// see returns ErrNotFound unless the reader can see the message.
+func (s *store) see(ctx context.Context, in inbox, id string) error {
+	return s.read(ctx, func(db *gorm.DB) error {
+		sql := s.sql("SELECT del.message_id FROM (")
+		s.selectVisible(sql, in, only(id))
+		sql.Add(") del")
+		var seen []string
+		if err := find(db, sql, &seen); err != nil {
+			return err
+		}
+		if len(seen) == 0 {
+			return ErrNotFound
+		}
+		return nil
+	})
 }

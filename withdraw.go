@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 
+	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
 
 // Withdraw takes a notification back: it is gone for everybody at once. It
-// needs [PermissionDelete], and of whoever did not post it also
+// needs [PermissionDelete], and for the posts of others also
 // [PermissionDeleteAny]. Without that it is [ErrForbidden] for an id who can
 // see, and [ErrNotFound] for any other.
 func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
-	if err := s.Authorize(ctx, who, PermissionDelete); err != nil {
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete, ID: id})
+	if err != nil {
 		return err
 	}
-	id, err := parseID("id", id)
+	id, err = parseID("id", id)
 	if err != nil {
 		return err
 	}
@@ -29,29 +31,28 @@ func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
 	return err
 }
 
-// WithdrawScope takes back whatever is left of the posts of who with this
-// origin and scope, and returns how many notifications that were. It needs
-// [PermissionDelete].
-func (s *Service) WithdrawScope(ctx context.Context, who Identity, origin, scope string) (int64, error) {
-	if err := s.Authorize(ctx, who, PermissionDelete); err != nil {
+// WithdrawScope takes back the posts of who with this origin and scope, and
+// returns how many notifications that were. It needs [PermissionDelete].
+func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey) (int64, error) {
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete})
+	if err != nil {
 		return 0, err
 	}
 	var bad faults
-	bad.text("origin", origin, true, MaxTitleChars)
-	bad.text("scope", scope, true, MaxTitleChars)
+	bad.text("Origin", key.Origin, true, MaxTitleChars)
+	bad.text("Scope", key.Scope, true, MaxTitleChars)
 	if err := bad.err(); err != nil {
 		return 0, err
 	}
 	poster, now := s.nameOf(who), s.now().UnixMilli()
 	return s.store.withdraw(ctx, now, func(tx *gorm.DB) ([]string, error) {
-		// Waits for whoever is just posting to the scope, see lockScope.
-		err := tx.Exec("UPDATE notification_scopes SET used_at = ? WHERE poster = ? AND origin = ? AND scope = ?",
-			now, poster, origin, scope).Error
-		if err != nil {
+		// Waits for somebody who is just posting to the scope, see lockScopes.
+		if _, err := exec(tx, s.store.sql("UPDATE notification_scopes SET used_at = ? WHERE poster = ? AND origin = ? AND scope = ?",
+			now, poster, key.Origin, key.Scope)); err != nil {
 			return nil, err
 		}
 		var ids []string
-		posts, err := s.store.postsOfScope(tx, poster, origin, scope)
+		posts, err := s.store.postsOfScope(tx, poster, key)
 		for _, p := range posts {
 			ids = append(ids, p.ID)
 		}
@@ -59,11 +60,12 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, origin, scope
 	})
 }
 
-// ownPost returns a message that who posted, or, with the permission any if
-// that is not empty, that somebody posted. What is withdrawn is not found. Of
-// other messages, whether or not they exist, everything is asked alike, so that
-// a policy or catalog that is away does not tell them apart.
-func (s *Service) ownPost(ctx context.Context, who Identity, id string, any Permission) (messageRow, error) {
+// ownPost returns a message that who posted, or, with the permission for the
+// posts of others if that is not empty, that somebody posted. What is withdrawn
+// is not found. Of other messages, whether or not they exist, everything is
+// asked alike, so that a policy or catalog that is away does not tell them
+// apart.
+func (s *Service) ownPost(ctx context.Context, who Identity, id string, others Permission) (messageRow, error) {
 	m, err := s.store.message(ctx, id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return m, err
@@ -72,8 +74,8 @@ func (s *Service) ownPost(ctx context.Context, who Identity, id string, any Perm
 	if there && m.Poster == s.nameOf(who) {
 		return m, nil
 	}
-	if any != "" {
-		err := s.Authorize(ctx, who, any)
+	if others != "" {
+		err := s.authorize(ctx, Request{Who: who, Permission: others, ID: id})
 		if there && err == nil {
 			return m, nil
 		}
@@ -85,11 +87,11 @@ func (s *Service) ownPost(ctx context.Context, who Identity, id string, any Perm
 }
 
 // forbiddenOrNotFound is why who may not do something to a message of somebody
-// else: whether it exists is told only to those who see it.
+// else: only those who see it are told that it exists.
 func (s *Service) forbiddenOrNotFound(ctx context.Context, who Identity, id string) error {
 	in, err := s.inbox(ctx, who)
 	if errors.Is(err, ErrForbidden) {
-		return ErrNotFound // it has no inbox
+		return ErrNotFound // who has no inbox
 	}
 	if err != nil {
 		return err
@@ -101,15 +103,19 @@ func (s *Service) forbiddenOrNotFound(ctx context.Context, who Identity, id stri
 }
 
 // message returns a message by its id, withdrawn or not.
-func (s *store) message(ctx context.Context, id string) (messageRow, error) {
-	var rows []messageRow
-	if err := s.door(ctx, s.db).Where("id = ?", id).Limit(1).Find(&rows).Error; err != nil {
-		return messageRow{}, failed(err)
-	}
-	if len(rows) == 0 {
-		return messageRow{}, ErrNotFound
-	}
-	return rows[0], nil
+func (s *store) message(ctx context.Context, id string) (m messageRow, err error) {
+	err = s.read(ctx, func(db *gorm.DB) error {
+		var rows []messageRow
+		if err := find(db, s.sql(selectMessage+" WHERE msg.id = ?", id), &rows); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return ErrNotFound
+		}
+		m = rows[0]
+		return nil
+	})
+	return m, err
 }
 
 // withdraw removes all deliveries of the messages that which names, in one
@@ -121,7 +127,7 @@ func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		n, err = s.withdrawTx(tx, now, ids, "")
+		n, err = s.withdrawTx(tx, now, ids, new(sqltext.Text))
 		return err
 	})
 	return n, err
@@ -129,18 +135,17 @@ func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB)
 
 // withdrawTx is withdraw of those of the messages that and, more SQL over
 // notification_messages, lets through.
-func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and string) (int64, error) {
-	var gone []earlierPost
-	err := tx.Raw("UPDATE notification_messages SET withdrawn_at = ? WHERE withdrawn_at IS NULL AND id IN ("+s.dialect.ids+")"+and+
-		" RETURNING id, audiences", now, jsonArray(ids)).Find(&gone).Error
-	if err != nil {
+func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and *sqltext.Text) (int64, error) {
+	sql := s.sql("UPDATE notification_messages SET withdrawn_at = ? WHERE withdrawn_at IS NULL AND id IN (", now)
+	s.dialect.list(sql, typeID, ids)
+	sql.Add(")").AddPart(and).Add(" RETURNING id, audiences")
+	var gone []messageRow
+	if err := find(tx, sql, &gone); err != nil {
 		return 0, err
 	}
-	var pairs [][2]string
+	var deliveries []delivery
 	for _, m := range gone {
-		for _, audience := range m.audiences() {
-			pairs = append(pairs, [2]string{audience, m.ID})
-		}
+		deliveries = append(deliveries, deliveriesOf(m.ID, m.audiences())...)
 	}
-	return int64(len(gone)), s.deletePairs(tx, pairs)
+	return int64(len(gone)), s.removeDeliveries(tx, deliveries)
 }

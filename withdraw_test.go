@@ -10,6 +10,7 @@ import (
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/dbtest"
+	"github.com/notifications-go/notifications/notificationstest"
 	"gorm.io/gorm"
 )
 
@@ -65,7 +66,7 @@ func TestWithdrawAny(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		rules, err := notifications.NewRules(f.town,
+		rules, err := notifications.NewRules(f.directory,
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionDelete}, Users: []string{"*"}, Services: []string{"*"}},
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionDeleteAny}, Groups: []string{"default/dev"}, Services: []string{"janitor"}},
 			notifications.Rule{Allow: []notifications.Permission{notifications.PermissionReach, notifications.PermissionList}, Users: []string{"*"}, Services: []string{"*"}})
@@ -119,7 +120,7 @@ func TestWithdrawScope(t *testing.T) {
 		f := newFixture(t, db)
 		by := func(who notifications.Identity, origin, scope string) int64 {
 			t.Helper()
-			n, err := f.WithdrawScope(t.Context(), who, origin, scope)
+			n, err := f.WithdrawScope(t.Context(), who, notifications.ScopeKey{Origin: origin, Scope: scope})
 			if err != nil {
 				t.Error(err)
 			}
@@ -145,17 +146,17 @@ func TestWithdrawScope(t *testing.T) {
 			}
 		}
 		f.see(jane, "no scope", "other scope")
-		_, err := f.WithdrawScope(t.Context(), ci, "", "")
-		wantFields(t, err, "origin", "scope")
+		_, err := f.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: "", Scope: ""})
+		wantFields(t, err, "Origin", "Scope")
 		long := strings.Repeat("x", notifications.MaxTitleChars+1)
-		_, err = f.WithdrawScope(t.Context(), ci, long, "\x00")
-		wantFields(t, err, "origin", "scope")
+		_, err = f.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: long, Scope: "\x00"})
+		wantFields(t, err, "Origin", "Scope")
 	})
 }
 
-// sized is a town that knows its sizes.
+// sized is a directory that knows other sizes.
 type sized struct {
-	*town
+	*notificationstest.Directory
 	sizes map[string]int
 	err   error
 }
@@ -174,7 +175,7 @@ func TestReach(t *testing.T) {
 		f.set(john, ids(id), read, 1)
 		f.set(guest, ids(id), read, 1)
 		f.set(guest, ids(id), unread, 1)
-		catalog := sized{f.town, map[string]int{"": 1000, "group:default/ops": 0}, nil}
+		catalog := sized{f.directory, map[string]int{"": 1000, "default/ops": 0}, nil}
 		withSizes := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
 		for name, tt := range map[string]struct {
 			svc   *fixture
@@ -199,7 +200,7 @@ func TestReach(t *testing.T) {
 		if !errors.Is(err, notifications.ErrUnavailable) {
 			t.Errorf("with a catalog that fails: %v, want ErrUnavailable", err)
 		}
-		f.town.move("default/john") // he does not see it by his group any more, and has read it still
+		f.directory.SetUser("default/john") // he does not see it by his group any more, and has read it still
 		f.reach(id, 2, "group:default/dev", "group:default/ops", "system", "user:default/jane")
 
 		ofJohn := f.postAs(john, notifications.Draft{Origin: "o", Title: "t", To: toJane})

@@ -15,10 +15,9 @@ import (
 
 // entity is what is kept of a document of kind User or Group.
 type entity struct {
-	kind  notifications.Kind
-	ref   string   // canonical
-	place string   // file and line
-	links []string // canonical: the groups of a user, the members of a group
+	ref   notifications.Ref // canonical
+	place string            // file and line
+	links []string          // canonical: the groups of a user, the members of a group
 }
 
 // parse returns the entities of a file and everything that is wrong with it.
@@ -56,15 +55,15 @@ func (d *document) entity() (entity, bool) {
 		return entity{}, false
 	}
 	d.refuseMerge(root, "entity")
-	namespace, ref := d.name(root, kind)
-	e := entity{kind: kind, ref: ref, place: d.file + ":" + strconv.Itoa(lineOf(root))}
+	namespace, name := d.name(root, kind)
+	e := entity{ref: notifications.Ref{Kind: kind, Name: name}, place: d.file + ":" + strconv.Itoa(lineOf(root))}
 	spec := d.mapping(root, "spec")
 	if kind == notifications.KindUser {
 		e.links = d.refs(spec, "memberOf", notifications.KindGroup, namespace)
 	} else {
 		e.links = d.refs(spec, "members", notifications.KindUser, namespace)
 	}
-	return e, ref != ""
+	return e, name != ""
 }
 
 // kind returns the kind of the entity; false if it is not one of ours.
@@ -81,9 +80,9 @@ func (d *document) kind(root *ast.MappingNode) (notifications.Kind, bool) {
 	return kind, ok && checkKind(kind) == nil
 }
 
-// name returns the namespace of the entity and its canonical ref. Where one is
+// name returns the namespace of the entity and its canonical name. If one is
 // wrong there is a fault, and a value to go on with.
-func (d *document) name(root *ast.MappingNode, kind notifications.Kind) (namespace, ref string) {
+func (d *document) name(root *ast.MappingNode, kind notifications.Kind) (namespace, name string) {
 	metadata := d.mapping(root, "metadata")
 	namespace = "default"
 	if n := d.get(metadata, "namespace"); n != nil {
@@ -96,17 +95,17 @@ func (d *document) name(root *ast.MappingNode, kind notifications.Kind) (namespa
 		d.fault(root, "metadata.name", "is missing")
 		return namespace, ""
 	}
-	name, ok := d.part(n, "metadata.name")
+	base, ok := d.part(n, "metadata.name")
 	if !ok {
 		return namespace, ""
 	}
-	ref, err := canonical(kind, namespace+"/"+name, "")
+	name, err := canonical(kind, namespace+"/"+base, "")
 	if err != nil {
 		d.fault(n, "metadata.name", "with its namespace %v", err)
 		return namespace, ""
 	}
-	d.subject = ref
-	return namespace, ref
+	d.subject = notifications.Ref{Kind: kind, Name: name}.String()
+	return namespace, name
 }
 
 // part returns text that can be one side of the "/" in a ref.
@@ -128,7 +127,7 @@ func (d *document) part(n ast.Node, field string) (string, bool) {
 	return text, true
 }
 
-// refs returns the canonical refs in a list of spec.
+// refs returns the canonical names in a list of spec.
 func (d *document) refs(spec *ast.MappingNode, key string, kind notifications.Kind, namespace string) []string {
 	n := d.get(spec, key)
 	if n == nil {

@@ -29,8 +29,8 @@ func ExampleLoad() {
 		fmt.Println(jane, "is in", m.Group)
 	}
 	// Output:
-	// user:default/jane is in group:default/oncall
-	// user:default/jane is in group:default/ops
+	// default/jane is in default/oncall
+	// default/jane is in default/ops
 }
 
 // Mistakes in the files are reported together, each with its place.
@@ -77,5 +77,5 @@ func ExampleOpen() {
 		return
 	}
 	fmt.Println(user, "is in", in[0].Group)
-	// Output: user:42 is in group:editors
+	// Output: 42 is in editors
 }

@@ -25,8 +25,8 @@ const maxFileBytes = 32 << 20
 // spec.memberOf and of a group spec.members. Documents of other kinds and
 // empty ones are ignored.
 //
-// A user is in the groups he names and in those that name him, and in no
-// others: spec.parent and spec.children do not count. A membership of or in
+// A user is in the groups the user's entity names and in those that name the
+// user, and in no others: spec.parent and spec.children do not count. A membership of or in
 // something the files do not define is ignored.
 //
 // A ref is "namespace/name" or "kind:namespace/name", compared without regard
@@ -125,10 +125,9 @@ func (f *Files) Len() (users, groups int) {
 	return len(now.users), len(now.groups)
 }
 
-// Canonical returns "user:default/jane" for "default/jane" and for
+// Canonical returns "default/jane" for "default/jane" and for
 // "User:Default/Jane". A ref without a "/", of another kind, with white space,
-// or with more than 255 bytes after its kind is an error. A canonical ref is
-// returned unchanged.
+// or with more than 255 bytes after its kind is an error.
 func (*Files) Canonical(kind notifications.Kind, ref string) (string, error) {
 	return canonical(kind, ref, "")
 }
@@ -140,9 +139,9 @@ func (f *Files) Groups(_ context.Context, user string) ([]notifications.Membersh
 
 // Missing returns, in their order, the refs the files do not define. It never
 // fails.
-func (f *Files) Missing(_ context.Context, refs []string) ([]string, error) {
+func (f *Files) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
 	now := f.now.Load()
-	var missing []string
+	var missing []notifications.Ref
 	for _, ref := range refs {
 		if !now.has(ref) {
 			missing = append(missing, ref)
@@ -151,8 +150,8 @@ func (f *Files) Missing(_ context.Context, refs []string) ([]string, error) {
 	return missing, nil
 }
 
-// Size returns how many users are in the group, a canonical ref, or how many
-// the files define for the empty ref. It reports false for a group they do not
+// Size returns how many users are in the group, a canonical name, or how many
+// the files define for the empty name. It reports false for a group they do not
 // define, and never fails.
 func (f *Files) Size(_ context.Context, group string) (int, bool, error) {
 	now := f.now.Load()

@@ -14,9 +14,9 @@ func BenchmarkFiles(b *testing.B) {
 	const users = 1000
 	var text strings.Builder
 	text.WriteString("kind: Group\nmetadata: {name: ops}\n---\nkind: Group\nmetadata: {name: dev}\n")
-	refs := make([]string, users)
+	refs := make([]notifications.Ref, users)
 	for i := range refs {
-		refs[i] = fmt.Sprintf("user:default/user-%04d", i)
+		refs[i] = notifications.UserRef(fmt.Sprintf("default/user-%04d", i))
 		fmt.Fprintf(&text, "---\nkind: User\nmetadata: {name: user-%04d}\nspec: {memberOf: [ops, dev]}\n", i)
 	}
 	files, err := catalog.LoadFS(fstest.MapFS{"org.yaml": {Data: []byte(text.String())}}, "org.yaml")
@@ -30,7 +30,7 @@ func BenchmarkFiles(b *testing.B) {
 		name string
 		do   func() error
 	}{
-		{"groups", func() error { _, err := files.Groups(b.Context(), refs[0]); return err }},
+		{"groups", func() error { _, err := files.Groups(b.Context(), refs[0].Name); return err }},
 		{"missing of 1", func() error { _, err := files.Missing(b.Context(), refs[:1]); return err }},
 		{"missing of 1000", func() error { _, err := files.Missing(b.Context(), refs); return err }},
 		{"canonical of a name", canonical("default/jane")},

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/catalog"
 )
 
@@ -34,7 +35,7 @@ func mustLoad(t *testing.T, text string) *catalog.Files {
 // groupsOf returns the refs of the groups of a user.
 func groupsOf(t *testing.T, files *catalog.Files, user string) []string {
 	t.Helper()
-	in, err := files.Groups(t.Context(), user)
+	in, err := files.Groups(t.Context(), ref(user).Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,11 +50,25 @@ func groupsOf(t *testing.T, files *catalog.Files, user string) []string {
 // defined returns those of refs that the files define.
 func defined(t *testing.T, files *catalog.Files, refs ...string) []string {
 	t.Helper()
-	missing, err := files.Missing(t.Context(), refs)
+	missing, err := files.Missing(t.Context(), refsOf(refs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(refs, func(ref string) bool { return slices.Contains(missing, ref) })
+	return slices.DeleteFunc(refs, func(text string) bool { return slices.Contains(missing, ref(text)) })
+}
+
+// ref reads "user:default/jane".
+func ref(text string) notifications.Ref {
+	kind, name, _ := strings.Cut(text, ":")
+	return notifications.Ref{Kind: notifications.Kind(kind), Name: name}
+}
+
+func refsOf(texts []string) []notifications.Ref {
+	refs := make([]notifications.Ref, len(texts))
+	for i, text := range texts {
+		refs[i] = ref(text)
+	}
+	return refs
 }
 
 func TestGuest(t *testing.T) {
@@ -109,9 +124,9 @@ metadata: {name: both}
 spec: {members: [JANE, user:guest]}
 `)
 	for user, want := range map[string][]string{
-		"user:default/jane":   {"group:default/all", "group:default/both", "group:default/ops", "group:other/dev"},
-		"user:other/jane":     {"group:other/dev", "group:other/qa"},
-		"user:default/guest":  {"group:default/both", "group:default/child", "group:other/dev"},
+		"user:default/jane":   {"default/all", "default/both", "default/ops", "other/dev"},
+		"user:other/jane":     {"other/dev", "other/qa"},
+		"user:default/guest":  {"default/both", "default/child", "other/dev"},
 		"user:default/idle":   nil,
 		"user:default/nobody": nil,
 		"user:Default/Jane":   nil, // not a canonical ref
@@ -126,11 +141,11 @@ spec: {members: [JANE, user:guest]}
 		t.Errorf("Len() = %d, %d, want 4, 6", users, groups)
 	}
 	for group, want := range map[string]int{
-		"":                   4, // everybody
-		"group:default/ops":  1, // named by the user
-		"group:other/qa":     1, // naming the user, twice
-		"group:default/both": 2, // one by both ends
-		"group:other/dev":    3,
+		"":             4, // everybody
+		"default/ops":  1, // named by the user
+		"other/qa":     1, // naming the user, twice
+		"default/both": 2, // one by both ends
+		"other/dev":    3,
 	} {
 		if got := sizeOf(t, files, group); got != want {
 			t.Errorf("%q has %d users, want %d", group, got, want)
@@ -155,10 +170,9 @@ func TestSizeOfWhatIsNoGroup(t *testing.T) {
 	t.Parallel()
 	files := mustLoad(t, "kind: User\nmetadata: {name: a}\nspec: {memberOf: [gone]}\n---\nkind: Group\nmetadata: {name: empty}\n")
 	for group, want := range map[string]int{
-		"group:default/empty": 0,
-		"group:default/gone":  -1,
-		"Group:default/empty": -1, // not a canonical ref
-		"default/empty":       -1,
+		"default/empty":       0,
+		"default/gone":        -1,
+		"group:default/empty": -1, // not a canonical name
 		"user:default/a":      -1,
 	} {
 		if got := sizeOf(t, files, group); got != want {
@@ -172,8 +186,8 @@ func TestMissing(t *testing.T) {
 	files := mustLoad(t, "kind: User\nmetadata: {name: a}\n---\nkind: Group\nmetadata: {name: b}\n")
 	refs := []string{"user:default/z", "user:default/a", "group:default/a", "user:default/b", "group:default/b", "default/a", "User:default/a", "", "user:default/z"}
 	want := []string{"user:default/z", "group:default/a", "user:default/b", "default/a", "User:default/a", "", "user:default/z"}
-	got, err := files.Missing(t.Context(), refs)
-	if err != nil || !slices.Equal(got, want) {
+	got, err := files.Missing(t.Context(), refsOf(refs))
+	if err != nil || !slices.Equal(got, refsOf(want)) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }
@@ -188,7 +202,7 @@ func TestSeveralFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"group:default/g"}) {
+	if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"default/g"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -204,12 +218,12 @@ func TestLoadWithoutFiles(t *testing.T) {
 func TestGroupsAreCopied(t *testing.T) {
 	t.Parallel()
 	files := mustLoad(t, "kind: User\nmetadata: {name: a}\nspec: {memberOf: [g]}\n---\nkind: Group\nmetadata: {name: g}\n")
-	in, err := files.Groups(t.Context(), "user:default/a")
+	in, err := files.Groups(t.Context(), "default/a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	in[0].Group = "group:default/stolen"
-	if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"group:default/g"}) {
+	in[0].Group = "default/stolen"
+	if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"default/g"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -237,7 +251,7 @@ func TestReload(t *testing.T) {
 	}
 	inOps := func(t *testing.T) {
 		t.Helper()
-		if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"group:default/ops"}) {
+		if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"default/ops"}) {
 			t.Errorf("jane is in %q", got)
 		}
 		if got := defined(t, files, "user:default/bob", "group:default/ops"); !slices.Equal(got, []string{"group:default/ops"}) {
@@ -265,13 +279,13 @@ func TestReload(t *testing.T) {
 	if err := files.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"group:default/dev"}) {
+	if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"default/dev"}) {
 		t.Errorf("after the reload jane is in %q", got)
 	}
 	if got := defined(t, files, "user:default/bob", "group:default/ops"); !slices.Equal(got, []string{"user:default/bob"}) {
 		t.Errorf("after the reload: %q", got)
 	}
-	if dev, ops, all := sizeOf(t, files, "group:default/dev"), sizeOf(t, files, "group:default/ops"), sizeOf(t, files, ""); dev != 1 || ops != -1 || all != 2 {
+	if dev, ops, all := sizeOf(t, files, "default/dev"), sizeOf(t, files, "default/ops"), sizeOf(t, files, ""); dev != 1 || ops != -1 || all != 2 {
 		t.Errorf("after the reload dev has %d users, ops %d, all are %d", dev, ops, all)
 	}
 }
@@ -303,7 +317,7 @@ func TestReloadWhileReading(t *testing.T) {
 				default:
 				}
 				got := groupsOf(t, files, "user:default/jane")
-				if !slices.Equal(got, []string{"group:default/ops"}) && !slices.Equal(got, []string{"group:default/dev"}) {
+				if !slices.Equal(got, []string{"default/ops"}) && !slices.Equal(got, []string{"default/dev"}) {
 					t.Errorf("jane is in %q", got)
 				}
 				if got := defined(t, files, "user:default/jane", "group:default/dev"); len(got) != 2 {
@@ -334,7 +348,7 @@ func TestReloadWhileReading(t *testing.T) {
 	if err := files.Reload(); err != nil {
 		t.Error(err)
 	}
-	if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"group:default/dev"}) {
+	if got := groupsOf(t, files, "user:default/jane"); !slices.Equal(got, []string{"default/dev"}) {
 		t.Errorf("at last jane is in %q", got)
 	}
 }

@@ -3,29 +3,28 @@ package catalog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/notifications-go/notifications"
 )
 
-// Open returns the catalog in which everybody exists: whatever the host calls
-// a user or a group is one. It suits a host that has users of its own, whom it
-// has looked up before it asks.
+// Open returns the catalog in which everybody exists: every id the host calls a
+// user or a group is one. It suits a host that has users of its own and has
+// looked them up before it asks.
 //
-// The host's ids are kept byte for byte: they are not folded, need no "/", and
-// lose no prefix, so the user "user:42" is canonically "user:user:42" and is
-// another user than "42". Canonical is therefore for ids, not for what it
-// returned before. An id is 1 to 255 bytes of valid UTF-8 without NUL. How many
-// users there are, or in a group, it cannot tell: it is no
-// [notifications.Sizer].
+// The host's ids are kept byte for byte: they are not folded and need no "/". An
+// id is 1 to 255 bytes of valid UTF-8 without NUL. One that begins with a kind
+// and a colon, such as "user:42", is refused: it is a ref of the entity
+// catalogs, and would be another user than "42". How many users there are, or in
+// a group, this catalog cannot tell: it is no [notifications.Sizer].
 //
-// groups returns the ids of the groups the user is in now. It is given the
-// host's id of the user and returns the host's ids of the groups, in any
-// order, both without a kind before them. Nil means that nobody is in any
-// group. It is called on every read, from many goroutines at once; its error
-// is returned unchanged, and a group whose id is not valid is left out, for
-// nothing can have been posted to it. The slice it returns is not modified.
+// groups returns the ids of the groups the user is in now, in any order. Nil
+// means that nobody is in any group. It is called on every read, from many
+// goroutines at once; its error is returned unchanged, and an invalid id is left
+// out, for nothing can have been posted to it. The slice it returns is not
+// modified.
 func Open(groups func(ctx context.Context, user string) ([]string, error)) notifications.Catalog {
 	return open{groups}
 }
@@ -34,7 +33,7 @@ type open struct {
 	groups func(ctx context.Context, user string) ([]string, error)
 }
 
-// Canonical puts the kind before the id.
+// Canonical returns the id as it is, if it is one.
 func (open) Canonical(kind notifications.Kind, id string) (string, error) {
 	if err := checkKind(kind); err != nil {
 		return "", err
@@ -49,16 +48,20 @@ func (open) Canonical(kind notifications.Kind, id string) (string, error) {
 	case strings.ContainsRune(id, 0):
 		return "", errors.New("contains the NUL character")
 	}
-	return string(kind) + ":" + id, nil
+	for _, kind := range []notifications.Kind{notifications.KindUser, notifications.KindGroup, notifications.KindService} {
+		if strings.HasPrefix(id, string(kind)+":") {
+			return "", fmt.Errorf("must be an id without %q before it", string(kind)+":")
+		}
+	}
+	return id, nil
 }
 
 // Groups asks the host.
 func (o open) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
-	id, ok := strings.CutPrefix(user, string(notifications.KindUser)+":")
-	if !ok || o.groups == nil {
+	if o.groups == nil {
 		return nil, nil
 	}
-	ids, err := o.groups(ctx, id)
+	ids, err := o.groups(ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -72,4 +75,6 @@ func (o open) Groups(ctx context.Context, user string) ([]notifications.Membersh
 }
 
 // Missing returns none.
-func (open) Missing(context.Context, []string) ([]string, error) { return nil, nil }
+func (open) Missing(context.Context, []notifications.Ref) ([]notifications.Ref, error) {
+	return nil, nil
+}

@@ -14,7 +14,7 @@ import (
 // maxNameBytes is the longest name, without its kind, that is a ref.
 const maxNameBytes = 255
 
-// What is wrong with a ref. The texts reach whoever wrote it.
+// What is wrong with a ref. The texts reach its writer.
 var (
 	errForm    = errors.New("must be of the form namespace/name")
 	errUTF8    = errors.New("is not valid UTF-8")
@@ -22,7 +22,7 @@ var (
 	errTooLong = fmt.Errorf("is longer than %d bytes", maxNameBytes)
 )
 
-// canonical returns the one form of an entity ref: "user:default/jane". A ref
+// canonical returns the one form of an entity's name: "default/jane". A ref
 // without a namespace is in the given one; if that is empty, it is an error.
 func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	if err := checkKind(kind); err != nil {
@@ -51,7 +51,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	case len(name) > maxNameBytes:
 		return "", errTooLong
 	}
-	return string(kind) + ":" + name, nil
+	return name, nil
 }
 
 // checkPrefix judges the kind a ref names against the kind that is wanted.

@@ -25,20 +25,20 @@ func TestFilesCanonical(t *testing.T) {
 		ref, want string
 		wrong     string // the error, if one is due
 	}{
-		{kind: user, ref: "default/guest", want: "user:default/guest"},
-		{kind: user, ref: "user:default/guest", want: "user:default/guest"},
-		{kind: user, ref: "USER:Default/GUEST", want: "user:default/guest"},
-		{kind: group, ref: "Group:default/Ops", want: "group:default/ops"},
-		{kind: group, ref: "default/user", want: "group:default/user"},
-		{kind: user, ref: "user/group", want: "user:user/group"},
-		{kind: user, ref: "default/jane.doe_1-2@example.com", want: "user:default/jane.doe_1-2@example.com"},
-		{kind: user, ref: "default/É", want: "user:default/é"},
-		{kind: user, ref: "default/E\u0301", want: "user:default/é"},
-		{kind: user, ref: "DEFAULT/ΟΔΥΣΣΕΥΣ", want: "user:default/οδυσσευσ"},
-		{kind: user, ref: "default/οδυσσευς", want: "user:default/οδυσσευσ"},
-		{kind: user, ref: "default/straße", want: "user:default/straße"},
-		{kind: user, ref: "default/" + long, want: "user:default/" + long},
-		{kind: user, ref: "USER:default/" + long, want: "user:default/" + long},
+		{kind: user, ref: "default/guest", want: "default/guest"},
+		{kind: user, ref: "user:default/guest", want: "default/guest"},
+		{kind: user, ref: "USER:Default/GUEST", want: "default/guest"},
+		{kind: group, ref: "Group:default/Ops", want: "default/ops"},
+		{kind: group, ref: "default/user", want: "default/user"},
+		{kind: user, ref: "user/group", want: "user/group"},
+		{kind: user, ref: "default/jane.doe_1-2@example.com", want: "default/jane.doe_1-2@example.com"},
+		{kind: user, ref: "default/É", want: "default/é"},
+		{kind: user, ref: "default/E\u0301", want: "default/é"},
+		{kind: user, ref: "DEFAULT/ΟΔΥΣΣΕΥΣ", want: "default/οδυσσευσ"},
+		{kind: user, ref: "default/οδυσσευς", want: "default/οδυσσευσ"},
+		{kind: user, ref: "default/straße", want: "default/straße"},
+		{kind: user, ref: "default/" + long, want: "default/" + long},
+		{kind: user, ref: "USER:default/" + long, want: "default/" + long},
 
 		{kind: user, ref: "", wrong: form},
 		{kind: user, ref: "guest", wrong: form},
@@ -93,19 +93,21 @@ func TestOpenCanonical(t *testing.T) {
 		id, want string
 		wrong    string
 	}{
-		{kind: user, id: "42", want: "user:42"},
-		{kind: user, id: "Jane", want: "user:Jane"},
-		{kind: user, id: "user:42", want: "user:user:42"},
-		{kind: user, id: "group:42", want: "user:group:42"},
-		{kind: group, id: "a/b/c", want: "group:a/b/c"},
-		{kind: group, id: " Night shift\n", want: "group: Night shift\n"},
-		{kind: user, id: "E\u0301", want: "user:E\u0301"},
-		{kind: user, id: long, want: "user:" + long},
+		{kind: user, id: "42", want: "42"},
+		{kind: user, id: "Jane", want: "Jane"},
+		{kind: user, id: "users:42", want: "users:42"},
+		{kind: group, id: "a/b/c", want: "a/b/c"},
+		{kind: group, id: " Night shift\n", want: " Night shift\n"},
+		{kind: user, id: "E\u0301", want: "E\u0301"},
+		{kind: user, id: long, want: long},
 
 		{kind: user, id: "", wrong: "must not be empty"},
 		{kind: user, id: long + "n", wrong: "is longer than 255 bytes"},
 		{kind: user, id: "a\x00b", wrong: "contains the NUL character"},
 		{kind: user, id: "a\xff", wrong: "is not valid UTF-8"},
+		{kind: user, id: "user:42", wrong: `must be an id without "user:" before it`},
+		{kind: group, id: "user:42", wrong: `must be an id without "user:" before it`},
+		{kind: user, id: "service:ci", wrong: `must be an id without "service:" before it`},
 		{kind: service, id: "ci", wrong: `a catalog has no entities of the kind "service"`},
 	}
 	open := catalog.Open(nil)
@@ -142,18 +144,18 @@ func FuzzCanonical(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ref string) {
 		for _, kind := range []notifications.Kind{user, group} {
 			canon, err := files.Canonical(kind, ref)
-			checkForm(t, kind, ref, canon, err)
+			checkForm(t, ref, canon, err)
 			if err == nil {
 				if again, err := files.Canonical(kind, canon); again != canon || err != nil {
 					t.Errorf("%q became %q, and that %q, %v", ref, canon, again, err)
 				}
-				if strings.Count(canon, "/") != 1 || strings.Count(canon, ":") != 1 {
+				if strings.Count(canon, "/") != 1 || strings.Contains(canon, ":") {
 					t.Errorf("%q became %q", ref, canon)
 				}
 			}
 			canon, err = open.Canonical(kind, ref)
-			checkForm(t, kind, ref, canon, err)
-			if err == nil && canon != string(kind)+":"+ref {
+			checkForm(t, ref, canon, err)
+			if err == nil && canon != ref {
 				t.Errorf("open: %q became %q", ref, canon)
 			}
 		}
@@ -161,7 +163,7 @@ func FuzzCanonical(f *testing.F) {
 }
 
 // checkForm checks what every catalog promises of a ref.
-func checkForm(t *testing.T, kind notifications.Kind, ref, canon string, err error) {
+func checkForm(t *testing.T, ref, canon string, err error) {
 	t.Helper()
 	if err != nil {
 		if canon != "" || !utf8.ValidString(err.Error()) || len(err.Error()) > 200 {
@@ -169,8 +171,7 @@ func checkForm(t *testing.T, kind notifications.Kind, ref, canon string, err err
 		}
 		return
 	}
-	name, ok := strings.CutPrefix(canon, string(kind)+":")
-	if !ok || name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.Contains(name, "\x00") {
+	if canon == "" || len(canon) > 255 || !utf8.ValidString(canon) || strings.Contains(canon, "\x00") {
 		t.Errorf("%q became %q", ref, canon)
 	}
 }

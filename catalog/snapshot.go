@@ -10,40 +10,44 @@ import (
 
 // snapshot is what the files said at one time. It never changes.
 type snapshot struct {
-	users  map[string][]notifications.Membership // by canonical ref; every user has an entry
-	groups map[string]int                        // how many users are in it, by canonical ref
+	users  map[string][]notifications.Membership // by name; every user has an entry
+	groups map[string]int                        // how many users are in it, by name
 }
 
-// has reports whether a canonical ref is defined.
-func (s *snapshot) has(ref string) bool {
-	_, isUser := s.users[ref]
-	_, isGroup := s.groups[ref]
-	return isUser || isGroup
+// has reports whether a user or group is defined.
+func (s *snapshot) has(ref notifications.Ref) (defined bool) {
+	switch ref.Kind {
+	case notifications.KindUser:
+		_, defined = s.users[ref.Name]
+	case notifications.KindGroup:
+		_, defined = s.groups[ref.Name]
+	}
+	return defined
 }
 
 // build joins entities to a snapshot and reports those defined twice.
 func build(entities []entity) (*snapshot, []error) {
 	s := &snapshot{users: make(map[string][]notifications.Membership), groups: make(map[string]int)}
 	var faults []error
-	places := make(map[string]string, len(entities))
+	places := make(map[notifications.Ref]string, len(entities))
 	for _, e := range entities {
 		if first, ok := places[e.ref]; ok {
 			faults = append(faults, fmt.Errorf("%s: %s: is already defined at %s", e.place, e.ref, first))
 			continue
 		}
 		places[e.ref] = e.place
-		if e.kind == notifications.KindUser {
-			s.users[e.ref] = nil
+		if e.ref.Kind == notifications.KindUser {
+			s.users[e.ref.Name] = nil
 		} else {
-			s.groups[e.ref] = 0
+			s.groups[e.ref.Name] = 0
 		}
 	}
 	for _, e := range entities {
 		for _, other := range e.links {
-			if e.kind == notifications.KindUser {
-				s.join(e.ref, other)
+			if e.ref.Kind == notifications.KindUser {
+				s.join(e.ref.Name, other)
 			} else {
-				s.join(other, e.ref)
+				s.join(other, e.ref.Name)
 			}
 		}
 	}
@@ -60,7 +64,7 @@ func build(entities []entity) (*snapshot, []error) {
 
 // join makes the user a member of the group if both exist.
 func (s *snapshot) join(user, group string) {
-	if s.has(user) && s.has(group) {
+	if s.has(notifications.UserRef(user)) && s.has(notifications.GroupRef(group)) {
 		s.users[user] = append(s.users[user], notifications.Membership{Group: group})
 	}
 }

@@ -52,7 +52,7 @@ func TestSpellings(t *testing.T) {
 			if users, groups := files.Len(); users != 1 || groups != 1 {
 				t.Errorf("%d users and %d groups", users, groups)
 			}
-			if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"group:default/g"}) {
+			if got := groupsOf(t, files, "user:default/a"); !slices.Equal(got, []string{"default/g"}) {
 				t.Errorf("a is in %q", got)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/httpapi"
 )
 
@@ -45,7 +46,7 @@ func TestChangedInvalidInputIsNamed(t *testing.T) {
 		a := s.do("POST", "/notifications", as("ci"), jsonBody(`{"title":7,"origin":"","message":"a","actions":[{"title":"x"},{"url":5}],"targetUsers":["default/jane",null]}`))
 		a.problem(http.StatusBadRequest, "title", "targetUsers[1]", "actions[1].url")
 		s.do("POST", "/notifications", as("ci"), jsonBody(`{"title":"","actions":[{"title":"x"}],"targetUsers":["jane","default/nobody"]}`)).
-			problem(http.StatusBadRequest, "origin", "title", "actions[0].url", "targetUsers[0]")
+			problem(http.StatusBadRequest, "origin", "title", "actions[0].url", "targetUsers[0]", "targetUsers[1]")
 		s.do("GET", "/notifications?pageSize=x&pageNumber=-1&orderBy=id&orderByDirec=up&createdAfter=today&messageScope=mine&read=yes&x=1", as(jane)).
 			problem(http.StatusBadRequest, "createdAfter", "messageScope", "read", "orderBy", "orderByDirec", "pageSize", "pageNumber", "x")
 	})
@@ -124,7 +125,7 @@ func TestChangedSecretHolderCanActAsAUser(t *testing.T) {
 			t.Errorf("%d items, want jane's", len(items))
 		}
 	}, func(_ *notifications.Config, c *httpapi.Config) {
-		secrets, err := notifications.NewSecrets(notifications.User("Default/Jane"), secret)
+		secrets, err := auth.NewSecrets(notifications.User("Default/Jane"), secret)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,12 +7,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
@@ -71,7 +71,7 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 // decodeIdempotencyKey reads the header of that name, whose value is taken as
 // it is: quotes, where a client sends them, are part of it.
 func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
-	const name = "Idempotency-Key"
+	const name = wire.IdempotencyKeyHeader
 	given := r.Header.Values(name)
 	switch {
 	case len(given) == 0:
@@ -94,41 +94,42 @@ func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notificat
 	if err != nil {
 		return sel, change, err
 	}
-	sel.IDs, _ = in.Strings("ids")
-	in.Object("filter", func(filter *strictjson.Reader) {
-		sel.Filter = new(decodeFilter(bodyFields{filter}))
-	})
-	sel.UpTo = in.text("upTo") // empty would be no bound
+	sel = decodeSelection(in)
 	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
 	return sel, change, asInvalid(in.Faults()...)
 }
 
-// inFilter gives what the service says of the filter of a setState the path
-// it has in the body. Whatever it says of read, saved and archived is about
-// what is to be marked: as parts of a filter they were checked before.
-func inFilter(err error) error {
-	var invalid *notifications.InvalidError
-	if !errors.As(err, &invalid) {
-		return err
+// decodeSelection reads either ids, or a filter and perhaps upTo.
+func decodeSelection(in bodyFields) notifications.Selection {
+	ids, byIDs := in.Strings("ids")
+	var filter *notifications.Filter
+	in.Object("filter", func(object *strictjson.Reader) {
+		filter = new(decodeFilter(bodyFields{object}))
+	})
+	upTo := in.text("upTo")
+	switch {
+	case byIDs && filter != nil:
+		in.Reject("ids", "give either ids or filter")
+	case byIDs && upTo != "":
+		in.Reject("upTo", "goes with filter, not with ids")
+	case byIDs:
+		return notifications.ByIDs(ids...)
+	case filter != nil && upTo != "":
+		return notifications.ByFilterUpTo(*filter, upTo)
+	case filter != nil:
+		return notifications.ByFilter(*filter)
 	}
-	named := slices.Clone(invalid.Fields)
-	for i, f := range named {
-		switch f.Field {
-		case "containsText", "createdAfter", "messageScope", "minSeverity", "topic", "origin":
-			named[i].Field = "filter." + f.Field
-		}
-	}
-	return &notifications.InvalidError{Fields: named}
+	return notifications.Selection{} // which the service refuses
 }
 
 // decodeWithdraw reads the body of withdrawByScope.
-func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (origin, scope string, err error) {
+func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (key notifications.ScopeKey, err error) {
 	in, err := a.decodeBody(w, r)
 	if err != nil {
-		return "", "", err
+		return key, err
 	}
-	origin, scope = in.String("origin"), in.String("scope")
-	return origin, scope, asInvalid(in.Faults()...)
+	key = notifications.ScopeKey{Origin: in.String("origin"), Scope: in.String("scope")}
+	return key, asInvalid(in.Faults()...)
 }
 
 // decodeAudience: no targets at all is everybody, as the plugin has it, but
@@ -261,13 +262,13 @@ func (a *api) decodeSetRead(r *http.Request, who notifications.Identity) (id str
 }
 
 // decodeInbox reads the query string of getStatus and getTopics.
-func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifications.Scope, error) {
+func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifications.SystemFilter, error) {
 	q, err := parseParams(r)
 	if err != nil {
 		return 0, err
 	}
-	scope := decodeScope(q)
-	return scope, a.finish(q, who)
+	system := decodeMessageScope(q)
+	return system, a.finish(q, who)
 }
 
 // decodeID reads the path of an operation on one notification, which takes no
@@ -294,7 +295,7 @@ func decodeFilter(in fields) notifications.Filter {
 	return notifications.Filter{
 		Text:         in.raw("containsText"), // empty is no filter
 		CreatedAfter: in.instant("createdAfter"),
-		Scope:        decodeScope(in),
+		System:       decodeMessageScope(in),
 		Read: map[string]notifications.ReadFilter{
 			"true": notifications.Read, "false": notifications.Unread,
 		}[in.choice("read", "true", "false")],
@@ -310,10 +311,16 @@ func decodeFilter(in fields) notifications.Filter {
 	}
 }
 
-func decodeScope(in fields) notifications.Scope {
-	return map[string]notifications.Scope{
-		"user": notifications.ScopeUser, "system": notifications.ScopeSystem, "all": notifications.ScopeAll,
-	}[in.choice("messageScope", "user", "system", "all")]
+// decodeMessageScope: the default is user, as the plugin has it.
+func decodeMessageScope(in fields) notifications.SystemFilter {
+	switch in.choice("messageScope", "user", "system", "all") {
+	case "all":
+		return notifications.SystemOrNot
+	case "system":
+		return notifications.System
+	default:
+		return notifications.NotSystem
+	}
 }
 
 func decodeSeverity(in fields, name string) notifications.Severity {

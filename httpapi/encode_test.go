@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -11,15 +12,16 @@ import (
 	"time"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
-// literal is a string as encoding/json writes it without escaping for HTML.
-func literal(t testing.TB, s string) string {
+// asJSON is a value as encoding/json writes it without escaping for HTML.
+func asJSON(t testing.TB, v any) string {
 	t.Helper()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
+	if err := enc.Encode(v); err != nil {
 		t.Fatal(err)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
@@ -33,12 +35,12 @@ var awkward = []string{
 func TestAppendString(t *testing.T) {
 	t.Parallel()
 	for _, s := range awkward {
-		if got, want := string(appendString(nil, s)), literal(t, s); got != want {
+		if got, want := string(appendString(nil, s)), asJSON(t, s); got != want {
 			t.Errorf("%q is written as %s, want %s", s, got, want)
 		}
 	}
 	for c := range rune(0x3000) {
-		if got, want := string(appendString([]byte("x"), string(c))), "x"+literal(t, string(c)); got != want {
+		if got, want := string(appendString([]byte("x"), string(c))), "x"+asJSON(t, string(c)); got != want {
 			t.Errorf("%U is written as %s, want %s", c, got, want)
 		}
 	}
@@ -49,7 +51,7 @@ func TestAppendString(t *testing.T) {
 			b[i] = byte(random.IntN(256))
 		}
 		s := string(b) + awkward[random.IntN(len(awkward))] + string(b[len(b)/2:])
-		if got, want := string(appendString(nil, s)), literal(t, s); got != want {
+		if got, want := string(appendString(nil, s)), asJSON(t, s); got != want {
 			t.Fatalf("%q is written as %s, want %s", s, got, want)
 		}
 	}
@@ -60,7 +62,7 @@ func FuzzAppendString(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := string(appendString(nil, s)), literal(t, s); got != want {
+		if got, want := string(appendString(nil, s)), asJSON(t, s); got != want {
 			t.Errorf("%q is written as %s, want %s", s, got, want)
 		}
 	})
@@ -100,6 +102,84 @@ func TestEncodeNotifications(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
+}
+
+// wireOf is a notification as package api has it.
+func wireOf(n notifications.Notification) wire.Notification {
+	body := wire.Notification{
+		ID: n.ID, Created: wire.Time{Time: n.Created}, ReadByUser: n.Read, IsSystem: n.System, Origin: n.Origin, Title: n.Title,
+		Message: n.Message, Topic: n.Topic, Actions: make([]wire.Action, len(n.Actions)), Severity: wire.Severity(n.Severity),
+		Saved: n.Saved, Archived: n.Archived, Link: n.Link, Icon: n.Icon, Metadata: n.Metadata, Scope: n.Scope,
+		Updated: wire.Time{Time: n.Updated}, Expires: wire.Time{Time: n.Expires},
+	}
+	for i, a := range n.Actions {
+		body.Actions[i] = wire.Action(a)
+	}
+	return body
+}
+
+// checkEncoding holds what is written by hand against what encoding/json makes
+// of package api's type. It would remove the space in metadata, so it is given
+// others, in whose place the true ones are put.
+func checkEncoding(t *testing.T, n notifications.Notification) {
+	t.Helper()
+	const others = `,"metadata":{}` // in a string the quotes would be escaped
+	body := wireOf(n)
+	if len(n.Metadata) > 0 {
+		body.Metadata = json.RawMessage("{}")
+	}
+	want := strings.Replace(asJSON(t, body), others, `,"metadata":`+string(n.Metadata), 1) + "\n"
+	if got := string(encodeNotification(&n)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A notification with a value in every field is written as package api has it,
+// and so is one without any.
+func TestEncodeAsPackageAPI(t *testing.T) {
+	t.Parallel()
+	n := full()
+	for _, v := range []reflect.Value{reflect.ValueOf(n), reflect.ValueOf(wireOf(n)), reflect.ValueOf(n.Actions[0]), reflect.ValueOf(wireOf(n).Actions[0])} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s of %s has no value here", v.Type().Field(i).Name, v.Type())
+			}
+		}
+	}
+	checkEncoding(t, n)
+	checkEncoding(t, notifications.Notification{})
+	for _, s := range awkward {
+		n.ID, n.Origin, n.Title, n.Message, n.Topic, n.Link, n.Icon, n.Scope, n.Severity = s, s, s, s, s, s, s, s, notifications.Severity(s)
+		n.Actions = []notifications.Action{{ID: s, Title: s, URL: s}}
+		checkEncoding(t, n)
+	}
+}
+
+func FuzzEncodeNotification(f *testing.F) {
+	for i, s := range awkward {
+		f.Add(s, `,"metadata":{}`, s+"x", `{"a": 1}`, int64(i)*1_234_567_890_123, int64(i), uint8(i*5), uint8(i%4))
+	}
+	f.Fuzz(func(t *testing.T, a, b, c, metadata string, created, updated int64, flags, actions uint8) {
+		const end = 253_402_300_800_000_000 // of the year 9999, in microseconds
+		is := func(bit int) bool { return flags>>bit&1 == 1 }
+		n := notifications.Notification{
+			ID: a, Created: time.UnixMicro(created % end).UTC(), Read: is(0), System: is(1), Saved: is(2), Archived: is(3), Origin: b, Title: c,
+			Message: a, Topic: b, Link: c, Icon: a, Scope: b, Severity: notifications.Severity(c), Metadata: json.RawMessage(metadata),
+		}
+		if is(4) {
+			n.Updated = time.UnixMicro(updated % end).UTC()
+		}
+		if is(5) {
+			n.Expires = time.UnixMicro((created ^ updated) % end).UTC()
+		}
+		if min(n.Created.Year(), n.Updated.Year(), n.Expires.Year()) < 0 {
+			t.Skip("RFC 3339 has no such year")
+		}
+		for range actions % 4 {
+			n.Actions = append(n.Actions, notifications.Action{ID: b, Title: a, URL: c})
+		}
+		checkEncoding(t, n)
+	})
 }
 
 // A page goes into the memory of the page before.

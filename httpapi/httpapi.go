@@ -40,8 +40,10 @@ type Config struct {
 	// bearer token is judged by it alone, whatever else it carries.
 	Verifier notifications.Verifier
 
-	// Secrets judges the header notifications-secret. Nil accepts none.
-	Secrets *notifications.Secrets
+	// Secrets verifies the value of the header notifications-secret, as
+	// *auth.Secrets does. Nil refuses requests with this header and no
+	// bearer token.
+	Secrets notifications.Verifier
 
 	// Guest is who asks when a request carries neither token nor secret. The
 	// zero Identity, the default, refuses such requests.
@@ -86,6 +88,8 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	var faults []error
 	if svc == nil {
 		faults = append(faults, errors.New("httpapi: the service is nil"))
+	} else if svc.InTransaction() {
+		faults = append(faults, fmt.Errorf("httpapi: %w", notifications.ErrBound))
 	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = DefaultPrefix

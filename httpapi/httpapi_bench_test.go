@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/catalog"
 	"github.com/notifications-go/notifications/httpapi"
 	"github.com/notifications-go/notifications/internal/dbtest"
@@ -62,7 +63,7 @@ func newBenchHandler(b *testing.B) (http.Handler, *jwkstest.Issuer) {
 		b.Fatal(err)
 	}
 	issuer := jwkstest.New(b)
-	verifier, err := notifications.NewJWTVerifier(notifications.JWTConfig{
+	verifier, err := auth.NewJWTVerifier(auth.JWTConfig{
 		JWKSURL: issuer.JWKSURL, Issuer: jwkstest.Name, Audience: jwkstest.Audience,
 	})
 	if err != nil {

@@ -8,15 +8,13 @@ import (
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
-
-// SecretHeader carries the shared secret of an external caller.
-const SecretHeader = "notifications-secret"
 
 // authenticator finds out who asks.
 type authenticator struct {
 	verifier notifications.Verifier
-	secrets  *notifications.Secrets
+	secrets  notifications.Verifier
 	guest    notifications.Identity
 	custom   func(*http.Request) (notifications.Identity, error)
 	origins  *http.CrossOriginProtection
@@ -56,8 +54,8 @@ func (a authenticator) identify(r *http.Request) (notifications.Identity, error)
 		return a.fromHost(r)
 	case len(authorization) > 0:
 		return a.fromToken(r.Context(), authorization)
-	case len(r.Header.Values(SecretHeader)) > 0:
-		return a.fromSecret(r.Header.Values(SecretHeader))
+	case len(r.Header.Values(wire.SecretHeader)) > 0:
+		return a.fromSecret(r.Context(), r.Header.Values(wire.SecretHeader))
 	case !a.guest.IsZero():
 		return a.guest, a.checkOrigin(r)
 	default:
@@ -92,11 +90,11 @@ func (a authenticator) fromToken(ctx context.Context, headers []string) (notific
 	return a.verifier.Verify(ctx, token)
 }
 
-func (a authenticator) fromSecret(headers []string) (notifications.Identity, error) {
+func (a authenticator) fromSecret(ctx context.Context, headers []string) (notifications.Identity, error) {
 	if len(headers) != 1 || a.secrets == nil {
 		return notifications.Identity{}, fmt.Errorf("%w: not one secret, or none is configured", notifications.ErrUnauthenticated)
 	}
-	return a.secrets.Verify(headers[0])
+	return a.secrets.Verify(ctx, headers[0])
 }
 
 // checkOrigin refuses writes that another site made a browser send, for
@@ -108,12 +106,42 @@ func (a authenticator) checkOrigin(r *http.Request) error {
 	return nil
 }
 
-// ready asks the verifier whether it has its keys, if it can be asked.
+// ready asks the verifiers that have a method Ready whether they can verify.
 func (a authenticator) ready(ctx context.Context) error {
-	if v, ok := a.verifier.(interface{ Ready(context.Context) error }); ok {
-		if err := v.Ready(ctx); err != nil {
-			return fmt.Errorf("%w: keys: %w", notifications.ErrUnavailable, err)
+	for _, v := range []notifications.Verifier{a.verifier, a.secrets} {
+		if v, ok := v.(interface{ Ready(context.Context) error }); ok {
+			if err := v.Ready(ctx); err != nil {
+				return fmt.Errorf("%w: keys: %w", notifications.ErrUnavailable, err)
+			}
 		}
 	}
 	return nil
+}
+
+// challenge sets the header WWW-Authenticate (RFC 9110, section 11.6.1) and
+// returns what a client is told beside it: the ways in that are configured, and
+// no others.
+func (a authenticator) challenge(w http.ResponseWriter) string {
+	const realm = ` realm="notifications"`
+	add := func(scheme string) { w.Header().Add("WWW-Authenticate", scheme+realm) }
+	var ways []string
+	if a.custom != nil {
+		add("Session")
+		ways = append(ways, "to be signed in")
+	}
+	if a.verifier != nil {
+		add("Bearer")
+		ways = append(ways, "a valid bearer token")
+	}
+	if a.secrets != nil {
+		if a.verifier == nil {
+			add(wire.SecretHeader)
+		}
+		ways = append(ways, "the header "+wire.SecretHeader)
+	}
+	if len(ways) == 0 { // guests alone: something was shown that nobody reads
+		add("Bearer")
+		ways = append(ways, "a request without credentials")
+	}
+	return "this needs " + strings.Join(ways, " or ")
 }

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/api"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/httpapi"
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
@@ -70,12 +73,43 @@ func TestKeysAway(t *testing.T) {
 	}, func(_ *notifications.Config, c *httpapi.Config) {
 		gone := httptest.NewServer(http.NotFoundHandler())
 		gone.Close()
-		verifier, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: gone.URL, Issuer: "i", Audience: "a"})
+		verifier, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: gone.URL, Issuer: "i", Audience: "a"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Verifier = verifier
 	})
+}
+
+// keyless is a verifier that has not got its keys yet.
+type keyless struct{}
+
+func (keyless) Verify(context.Context, string) (notifications.Identity, error) {
+	return notifications.Identity{}, fmt.Errorf("%w: internals", notifications.ErrUnavailable)
+}
+
+func (keyless) Ready(context.Context) error { return errAway }
+
+// TestVerifiersAway: the verifier of secrets counts as much as that of tokens.
+func TestVerifiersAway(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		proof string
+		cfg   httpapi.Config
+	}{
+		"tokens":  {"Authorization", httpapi.Config{Verifier: keyless{}}},
+		"secrets": {api.SecretHeader, httpapi.Config{Secrets: keyless{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, dbtest.SQLite(t), func(_ *notifications.Config, c *httpapi.Config) { *c = tt.cfg })
+			for _, path := range []string{"/notifications", "/readyz"} {
+				if a := s.do("GET", path, header(tt.proof, "Bearer x")).problem(http.StatusServiceUnavailable); strings.Contains(a.body, "internals") {
+					t.Errorf("%s leaks %s", path, a.body)
+				}
+			}
+		})
+	}
 }
 
 // asGuest lets everybody in as default/guest.

@@ -80,11 +80,11 @@ type gate struct {
 	deny  notifications.Permission
 }
 
-func (g *gate) Decide(_ context.Context, _ notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
+func (g *gate) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked = append(g.asked, p)
-	if p == g.deny {
+	g.asked = append(g.asked, r.Permission)
+	if r.Permission == g.deny {
 		return notifications.Deny, nil
 	}
 	return notifications.Allow, nil

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
-)
 
-const requestIDHeader = "X-Request-Id"
+	wire "github.com/notifications-go/notifications/api"
+)
 
 // observation is what is learnt about a request on its way.
 type observation struct {
@@ -37,7 +37,7 @@ func noteError(r *http.Request, err error) {
 func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	start := time.Now()
 	id := requestID(r)
-	w.Header().Set(requestIDHeader, id)
+	w.Header().Set(wire.RequestIDHeader, id)
 	var o observation
 	recorder := &statusRecorder{ResponseWriter: w}
 	r = r.WithContext(context.WithValue(r.Context(), observationKey{}, &o))
@@ -49,7 +49,7 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 			a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", id),
 				slog.Any("panic", crash), slog.String("stack", string(debug.Stack())))
 			if recorder.status == 0 {
-				writeProblem(recorder, problem{Status: http.StatusInternalServerError})
+				writeProblem(recorder, wire.Problem{Status: http.StatusInternalServerError})
 			}
 		}
 		a.logRequest(r, id, o, recorder.status, time.Since(start))
@@ -81,7 +81,7 @@ func (a *api) logRequest(r *http.Request, id string, o observation, status int, 
 // requestID keeps the id a proxy gave, if it is one that can stand in a
 // header and a log, and makes one otherwise.
 func requestID(r *http.Request) string {
-	id := r.Header.Get(requestIDHeader)
+	id := r.Header.Get(wire.RequestIDHeader)
 	if id == "" || len(id) > 128 {
 		return rand.Text()
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
 // The operations: each decodes, calls the service, and encodes.
@@ -13,11 +14,11 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 	if err != nil {
 		return err
 	}
-	id, err := a.svc.Post(r.Context(), who, draft)
+	posted, err := a.svc.Post(r.Context(), who, draft)
 	if err != nil {
-		return err
+		return asAsked(err, targetNames(err, draft.To))
 	}
-	return writeJSON(w, createdBody{MessageID: id, Msgid: id})
+	return writeJSON(w, wire.Created{MessageID: posted.ID, Msgid: posted.ID})
 }
 
 func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -27,7 +28,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	}
 	page, err := a.svc.List(r.Context(), who, query)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
@@ -43,9 +44,9 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	}
 	n, err := a.svc.Count(r.Context(), who, filter)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
-	return writeTagged(w, r, countBody{Count: n})
+	return writeTagged(w, r, wire.Count{Count: n})
 }
 
 func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -54,7 +55,7 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 		return err
 	}
 	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
-		return err
+		return asAsked(err, map[string]string{"id": "messageId"})
 	}
 	a.setMarked(w, who)
 	w.WriteHeader(http.StatusOK)
@@ -68,34 +69,34 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 	}
 	n, err := a.svc.SetState(r.Context(), who, selection, change)
 	if err != nil {
-		return inFilter(err)
+		return asAsked(err, nil)
 	}
 	a.setMarked(w, who)
-	return writeJSON(w, updatedBody{Updated: n})
+	return writeJSON(w, wire.Updated{Updated: n})
 }
 
 func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	scope, err := a.decodeInbox(r, who)
+	system, err := a.decodeInbox(r, who)
 	if err != nil {
 		return err
 	}
-	status, err := a.svc.Status(r.Context(), who, scope)
+	status, err := a.svc.Status(r.Context(), who, system)
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, statusBody(status))
+	return writeTagged(w, r, wire.Status(status))
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	scope, err := a.decodeInbox(r, who)
+	system, err := a.decodeInbox(r, who)
 	if err != nil {
 		return err
 	}
-	topics, err := a.svc.Topics(r.Context(), who, scope)
+	topics, err := a.svc.Topics(r.Context(), who, system)
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, topicsBodyOf(topics))
+	return writeTagged(w, r, topicsOf(topics))
 }
 
 func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -124,15 +125,15 @@ func (a *api) withdrawNotification(w http.ResponseWriter, r *http.Request, who n
 }
 
 func (a *api) withdrawByScope(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	origin, scope, err := a.decodeWithdraw(w, r)
+	key, err := a.decodeWithdraw(w, r)
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.WithdrawScope(r.Context(), who, origin, scope)
+	n, err := a.svc.WithdrawScope(r.Context(), who, key)
 	if err != nil {
-		return err
+		return asAsked(err, nil)
 	}
-	return writeJSON(w, withdrawnBody{Withdrawn: n})
+	return writeJSON(w, wire.Withdrawn{Withdrawn: n})
 }
 
 func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -144,7 +145,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, reachBodyOf(reach))
+	return writeJSON(w, reachOf(reach))
 }
 
 func (a *api) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ notifications.Identity) error {
@@ -154,7 +155,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ notifications
 }
 
 func (a *api) getHealth(w http.ResponseWriter, _ *http.Request, _ notifications.Identity) error {
-	return writeJSON(w, healthBody{Status: "ok"})
+	return writeJSON(w, wire.Health{Status: "ok"})
 }
 
 func (a *api) getReadiness(w http.ResponseWriter, r *http.Request, _ notifications.Identity) error {
@@ -164,5 +165,5 @@ func (a *api) getReadiness(w http.ResponseWriter, r *http.Request, _ notificatio
 	if err := a.who.ready(r.Context()); err != nil {
 		return err
 	}
-	return writeJSON(w, healthBody{Status: "ok"})
+	return writeJSON(w, wire.Health{Status: "ok"})
 }

@@ -6,23 +6,8 @@ import (
 	"net/http"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
-
-// problem is an error as a client sees it (RFC 9457). It holds nothing that
-// differs between two requests with the same fault.
-type problem struct {
-	Type   string         `json:"type"`
-	Title  string         `json:"title"`
-	Status int            `json:"status"`
-	Detail string         `json:"detail,omitempty"`
-	Errors []problemField `json:"errors,omitempty"`
-}
-
-// problemField is one bad field of the request.
-type problemField struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
-}
 
 // errMediaType is a body that does not say it is JSON, or is compressed.
 var errMediaType = errors.New("httpapi: the body must be of type application/json, in UTF-8, not compressed")
@@ -37,7 +22,7 @@ var problems = []struct {
 	status int
 	detail string
 }{
-	{notifications.ErrUnauthenticated, http.StatusUnauthorized, "a valid bearer token or shared secret is needed"},
+	{notifications.ErrUnauthenticated, http.StatusUnauthorized, ""}, // see authenticator.challenge
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
 	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
@@ -55,35 +40,32 @@ func isInputError(err error) bool {
 	return errors.As(err, &invalid) || errors.As(err, &tooLarge) || errors.Is(err, errMediaType)
 }
 
-func problemOf(err error) problem {
+func problemOf(err error) wire.Problem {
 	var invalid *notifications.InvalidError
 	if errors.As(err, &invalid) {
-		p := problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
+		p := wire.Problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
 		for _, f := range invalid.Fields {
-			p.Errors = append(p.Errors, problemField{Field: f.Field, Detail: f.Reason})
+			p.Errors = append(p.Errors, wire.InvalidField{Field: f.Field, Detail: f.Reason})
 		}
 		return p
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is too large"}
+		return wire.Problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is too large"}
 	}
 	for _, known := range problems {
 		if errors.Is(err, known.err) {
-			return problem{Status: known.status, Detail: known.detail}
+			return wire.Problem{Status: known.status, Detail: known.detail}
 		}
 	}
-	return problem{Status: http.StatusInternalServerError}
+	return wire.Problem{Status: http.StatusInternalServerError}
 }
 
 // writeProblem answers with a problem and the headers its status asks for.
-func writeProblem(w http.ResponseWriter, p problem) {
+func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	h := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="notifications"`)
-	case http.StatusServiceUnavailable:
+	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "5")
 	}
 	h.Set("Content-Type", "application/problem+json")

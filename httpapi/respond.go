@@ -10,81 +10,25 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
-type createdBody struct {
-	MessageID string `json:"messageId"`
-	Msgid     string `json:"msgid"` // the plugin's README has this name
-}
-
-type countBody struct {
-	Count int64 `json:"count"`
-}
-
-type healthBody struct {
-	Status string `json:"status"`
-}
-
-type updatedBody struct {
-	Updated int64 `json:"updated"`
-}
-
-type withdrawnBody struct {
-	Withdrawn int64 `json:"withdrawn"`
-}
-
-type statusBody struct {
-	Unread   int64 `json:"unread"`
-	Read     int64 `json:"read"`
-	Saved    int64 `json:"saved"`
-	Archived int64 `json:"archived"`
-}
-
-type topicsBody struct {
-	Topics  []topicBody  `json:"topics"`
-	Origins []originBody `json:"origins"`
-}
-
-type topicBody struct {
-	Topic  string `json:"topic"`
-	Unread int64  `json:"unread"`
-	Total  int64  `json:"total"`
-}
-
-type originBody struct {
-	Origin string `json:"origin"`
-	Unread int64  `json:"unread"`
-	Total  int64  `json:"total"`
-}
-
-// topicsBodyOf has arrays also where there is nothing.
-func topicsBodyOf(t notifications.Topics) topicsBody {
-	body := topicsBody{Topics: make([]topicBody, len(t.Topics)), Origins: make([]originBody, len(t.Origins))}
+// topicsOf has arrays also where there is nothing.
+func topicsOf(t notifications.Topics) wire.Topics {
+	body := wire.Topics{Topics: make([]wire.TopicCount, len(t.Topics)), Origins: make([]wire.OriginCount, len(t.Origins))}
 	for i, c := range t.Topics {
-		body.Topics[i] = topicBody{Topic: c.Name, Unread: c.Unread, Total: c.Total}
+		body.Topics[i] = wire.TopicCount{Topic: c.Name, Unread: c.Unread, Total: c.Total}
 	}
 	for i, c := range t.Origins {
-		body.Origins[i] = originBody{Origin: c.Name, Unread: c.Unread, Total: c.Total}
+		body.Origins[i] = wire.OriginCount{Origin: c.Name, Unread: c.Unread, Total: c.Total}
 	}
 	return body
 }
 
-type reachBody struct {
-	Audiences []audienceBody `json:"audiences"`
-	Delivered int64          `json:"delivered"`
-	Read      int64          `json:"read"`
-	Saved     int64          `json:"saved"`
-	Archived  int64          `json:"archived"`
-}
-
-type audienceBody struct {
-	Audience string `json:"audience"`
-	Size     *int   `json:"size,omitempty"` // left out where it is not known
-}
-
-func reachBodyOf(r notifications.Reach) reachBody {
-	body := reachBody{
-		Audiences: make([]audienceBody, len(r.Audiences)),
+// reachOf leaves out the sizes that are not known.
+func reachOf(r notifications.Reach) wire.Reach {
+	body := wire.Reach{
+		Audiences: make([]wire.Audience, len(r.Audiences)),
 		Delivered: r.Delivered, Read: r.Read, Saved: r.Saved, Archived: r.Archived,
 	}
 	for i, a := range r.Audiences {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
 )
 
 // OpenAPI is the OpenAPI 3.0 document of the operations, as served at
@@ -79,7 +80,7 @@ func (a *api) methods(byMethod map[string]route) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", allow)
-			writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "the path exists, the method does not"})
+			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path exists, the method does not"})
 		}
 	})
 }
@@ -91,7 +92,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	var err error
 	if !rt.public {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		w.Header().Set("Vary", "Authorization, Cookie, notifications-secret")
+		w.Header().Set("Vary", "Authorization, Cookie, "+wire.SecretHeader)
 		who, err = a.who.identify(r)
 		r = withMarked(r)
 	}
@@ -103,7 +104,11 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		noteError(r, err)
-		writeProblem(w, problemOf(err))
+		p := problemOf(err)
+		if p.Status == http.StatusUnauthorized {
+			p.Detail = a.who.challenge(w)
+		}
+		writeProblem(w, p)
 	}
 }
 

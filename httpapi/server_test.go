@@ -20,6 +20,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/catalog"
 	"github.com/notifications-go/notifications/httpapi"
 	"github.com/notifications-go/notifications/internal/dbtest"
@@ -63,13 +64,13 @@ func newServer(t *testing.T, db *gorm.DB, configure ...func(*notifications.Confi
 		t.Fatal(err)
 	}
 	issuer := jwkstest.New(t)
-	verifier, err := notifications.NewJWTVerifier(notifications.JWTConfig{
+	verifier, err := auth.NewJWTVerifier(auth.JWTConfig{
 		JWKSURL: issuer.JWKSURL, Issuer: jwkstest.Name, Audience: jwkstest.Audience,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets, err := notifications.NewSecrets(notifications.Identity{}, secret, otherSecret)
+	secrets, err := auth.NewSecrets(notifications.Identity{}, secret, otherSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,8 +361,8 @@ const (
 // policyFunc is a policy made of a function.
 type policyFunc func(notifications.Identity, notifications.Permission) (notifications.Decision, error)
 
-func (f policyFunc) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
-	return f(who, p)
+func (f policyFunc) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	return f(r.Who, r.Permission)
 }
 
 var errAway = errors.New("secret internals: connection refused")

@@ -330,7 +330,7 @@ func TestWithdrawByScope(t *testing.T) {
 type sized struct{ notifications.Catalog }
 
 func (sized) Size(_ context.Context, group string) (int, bool, error) {
-	return map[string]int{"": 0, "group:default/ops": 2}[group], true, nil
+	return map[string]int{"": 0, "default/ops": 2}[group], true, nil
 }
 
 func TestReach(t *testing.T) {

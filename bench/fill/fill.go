@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,8 +27,10 @@ var Tables = []string{"notification_messages", "notification_deliveries", "notif
 // filled again.
 const Marker = "notifybench_fill"
 
-// workers post and mark at the same time.
-const workers = 16
+const (
+	workers = 4   // post and mark at the same time
+	atOnce  = 250 // messages are posted in a transaction
+)
 
 // filler fills one database.
 type filler struct {
@@ -108,16 +111,20 @@ func (f *filler) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := each(ctx, f.Messages, func(ctx context.Context, n int) error {
-		b, i := f.posted(n)
-		to := notifications.Everyone()
-		switch b.kind {
-		case notifications.KindUser:
-			to = notifications.Users(b.ref(i))
-		case notifications.KindGroup:
-			to = notifications.Groups(b.ref(i))
+	if err := each(ctx, (f.Messages+atOnce-1)/atOnce, func(ctx context.Context, k int) error {
+		var drafts []notifications.Draft
+		for n := k * atOnce; n < min((k+1)*atOnce, f.Messages); n++ {
+			b, i := f.posted(n)
+			to := notifications.Everyone()
+			switch b.kind {
+			case notifications.KindUser:
+				to = notifications.Users(b.ref(i))
+			case notifications.KindGroup:
+				to = notifications.Groups(b.ref(i))
+			}
+			drafts = append(drafts, Draft(f.Random(texts, n), to))
 		}
-		_, err := f.svc.Post(ctx, Poster, Draft(f.Random(drafts, n), to))
+		_, err := f.svc.PostMany(ctx, Poster, drafts)
 		return err
 	}); err != nil {
 		return err
@@ -142,7 +149,7 @@ func (f *filler) reset(ctx context.Context, newest string) error {
 	}
 	measured := f.block(notifications.KindUser, Measured)
 	if err := each(ctx, measured.count, func(ctx context.Context, i int) error {
-		all := notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}}
+		all := notifications.ByFilter(notifications.Filter{})
 		_, err := f.svc.SetState(ctx, notifications.User(measured.ref(i)), all, notifications.StateChange{Read: new(false)})
 		return err
 	}); err != nil {
@@ -158,36 +165,31 @@ func (f *filler) markAll(ctx context.Context, b block) error {
 		return nil
 	}
 	return each(ctx, b.count, func(ctx context.Context, i int) error {
-		user := b.ref(i)
-		who, query := notifications.User(user), notifications.ListQuery{Limit: 1000}
+		who, filter := notifications.User(b.ref(i)), notifications.Filter{System: notifications.NotSystem}
 		if b.name == Measured {
-			query.Scope = notifications.ScopeAll
+			filter.System = notifications.SystemOrNot
+		}
+		var ids []string
+		seen := 0
+		for n, err := range f.svc.All(ctx, who, filter) {
+			if err != nil {
+				return err
+			}
+			if seen < b.Hidden || !b.Unread && f.isRead(who.Name, seen) {
+				ids = append(ids, n.ID)
+			}
+			seen++
 		}
 		change := notifications.StateChange{Read: new(true)}
 		if b.Hidden > 0 {
 			change.Archived = new(true)
 		}
-		for seen := 0; ; {
-			page, err := f.svc.List(ctx, who, query)
-			if err != nil {
+		for ids := range slices.Chunk(ids, notifications.MaxSelectedIDs) {
+			if _, err := f.svc.SetState(ctx, who, notifications.ByIDs(ids...), change); err != nil {
 				return err
 			}
-			var ids []string
-			for _, n := range page.Items {
-				if seen < b.Hidden || !b.Unread && f.isRead(user, seen) {
-					ids = append(ids, n.ID)
-				}
-				seen++
-			}
-			if len(ids) > 0 {
-				if _, err := f.svc.SetState(ctx, who, notifications.Selection{IDs: ids}, change); err != nil {
-					return err
-				}
-			}
-			if query.After = page.Next; page.Next == "" {
-				return nil
-			}
 		}
+		return nil
 	})
 }
 
@@ -229,8 +231,8 @@ func each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 // Searched is a text that one message in sixteen has in its title.
 const Searched = "rollback"
 
-// drafts is how many different texts there are.
-const drafts = 64
+// texts is how many different ones there are.
+const texts = 64
 
 // Poster posts everything.
 var Poster = notifications.ServiceAccount("notifybench")
@@ -243,7 +245,7 @@ var (
 
 // Draft is one of 64 texts, of a length and with the extras that are usual.
 func Draft(n int, to notifications.Audience) notifications.Draft {
-	n %= drafts
+	n %= texts
 	thing := things[n%len(things)]
 	d := notifications.Draft{
 		Origin: origins[n/len(things)],

@@ -82,21 +82,21 @@ func TestFill(t *testing.T) {
 		s.Messages = s.Least() + 50
 		db, svc := filled(t, d, s)
 		checkMessages(t, db, s.Messages)
-		const all, unread = notifications.ScopeAll, notifications.Unread
+		const own, unread = notifications.NotSystem, notifications.Unread
 		for _, c := range []struct {
 			user     string
 			filter   notifications.Filter
 			from, to int64
 		}{
-			{"measured-000000", notifications.Filter{}, 70, 70},
-			{"measured-000002", notifications.Filter{Scope: all}, 80, 80},
-			{"measured-000002", notifications.Filter{Scope: all, Read: unread}, 20, 60},
-			{"measured-000001", notifications.Filter{Scope: all, Text: Searched}, 1, 40},
-			{"wide-00-003", notifications.Filter{}, 7, 7},
-			{"wide-01-000", notifications.Filter{Read: unread}, 100, 100},
-			{"wide-01-000", notifications.Filter{Archived: notifications.Archived, Read: notifications.Read}, 9, 9},
-			{"wide-02-000", notifications.Filter{Archived: notifications.ArchivedOrNot, Read: unread}, 100, 100},
-			{"wide-03-001", notifications.Filter{Read: unread}, 5 + groupPosts, 5 + groupPosts},
+			{"measured-000000", notifications.Filter{System: own}, 70, 70},
+			{"measured-000002", notifications.Filter{}, 80, 80},
+			{"measured-000002", notifications.Filter{Read: unread}, 20, 60},
+			{"measured-000001", notifications.Filter{Text: Searched}, 1, 40},
+			{"wide-00-003", notifications.Filter{System: own}, 7, 7},
+			{"wide-01-000", notifications.Filter{System: own, Read: unread}, 100, 100},
+			{"wide-01-000", notifications.Filter{System: own, Archived: notifications.Archived, Read: notifications.Read}, 9, 9},
+			{"wide-02-000", notifications.Filter{System: own, Archived: notifications.ArchivedOrNot, Read: unread}, 100, 100},
+			{"wide-03-001", notifications.Filter{System: own, Read: unread}, 5 + groupPosts, 5 + groupPosts},
 		} {
 			n, err := svc.Count(t.Context(), notifications.User("bench/"+c.user), c.filter)
 			if err != nil || n < c.from || n > c.to {
@@ -105,7 +105,7 @@ func TestFill(t *testing.T) {
 		}
 		// What is hidden lies before the rest.
 		page, err := svc.List(t.Context(), notifications.User("bench/wide-01-001"), notifications.ListQuery{
-			Filter: notifications.Filter{Archived: notifications.ArchivedOrNot}, Limit: 10,
+			Filter: notifications.Filter{System: own, Archived: notifications.ArchivedOrNot}, Limit: 10,
 		})
 		if err != nil || len(page.Items) != 10 || !page.Items[8].Archived || page.Items[9].Archived {
 			t.Errorf("the first notifications are %+v, %v", page.Items, err)
@@ -133,7 +133,7 @@ func TestFillAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		all := notifications.Selection{Filter: &notifications.Filter{Scope: notifications.ScopeAll}}
+		all := notifications.ByFilter(notifications.Filter{})
 		for _, read := range []bool{true, false} {
 			if _, err := svc.SetState(t.Context(), who, all, notifications.StateChange{Read: &read}); err != nil {
 				t.Fatal(err)

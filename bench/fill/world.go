@@ -2,7 +2,6 @@ package fill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -123,7 +122,7 @@ type World struct {
 	Spec
 	blocks []block
 	groups map[string][]notifications.Membership // of a user
-	known  map[string]bool                       // users and groups
+	known  map[notifications.Ref]bool
 }
 
 // NewWorld lays a Spec out, unless [Spec.Check] finds faults in it.
@@ -131,14 +130,14 @@ func NewWorld(s Spec) (*World, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	w := &World{Spec: s, blocks: s.fixedBlocks(), groups: map[string][]notifications.Membership{}, known: map[string]bool{}}
+	w := &World{Spec: s, blocks: s.fixedBlocks(), groups: map[string][]notifications.Membership{}, known: map[notifications.Ref]bool{}}
 	w.blocks = append(w.blocks, block{kind: notifications.KindUser, name: Others, count: s.Users, messages: s.Messages - s.Least()})
 	for _, b := range w.blocks {
 		for i := range b.count {
-			w.known[string(b.kind)+":"+b.ref(i)] = true
+			w.known[notifications.Ref{Kind: b.kind, Name: b.ref(i)}] = true
 			if b.kind == notifications.KindUser {
 				for _, group := range w.groupsOf(b, i) {
-					w.groups["user:"+b.ref(i)] = append(w.groups["user:"+b.ref(i)], notifications.Membership{Group: "group:" + group})
+					w.groups[b.ref(i)] = append(w.groups[b.ref(i)], notifications.Membership{Group: group})
 				}
 			}
 		}
@@ -189,13 +188,9 @@ func (w *World) groupsOf(b block, i int) (in []string) {
 	return in
 }
 
-// Canonical puts the kind before a name, in small letters.
-func (w *World) Canonical(kind notifications.Kind, ref string) (string, error) {
-	ref = strings.ToLower(strings.TrimPrefix(ref, string(kind)+":"))
-	if !strings.HasPrefix(ref, "bench/") {
-		return "", errors.New("is not of the form bench/name")
-	}
-	return string(kind) + ":" + ref, nil
+// Canonical is a name in small letters.
+func (w *World) Canonical(_ notifications.Kind, name string) (string, error) {
+	return strings.ToLower(name), nil
 }
 
 // Groups returns the groups of a user.
@@ -204,8 +199,8 @@ func (w *World) Groups(_ context.Context, user string) ([]notifications.Membersh
 }
 
 // Missing returns the refs that are neither a user nor a group.
-func (w *World) Missing(_ context.Context, refs []string) ([]string, error) {
-	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return w.known[ref] }), nil
+func (w *World) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref notifications.Ref) bool { return w.known[ref] }), nil
 }
 
 // stride scatters messages over time: it is a prime larger than their number,

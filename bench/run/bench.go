@@ -335,7 +335,7 @@ func Curve(ctx context.Context, c Config, sizes []int, inboxes []Inbox) (r *repo
 		return nil, err
 	}
 	for k, inbox := range inboxes {
-		users := reader{b.world.UserNames(fill.WideName(k)), notifications.Filter{Scope: notifications.ScopeUser}, "messageScope=user"}
+		users := reader{b.world.UserNames(fill.WideName(k)), notifications.Filter{System: notifications.NotSystem}, "messageScope=user"}
 		listed := users
 		if inbox.Curve == hidden(0).Curve {
 			listed = users.unread()

@@ -30,7 +30,7 @@ type reader struct {
 
 // everything is all that users see.
 func everything(users []string) reader {
-	return reader{users, notifications.Filter{Scope: notifications.ScopeAll}, "messageScope=all"}
+	return reader{users, notifications.Filter{}, "messageScope=all"}
 }
 
 func (r reader) user(i int) string { return r.users[i%len(r.users)] }
@@ -97,7 +97,7 @@ func (r reader) reads(offset int, cursors []string) []*measure.Operation {
 	searched := r
 	searched.filter.Text, searched.query = fill.Searched, r.query+"&containsText="+fill.Searched
 	status := func(ctx context.Context, svc *notifications.Service, who notifications.Identity, _ int) error {
-		_, err := svc.Status(ctx, who, r.filter.Scope)
+		_, err := svc.Status(ctx, who, r.filter.System)
 		return err
 	}
 	return append(ops, searched.list("list-text", "list, text filter", 0, nil), r.unreadCount(), r.get("status", "status", "/status", nothing, status))
@@ -142,7 +142,7 @@ func (r reader) markAll() *measure.Operation {
 	return &measure.Operation{
 		Name: "mark-all", Title: "mark all", Period: 2 * len(r.users),
 		Service: func(ctx context.Context, svc *notifications.Service, i int) (string, error) {
-			all := notifications.Selection{Filter: &r.filter}
+			all := notifications.ByFilter(r.filter)
 			_, err := svc.SetState(ctx, notifications.User(r.user(i)), all, notifications.StateChange{Read: new(isRead(i))})
 			return "", err
 		},
@@ -167,7 +167,8 @@ func post(name, title string, period int, to func(i int) targets) *measure.Opera
 			} else if to.groups != nil {
 				audience = notifications.Groups(to.groups...)
 			}
-			return svc.Post(ctx, fill.Poster, fill.Draft(i, audience))
+			posted, err := svc.Post(ctx, fill.Poster, fill.Draft(i, audience))
+			return posted.ID, err
 		},
 		Request: func(i int) measure.Call {
 			d, to := fill.Draft(i, notifications.Everyone()), to(i)

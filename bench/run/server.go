@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 	"github.com/notifications-go/notifications/bench/fill"
 	"github.com/notifications-go/notifications/httpapi"
 )
@@ -51,7 +52,7 @@ func startServer(ctx context.Context, svc *notifications.Service) (*server, erro
 		return nil, err
 	}
 	base := "http://" + listener.Addr().String()
-	verifier, err := notifications.NewJWTVerifier(notifications.JWTConfig{JWKSURL: base + keysPath, Issuer: issuer, Audience: audience})
+	verifier, err := auth.NewJWTVerifier(auth.JWTConfig{JWKSURL: base + keysPath, Issuer: issuer, Audience: audience})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/auth"
 )
 
 // guestRef is who somebody is taken for who shows nothing.
@@ -17,7 +18,7 @@ const guestRef = "default/guest"
 // access is who is let in, and what they may do.
 type access struct {
 	verifier notifications.Verifier // nil: no tokens
-	secrets  *notifications.Secrets // nil: none
+	secrets  notifications.Verifier // nil: none
 	guest    notifications.Identity // zero: no guests
 	policy   notifications.Policy
 }
@@ -119,11 +120,11 @@ func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (acce
 func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
 	var verifier notifications.Verifier
 	if c.jwksURL != "" {
-		cfg := notifications.JWTConfig{JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience, Logger: log}
+		cfg := auth.JWTConfig{JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience, Logger: log}
 		if c.jwtUserClaim != "" {
-			cfg.Subject = notifications.UserClaim(c.jwtUserClaim)
+			cfg.Subject = auth.UserClaim(c.jwtUserClaim)
 		}
-		v, err := notifications.NewJWTVerifier(cfg)
+		v, err := auth.NewJWTVerifier(cfg)
 		if err != nil {
 			return nil, c.fault("jwks-url", "%w", err)
 		}
@@ -136,7 +137,7 @@ func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return notifications.NewLegacyVerifier(verifier, keys...)
+	return auth.NewLegacyVerifier(verifier, keys...)
 }
 
 func readLegacyKeys(c *config) ([][]byte, error) {
@@ -152,7 +153,7 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 		text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 		key, err := base64.RawStdEncoding.DecodeString(text)
 		if err == nil {
-			_, err = notifications.NewLegacyVerifier(nil, key) // by itself, to name its file
+			_, err = auth.NewLegacyVerifier(nil, key) // by itself, to name its file
 		}
 		if err != nil {
 			faults = append(faults, c.fault("legacy-key-file", "%s: %w", file, err))
@@ -163,7 +164,7 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 }
 
 // newSecrets returns nil where no secret is taken.
-func newSecrets(c *config, catalog notifications.Catalog) (*notifications.Secrets, error) {
+func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifier, error) {
 	if len(c.secretFiles) == 0 {
 		return nil, nil
 	}
@@ -182,7 +183,7 @@ func newSecrets(c *config, catalog notifications.Catalog) (*notifications.Secret
 			faults = append(faults, c.fault("external-caller-secret-file", "%w", err))
 			continue
 		}
-		if _, err := notifications.NewSecrets(actAs, secret); err != nil { // by itself, to name its file
+		if _, err := auth.NewSecrets(actAs, secret); err != nil { // by itself, to name its file
 			faults = append(faults, c.fault("external-caller-secret-file", "%s: %w", file, err))
 		}
 		secrets = append(secrets, secret)
@@ -190,7 +191,7 @@ func newSecrets(c *config, catalog notifications.Catalog) (*notifications.Secret
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return notifications.NewSecrets(actAs, secrets...)
+	return auth.NewSecrets(actAs, secrets...)
 }
 
 // newPolicy is the policy of the file. Without one, whoever is let in may do

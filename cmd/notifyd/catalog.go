@@ -57,7 +57,7 @@ func warnOfStrangers(ctx context.Context, c *config, cat notifications.Catalog, 
 		if err != nil {
 			continue // not given, or refused before
 		}
-		if missing, err := cat.Missing(ctx, []string{user}); err == nil && len(missing) > 0 {
+		if missing, err := cat.Missing(ctx, []notifications.Ref{notifications.UserRef(user)}); err == nil && len(missing) > 0 {
 			log.Warn("let in, but not in the catalog and so without an inbox", "user", ref)
 		}
 	}

@@ -316,7 +316,7 @@ func TestFileForms(t *testing.T) {
 // Help holds every setting, every variable and every default.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}, {"explain", "--help"}, {"erase-user", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}, {"migrate", "export", "--help"}, {"migrate", "baseline", "-h"}, {"explain", "--help"}, {"erase-user", "--help"}} {
 		r := invoke(t, nil, args...)
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("%q: exit status %d: %s", args, r.status, r.stderr)
@@ -366,7 +366,8 @@ func TestUnknownCommand(t *testing.T) {
 	t.Parallel()
 	refused(t, invoke(t, nil, "serve"), exitUsage, `"serve"`, "notifyd --help")
 	refused(t, invoke(t, nil, "version", "--nope"), exitUsage, "-nope")
-	refused(t, invoke(t, nil, "migrate", "now"), exitUsage, `"now"`)
+	refused(t, invoke(t, nil, "migrate", "now"), exitUsage, `"migrate now"`, "notifyd migrate --help")
+	refused(t, invoke(t, nil, "migrate", "--dry-run", "now"), exitUsage, `"now"`)
 	refused(t, invoke(t, nil, "migrate", "--nope"), exitUsage, "-nope")
 }
 

@@ -21,6 +21,14 @@ func (c *config) sqlitePath() (string, bool) {
 	return strings.CutPrefix(c.database, "sqlite:")
 }
 
+// dialect is that of --database, as the library names it.
+func (c *config) dialect() string {
+	if _, ok := c.sqlitePath(); ok {
+		return "sqlite"
+	}
+	return "postgres"
+}
+
 // checkDatabase never quotes the setting, which may hold a password.
 func (c *config) checkDatabase() error {
 	var faults []error

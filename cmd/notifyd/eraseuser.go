@@ -45,13 +45,13 @@ func runEraseUser(ctx context.Context, p process) error {
 	}
 	return operate(ctx, c, c.logger(p.stderr), func(svc *notifications.Service, cat notifications.Catalog) error {
 		if err := svc.EraseUser(ctx, operator, ref); err != nil {
-			return misused(err, map[string]string{"user": "REF"})
+			return misused(err)
 		}
 		user, err := cat.Canonical(notifications.KindUser, ref)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(p.stdout, "%s is erased\n", user)
+		_, err = fmt.Fprintf(p.stdout, "%s is erased\n", notifications.UserRef(user))
 		return err
 	})
 }

@@ -50,9 +50,9 @@ func runExplain(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	return operate(ctx, c, c.logger(p.stderr), func(svc *notifications.Service, _ notifications.Catalog) error {
-		e, err := svc.Explain(ctx, operator, id, *user)
+		e, err := svc.Explain(ctx, operator, notifications.ExplainQuery{ID: id, User: *user})
 		if err != nil {
-			return misused(err, map[string]string{"id": "ID", "user": "--user"})
+			return misused(err)
 		}
 		printExplanation(p.stdout, e)
 		return nil

@@ -14,6 +14,7 @@ const usage = `notifyd serves notifications to users, to groups and to everybody
 Usage:
   notifyd [settings]                         serve
   notifyd migrate [--dry-run] [settings]     create or update the tables, and end
+  notifyd migrate export|baseline …          have another tool do it, see notifyd migrate --help
   notifyd explain --user REF ID [settings]   tell why a user sees a notification or not
   notifyd erase-user REF [settings]          remove what is a user's own
   notifyd dev-token --user REF               issue a token for trying things out

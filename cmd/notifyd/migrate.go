@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,18 +26,51 @@ The server does the same when it starts.
 
 Usage:
   notifyd migrate [--dry-run] [settings]
+  notifyd migrate export --format FORMAT --dir DIR [settings]
+  notifyd migrate baseline VERSION [settings]
 
   --dry-run
       Print the SQL that would be executed, and change nothing.
 
-It takes all settings of the server, so that a command line or a file can serve
+export writes the migrations as files for another tool, in the SQL of --database,
+which is not opened. Files that are there already must be the same.
+
+  --format FORMAT
+      goose, golang-migrate or plain, for psql, sqlite3 and others.
+  --dir DIR
+      Directory for the files, created if need be.
+
+baseline records that another tool has applied the migrations up to a version,
+and checks that the tables are those. It is needed once, before the server or
+notifyd migrate uses a database that golang-migrate, psql or sqlite3 has prepared.
+
+Each takes all settings of the server, so that a command line or a file can serve
 both, and heeds --database…, --config and --log-….
 `)
 	printSettings(w)
 }
 
-// runMigrate brings the tables up to date, or prints what that takes.
+// migrateCommands are what the word after migrate chooses.
+var migrateCommands = map[string]func(ctx context.Context, p process) error{
+	"":         runUp,
+	"export":   runExport,
+	"baseline": runBaseline,
+}
+
 func runMigrate(ctx context.Context, p process) error {
+	word := ""
+	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {
+		word, p.args = p.args[0], p.args[1:]
+	}
+	do, ok := migrateCommands[word]
+	if !ok {
+		return usageError{fmt.Errorf("there is no command %q; see notifyd migrate --help", "migrate "+word)}
+	}
+	return do(ctx, p)
+}
+
+// runUp brings the tables up to date, or prints what that takes.
+func runUp(ctx context.Context, p process) error {
 	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
 	dryRun := flags.Bool("dry-run", false, "")
 	c, err := loadConfig(flags, p.args, p.environ)
@@ -78,24 +112,29 @@ func applyPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger)
 }
 
 // printPending prints SQL and nothing else.
-func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) (err error) {
+func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) error {
+	pending, err := findPending(ctx, c, log)
+	for _, m := range pending {
+		fmt.Fprintf(w, "-- %s\n%s\n", m.Name, m.SQL)
+	}
+	return err
+}
+
+// findPending returns what the database lacks; all if there is no database.
+func findPending(ctx context.Context, c *config, log *slog.Logger) (_ []notifications.Migration, err error) {
 	db, err := openExisting(ctx, c, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if db == nil {
-		return printAll(c, w)
+		return notifications.Migrations(c.dialect())
 	}
 	defer func() { err = errors.Join(err, closeDatabase(db)) }()
 	svc, err := schemaOnly(db, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pending, err := svc.PendingMigrations(ctx)
-	for _, m := range pending {
-		printUp(w, m.Name, m.SQL)
-	}
-	return err
+	return svc.PendingMigrations(ctx)
 }
 
 // schemaOnly is a service for the sake of its tables.
@@ -127,33 +166,36 @@ func openExisting(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 	return db, err
 }
 
-// printAll prints what a database that does not exist would need.
-func printAll(c *config, w io.Writer) error {
-	dialect := "postgres"
-	if _, ok := c.sqlitePath(); ok {
-		dialect = "sqlite"
-	}
-	files, err := notifications.Migrations(dialect)
+// runBaseline records what another tool has applied.
+func runBaseline(ctx context.Context, p process) (err error) {
+	var operand string
+	c, err := loadConfig(flag.NewFlagSet("migrate baseline", flag.ContinueOnError), p.args, p.environ, &operand)
 	if err != nil {
 		return err
 	}
-	names, err := fs.Glob(files, "*.sql")
+	version, err := strconv.ParseInt(operand, 10, 64)
+	if err != nil {
+		err = fmt.Errorf("VERSION is required, the number of the last migration that was applied; it cannot be %q", operand)
+	}
+	if err := errors.Join(err, c.checkDatabase()); err != nil {
+		return usageError{err}
+	}
+	log := c.logger(p.stderr)
+	db, err := openExisting(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	for _, name := range names { // Glob sorts
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		printUp(w, name, string(text))
+	if db == nil {
+		return fmt.Errorf("the database %s does not exist or is empty", c.databaseName())
 	}
+	defer func() { err = errors.Join(err, closeDatabase(db)) }()
+	svc, err := schemaOnly(db, log)
+	if err != nil {
+		return err
+	}
+	if err := svc.Baseline(ctx, version); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, "recorded version", version)
 	return nil
-}
-
-// printUp prints the part of a migration that is executed, not the one that
-// takes it back.
-func printUp(w io.Writer, name, sql string) {
-	up, _, _ := strings.Cut(sql, "-- +goose Down")
-	fmt.Fprintf(w, "-- %s\n%s\n\n", name, strings.TrimSpace(up))
 }

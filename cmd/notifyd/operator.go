@@ -32,12 +32,8 @@ func operate(ctx context.Context, c *config, log *slog.Logger, do func(*notifica
 	if err != nil {
 		return err
 	}
-	pending, err := svc.PendingMigrations(ctx)
-	if err != nil {
-		return err
-	}
-	if len(pending) > 0 {
-		return fmt.Errorf("the tables of %s are not up to date; notifyd migrate, and a start of the server, bring them there", c.databaseName())
+	if err := svc.Ready(ctx); err != nil {
+		return fmt.Errorf("the database %s is not ready: %w", c.databaseName(), err)
 	}
 	return do(svc, cat)
 }
@@ -47,16 +43,19 @@ func (c *config) checkOperator() error {
 	return errors.Join(c.checkDatabase(), c.checkCatalog())
 }
 
+// flagNames are the names that fields of the library have on the command line.
+var flagNames = map[string]string{"ID": "ID", "User": "--user", "user": "REF"}
+
 // misused turns what a verb says about its input into what is wrong with the
-// command line, where each field has another name.
-func misused(err error, names map[string]string) error {
+// command line.
+func misused(err error) error {
 	var invalid *notifications.InvalidError
 	if !errors.As(err, &invalid) {
 		return err
 	}
 	var faults []error
 	for _, f := range invalid.Fields {
-		faults = append(faults, fmt.Errorf("%s: %s", names[f.Field], f.Reason))
+		faults = append(faults, fmt.Errorf("%s: %s", flagNames[f.Field], f.Reason))
 	}
 	return usageError{errors.Join(faults...)}
 }

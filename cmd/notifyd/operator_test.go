@@ -35,8 +35,8 @@ func TestOperatorNeedsTheTables(t *testing.T) {
 				t.Errorf("made are %q, %v", found, err)
 			}
 			refused(t, on(t, "sqlite:"+file(t, "empty.db", "")), exitFailure, "empty.db does not exist or is empty")
-			openLibrary(t, "--database=sqlite:"+path).exec(t, "DROP TABLE notification_schema_version")
-			refused(t, on(t, "sqlite:"+path), exitFailure, "the tables of sqlite:"+path+" are not up to date", "notifyd migrate")
+			openLibrary(t, "--database=sqlite:"+path).exec(t, "DROP TABLE notification_scopes")
+			refused(t, on(t, "sqlite:"+path), exitFailure, "the database sqlite:"+path+" is not ready", "00002_states_updates_expiry.sql has not been applied")
 		})
 		t.Run(name+"/postgres", func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +44,7 @@ func TestOperatorNeedsTheTables(t *testing.T) {
 			for range 2 { // the first time it is not made
 				refused(t, on(t, missing), exitFailure, "the database postgres://", "does not exist")
 			}
-			refused(t, on(t, dbtest.PostgresURL(t)), exitFailure, "the tables of postgres://", "are not up to date")
+			refused(t, on(t, dbtest.PostgresURL(t)), exitFailure, "the database postgres://", "00001_create_tables.sql has not been applied")
 		})
 	}
 }

@@ -55,17 +55,17 @@ func openLibrary(t *testing.T, settings ...string) library {
 
 func (l library) post(t *testing.T, to notifications.Audience) (id string) {
 	t.Helper()
-	id, err := l.Post(t.Context(), notifications.ServiceAccount("test"), notifications.Draft{Origin: "test", Title: "hello", To: to})
+	posted, err := l.Post(t.Context(), notifications.ServiceAccount("test"), notifications.Draft{Origin: "test", Title: "hello", To: to})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	return posted.ID
 }
 
 // mark changes what jane sees of a notification.
 func (l library) mark(t *testing.T, id string, change notifications.StateChange) {
 	t.Helper()
-	n, err := l.SetState(t.Context(), notifications.User("default/jane"), notifications.Selection{IDs: []string{id}}, change)
+	n, err := l.SetState(t.Context(), notifications.User("default/jane"), notifications.ByIDs(id), change)
 	if err != nil || n != 1 {
 		t.Fatalf("%d marked, %v", n, err)
 	}
@@ -141,11 +141,17 @@ func effectOfPurgeInterval(t *testing.T) {
 // wired is a server that was started and does not serve yet.
 func wired(t *testing.T, args ...string) *server {
 	t.Helper()
+	return wiredTo(t, slog.DiscardHandler, args...)
+}
+
+// wiredTo is wired with something that logs.
+func wiredTo(t *testing.T, log slog.Handler, args ...string) *server {
+	t.Helper()
 	c, err := load(withDefaults(t, args), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := start(t.Context(), c, slog.New(slog.DiscardHandler))
+	s, err := start(t.Context(), c, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +232,7 @@ func TestPurgeEndsWithTheServer(t *testing.T) {
 	if code := i.stop(); code != 0 {
 		t.Errorf("exit status %d: %s", code, i.stderr)
 	}
-	i.stderr.wait(t, "the purge was broken off")
+	i.stderr.wait(t, "the purge was interrupted")
 	if text := i.stderr.String(); strings.Contains(text, "level=ERROR") {
 		t.Errorf("that is told as a fault: %s", text)
 	}
@@ -236,11 +242,10 @@ func TestPurgeEndsWithTheServer(t *testing.T) {
 func TestServingEndsAfterThePurge(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
-	s := wired(t, "--database="+named(database))
+	told := newOutput()
+	s := wiredTo(t, slog.NewTextHandler(told, &slog.HandlerOptions{Level: slog.LevelDebug}), "--database="+named(database))
 	release := hold(t, database)
 	defer release()
-	told := newOutput()
-	s.log = slog.New(slog.NewTextHandler(told, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve(ctx, nil) }()
@@ -250,7 +255,7 @@ func TestServingEndsAfterThePurge(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if text := told.String(); !strings.Contains(text, "the purge was broken off") {
+	if text := told.String(); !strings.Contains(text, "the purge was interrupted") {
 		t.Errorf("when serving ended all it had told was %s", text)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -69,7 +68,6 @@ type server struct {
 	log      *slog.Logger
 	patience time.Duration // with requests in flight, at the end
 
-	retention, purgeInterval time.Duration
 }
 
 // start does everything up to listening. What is wrong with the files the
@@ -95,7 +93,6 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	}
 	s := &server{
 		catalog: cat, db: db, replica: replica, log: log, patience: c.shutdownTimeout,
-		retention: c.retention, purgeInterval: c.purgeInterval,
 	}
 	if err := s.listen(ctx, c, who, certificates); err != nil {
 		return nil, errors.Join(err, s.closeDatabases())
@@ -111,7 +108,8 @@ func (s *server) closeDatabases() error {
 func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
-		DB: s.db, Replica: s.replica, Catalog: s.catalog, Policy: who.policy, IdempotencyWindow: c.idempotencyWindow, Logger: s.log,
+		DB: s.db, Replica: s.replica, Catalog: s.catalog, Policy: who.policy, Logger: s.log,
+		IdempotencyWindow: c.idempotencyWindow, Retention: c.retention, PurgeInterval: c.purgeInterval,
 	})
 	if err != nil {
 		return err
@@ -119,7 +117,6 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 	if err := s.svc.Migrate(ctx); err != nil {
 		return err
 	}
-	forgetMigrating()
 	api, err := httpapi.New(s.svc, httpapi.Config{
 		Prefix:         c.prefix,
 		Verifier:       who.verifier,
@@ -138,14 +135,6 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 	}
 	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
 	return err
-}
-
-// forgetMigrating frees the buffers of megabytes that migrations were read
-// with. They are in a [sync.Pool], which keeps them for one collection more,
-// and as long as they are there the heap may grow to a multiple of them.
-func forgetMigrating() {
-	runtime.GC()
-	runtime.GC()
 }
 
 // loadCertificate returns none where HTTPS is not asked for.
@@ -197,12 +186,16 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 	}).Handler(next)
 }
 
-// serve answers requests until ctx is done, and then those in flight. Beside
-// that it purges, which ends with ctx, and before the database is closed.
+// serve answers requests until ctx is done, and then those in flight. What runs
+// in the background ends with ctx, and before the database is closed.
 func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
 	ctx, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
-	background.Go(func() { s.purge(ctx) })
+	background.Go(func() {
+		if err := s.svc.Run(ctx); err != nil {
+			s.log.Error("what runs in the background ended", "error", err)
+		}
+	})
 	defer background.Wait()
 	defer stop()
 

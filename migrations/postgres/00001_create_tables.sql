@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What was said. The *_key columns hold the texts folded; COLLATE "C" orders
 -- them by code point, as SQLite does.
 CREATE TABLE notification_messages (
@@ -30,9 +28,3 @@ CREATE TABLE notification_states (
     read_at    bigint,
     PRIMARY KEY (user_ref, message_id)
 );
-
--- +goose Down
-
-DROP TABLE notification_states;
-DROP TABLE notification_deliveries;
-DROP TABLE notification_messages;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What was said. The *_key columns hold the texts folded; ids are UUIDs in
 -- their canonical form, so that they sort as on PostgreSQL.
 CREATE TABLE notification_messages (
@@ -30,9 +28,3 @@ CREATE TABLE notification_states (
     read_at    INTEGER,
     PRIMARY KEY (user_ref, message_id)
 ) STRICT, WITHOUT ROWID;
-
--- +goose Down
-
-DROP TABLE notification_states;
-DROP TABLE notification_deliveries;
-DROP TABLE notification_messages;

@@ -1,0 +1,32 @@
+// Package auth identifies the callers of an HTTP API. It verifies JSON Web
+// Tokens signed with published keys ([JWTVerifier]), shared secrets
+// ([Secrets]), and the service tokens of older Backstage backends
+// ([NewLegacyVerifier]). Each of these is a [notifications.Verifier].
+//
+// A host that identifies its users by its own sessions does not need this
+// package, and links no JWT library unless it imports it.
+//
+// The constructors start nothing. They report all faults of a configuration at
+// once, in one error; the text of each fault begins "auth:". Verify returns an
+// error that matches [notifications.ErrUnauthenticated] if the token or secret
+// is invalid, and one that matches [notifications.ErrUnavailable] if it could
+// not be checked. No error contains a token, a secret or a key.
+package auth
+
+import (
+	"fmt"
+
+	"github.com/notifications-go/notifications"
+)
+
+// unauthenticated returns ErrUnauthenticated with a reason. The reason is for
+// logs: it must not contain a token or a secret.
+func unauthenticated(reason error) error {
+	return fmt.Errorf("%w: %w", notifications.ErrUnauthenticated, reason)
+}
+
+// unavailable returns ErrUnavailable for the failure of what. The caller can
+// still find err, such as context.Canceled, with errors.Is.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", notifications.ErrUnavailable, what, err)
+}

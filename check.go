@@ -1,0 +1,84 @@
+package notifications
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/strictjson"
+)
+
+// Checks of single fields, which drafts, filters and queries share.
+
+// severity checks a severity, which may be empty.
+func (f *faults) severity(field string, s Severity) {
+	if _, known := severityRank[s]; !known {
+		f.add(field, "must be one of critical, high, normal, low")
+	}
+}
+
+// metadata checks a JSON object.
+func (f *faults) metadata(field string, object json.RawMessage) {
+	if object == nil {
+		return
+	}
+	if len(object) > MaxMetadataBytes {
+		f.add(field, "is %d bytes long, the limit is %d", len(object), MaxMetadataBytes)
+		return
+	}
+	var fault strictjson.Fault
+	if err := strictjson.CheckObject(field, object, 1); errors.As(err, &fault) {
+		f.add(fault.Field, "%s", fault.Reason)
+	}
+}
+
+// text checks one field: required, valid UTF-8 without NUL, at most limit
+// characters (0: no such limit).
+func (f *faults) text(field, s string, required bool, limit int) {
+	switch {
+	case s == "" && required:
+		f.add(field, "is required and must not be empty")
+	case !utf8.ValidString(s):
+		f.add(field, "is not valid UTF-8")
+	case strings.ContainsRune(s, 0):
+		f.add(field, "contains the NUL character")
+	case limit > 0 && utf8.RuneCountInString(s) > limit:
+		f.add(field, "is %d characters long, the limit is %d", utf8.RuneCountInString(s), limit)
+	}
+}
+
+// url checks the target of an action. Only what a browser follows without
+// running anything is let through: http, https, and paths of the same site.
+func (f *faults) url(field, s string) {
+	before := len(*f)
+	f.text(field, s, true, 0)
+	if len(*f) > before {
+		return
+	}
+	if len(s) > MaxURLBytes {
+		f.add(field, "is %d bytes long, the limit is %d", len(s), MaxURLBytes)
+		return
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || strings.ContainsFunc(s, unfitForURL):
+		f.add(field, "is not a URL")
+	case u.Scheme == "http" || u.Scheme == "https":
+		if u.Host == "" || u.Opaque != "" {
+			f.add(field, "names no host")
+		}
+	case u.Scheme != "":
+		f.add(field, "has scheme %q, only http and https are accepted", u.Scheme)
+	case strings.HasPrefix(s, "//"):
+		f.add(field, "must begin with http:, https: or a path")
+	}
+}
+
+// unfitForURL reports characters browsers strip or read as another: white
+// space and controls hide a scheme, a backslash passes for a slash.
+func unfitForURL(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\\'
+}

@@ -1,0 +1,175 @@
+package notifications
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/notifications-go/notifications/internal/sqltext"
+	"gorm.io/gorm"
+)
+
+// Count returns how many notifications who can see and the filter selects:
+// the length of the list without its limit. It needs [PermissionList].
+func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, error) {
+	in, err := s.inboxFor(ctx, who, f)
+	if err != nil {
+		return 0, err
+	}
+	return s.store.count(ctx, in, f)
+}
+
+// inboxFor begins a verb that counts.
+func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, error) {
+	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionList})
+	if err != nil {
+		return inbox{}, err
+	}
+	var bad faults
+	f.check("", &bad)
+	if err := bad.err(); err != nil {
+		return inbox{}, err
+	}
+	return s.inbox(ctx, who)
+}
+
+// countQuery counts what a list without a limit would have. A message in
+// several audiences comes several times, and counts once.
+func (s *store) countQuery(in inbox, f Filter) *sqltext.Text {
+	sql := s.sql("SELECT count(DISTINCT del.message_id) FILTER (WHERE ")
+	asked := stateAnswers(sql, in, f)
+	sql.Add(") FROM ")
+	s.selectAll(sql, in, f)
+	if asked {
+		s.dialect.joinStates(sql, in.audience)
+	}
+	return sql
+}
+
+// selectAll adds every delivery del that the reader sees, regardless of what the
+// filter asks of its state.
+func (s *store) selectAll(sql *sqltext.Text, in inbox, f Filter) {
+	where := s.whereDelivered(in, selection{Filter: f})
+	s.filterMessage(where, f)
+	s.dialect.deliveries(sql, in.sources(f.System), where, "")
+	sql.Add(" del")
+}
+
+func (s *store) count(ctx context.Context, in inbox, f Filter) (n int64, err error) {
+	sql := s.countQuery(in, f)
+	err = s.readFor(ctx, in, func(db *gorm.DB) error { return find(db, sql, &n) })
+	return n, err
+}
+
+// Status is how many notifications a reader has in each state. Each number is
+// the count of the filter of that name.
+type Status struct {
+	// Unread, Read and Saved are without what is archived.
+	Unread, Read, Saved int64
+	// Archived is all of that.
+	Archived int64
+}
+
+// Status counts what who can see and the filter selects by its state, in one
+// query. It needs [PermissionList].
+func (s *Service) Status(ctx context.Context, who Identity, f SystemFilter) (Status, error) {
+	in, err := s.inboxFor(ctx, who, Filter{System: f})
+	if err != nil {
+		return Status{}, err
+	}
+	return s.store.status(ctx, in, f)
+}
+
+func (s *store) statusQuery(in inbox, f SystemFilter) *sqltext.Text {
+	read := isRead(in)
+	sql := s.sql("SELECT count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND NOT "+read.sql+") AS unread", read.args...)
+	sql.Add(", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND "+read.sql+") AS read", read.args...)
+	sql.Add(", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND st.saved_at IS NOT NULL) AS saved" +
+		", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived FROM ")
+	s.selectAll(sql, in, Filter{System: f})
+	s.dialect.joinStates(sql, in.audience)
+	return sql
+}
+
+func (s *store) status(ctx context.Context, in inbox, f SystemFilter) (status Status, err error) {
+	sql := s.statusQuery(in, f)
+	err = s.readFor(ctx, in, func(db *gorm.DB) error {
+		status = Status{}
+		return find(db, sql, &status)
+	})
+	return status, err
+}
+
+// TopicCount is how many notifications a reader has of one topic or origin,
+// without those archived.
+type TopicCount struct {
+	// Name is the topic or origin, as it was posted.
+	Name string
+	// Unread is at most Total.
+	Unread, Total int64
+}
+
+// Topics are the topics and the origins of a reader's notifications.
+type Topics struct {
+	// Topics and Origins are sorted by name, by code point. Of more than 1,000
+	// they hold those with the most unread, then the most in total. A
+	// notification without a topic counts for its origin alone.
+	Topics, Origins []TopicCount
+}
+
+// MaxTopics is how many topics, and how many origins, [Service.Topics] returns.
+const MaxTopics = 1000
+
+// Topics returns the topics and the origins of what who can see and the filter
+// selects. It needs [PermissionList].
+func (s *Service) Topics(ctx context.Context, who Identity, f SystemFilter) (Topics, error) {
+	in, err := s.inboxFor(ctx, who, Filter{System: f})
+	if err != nil {
+		return Topics{}, err
+	}
+	return s.store.topics(ctx, in, f)
+}
+
+func (s *store) topicsQuery(in inbox, f SystemFilter) *sqltext.Text {
+	read := isRead(in)
+	sql := s.sql("WITH page AS (SELECT msg.topic, msg.origin, CASE WHEN "+read.sql+" THEN 0 ELSE 1 END AS unread FROM (", read.args...)
+	s.selectVisible(sql, in, selection{Filter: Filter{System: f}})
+	sql.Add(") del JOIN notification_messages msg ON msg.id = del.message_id"+
+		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id)", in.audience)
+	for i, column := range []string{"topic", "origin"} {
+		if i > 0 {
+			sql.Add(" UNION ALL")
+		}
+		sql.Add(fmt.Sprintf(" SELECT * FROM (SELECT '%[1]s' AS kind, page.%[1]s AS name, sum(page.unread) AS unread, count(*) AS total FROM page"+
+			" WHERE page.%[1]s IS NOT NULL GROUP BY page.%[1]s ORDER BY unread DESC, total DESC, name LIMIT %[2]d) %[1]ss", column, MaxTopics))
+	}
+	return sql
+}
+
+func (s *store) topics(ctx context.Context, in inbox, f SystemFilter) (Topics, error) {
+	sql := s.topicsQuery(in, f)
+	var rows []struct {
+		Kind  string     `gorm:"column:kind"`
+		Count TopicCount `gorm:"embedded"`
+	}
+	err := s.readFor(ctx, in, func(db *gorm.DB) error {
+		rows = nil
+		return find(db, sql, &rows)
+	})
+	if err != nil {
+		return Topics{}, err
+	}
+	var t Topics
+	for _, row := range rows {
+		if row.Kind == "topic" {
+			t.Topics = append(t.Topics, row.Count)
+		} else {
+			t.Origins = append(t.Origins, row.Count)
+		}
+	}
+	byName := func(a, b TopicCount) int { return cmp.Compare(a.Name, b.Name) }
+	slices.SortFunc(t.Topics, byName)
+	slices.SortFunc(t.Origins, byName)
+	return t, nil
+}

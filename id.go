@@ -1,0 +1,105 @@
+package notifications
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/uuid/v5"
+)
+
+// Ids are UUIDv7 (RFC 9562, section 5.7): their first 48 bits are the instant
+// in Unix milliseconds, so the order of ids is the order of creation, and the
+// time of creation is read from the id. A scheduled notification has the id of
+// the instant it appears.
+
+// ids makes ids. Those of scheduled notifications come from a generator of
+// their own, which would otherwise carry the others into the future.
+type ids struct {
+	now       uuid.Generator
+	scheduled *uuid.Gen
+}
+
+func newIDs(now func() time.Time) *ids {
+	return &ids{now: uuid.NewGenWithOptions(uuid.WithEpochFunc(now)), scheduled: uuid.NewGen()}
+}
+
+// message returns the id of a notification that appears now, or at the instant
+// due if that is not zero.
+func (g *ids) message(due time.Time) (string, error) {
+	if due.IsZero() {
+		return idText(g.now.NewV7())
+	}
+	return idText(g.scheduled.NewV7AtTime(due))
+}
+
+// action returns the id of an action: random, for nothing is ordered by it.
+func (g *ids) action() (string, error) { return idText(g.now.NewV4()) }
+
+func idText(id uuid.UUID, err error) (string, error) {
+	if err != nil {
+		return "", unavailable("random source", err)
+	}
+	return id.String(), nil
+}
+
+// firstID is the smallest of all ids.
+const firstID = "00000000-0000-0000-0000-000000000000"
+
+// canonicalLen is the length of an id in canonical form.
+const canonicalLen = len(firstID)
+
+// canonicalID returns the canonical form of an id, and whether s is one.
+func canonicalID(s string) (string, bool) {
+	_, err := uuid.FromString(s) // which also takes braces, urn: and bare digits
+	return strings.ToLower(s), err == nil && len(s) == canonicalLen
+}
+
+// parseID returns the canonical form of the id in an argument.
+func parseID(argument, s string) (string, error) {
+	id, ok := canonicalID(s)
+	if !ok {
+		return "", Invalid(argument, "is not a UUID")
+	}
+	return id, nil
+}
+
+// idTime returns the instant in an id in canonical form, and the zero time for
+// what is no id.
+func idTime(id string) time.Time {
+	if len(id) != canonicalLen {
+		return time.Time{}
+	}
+	ms, err := strconv.ParseUint(id[:8]+id[9:13], 16, 48)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// firstIDAfter returns the smallest id of a later millisecond than t, and
+// false when t is so early that every id is later.
+func firstIDAfter(t time.Time) (string, bool) {
+	last := time.UnixMilli(1<<48 - 2) // in the year 10889; an id holds 48 bits
+	if t.Before(time.UnixMilli(0)) {
+		return "", false
+	}
+	if t.After(last) {
+		t = last
+	}
+	ms := t.UnixMilli() + 1
+	var id uuid.UUID
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id.String(), true
+}
+
+// firstIDAt returns the smallest id of the millisecond of t, and the smallest
+// of all for the zero time.
+func firstIDAt(t time.Time) string {
+	if id, bounded := firstIDAfter(t.Add(-time.Millisecond)); bounded && !t.IsZero() {
+		return id
+	}
+	return firstID
+}

@@ -1,0 +1,114 @@
+package notifications
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+)
+
+// rememberedKey is a row of notification_idempotency_keys: what was posted
+// under a key of the poster, until that is forgotten.
+type rememberedKey struct {
+	Key       string `gorm:"column:key"`
+	Content   string `gorm:"column:content"` // hash
+	MessageID string `gorm:"column:message_id"`
+}
+
+// keyed are the postings that have an idempotency key, in the order of the
+// keys, in which all lock them.
+func keyed(list []*posting) []*posting {
+	var keyed []*posting
+	for _, p := range list {
+		if p.content != "" {
+			keyed = append(keyed, p)
+		}
+	}
+	slices.SortFunc(keyed, func(a, b *posting) int { return cmp.Compare(a.draft.IdempotencyKey, b.draft.IdempotencyKey) })
+	return keyed
+}
+
+// recall marks the postings that repeat an earlier one, and returns
+// ErrKeyReused if one has the key of another one. It only looks, and is no
+// lock.
+func (s *store) recall(ctx context.Context, all []*posting) error {
+	list := keyed(all)
+	if len(list) == 0 {
+		return nil
+	}
+	return s.read(ctx, func(db *gorm.DB) error { return s.recognise(db, list) })
+}
+
+// recognise is recall of postings that all have a key.
+func (s *store) recognise(db *gorm.DB, list []*posting) error {
+	sql := s.sql("SELECT key, content, message_id FROM notification_idempotency_keys WHERE poster = ? AND expires_at > ? AND key IN (",
+		list[0].poster, list[0].now.UnixMilli())
+	s.dialect.list(sql, typeText, keysOf(list))
+	sql.Add(")")
+	var remembered []rememberedKey
+	if err := find(db, sql, &remembered); err != nil {
+		return err
+	}
+	for _, r := range remembered {
+		i := slices.IndexFunc(list, func(p *posting) bool { return p.draft.IdempotencyKey == r.Key })
+		if r.Content != list[i].content {
+			return ErrKeyReused
+		}
+		list[i].result = Posted{ID: r.MessageID, Repeated: true}
+	}
+	return nil
+}
+
+func keysOf(list []*posting) []string {
+	keys := make([]string, len(list))
+	for i, p := range list {
+		keys[i] = p.draft.IdempotencyKey
+	}
+	return keys
+}
+
+// claimKeys remembers the keys of the postings. Those that somebody claimed in
+// the meantime are marked as repeated, or it is ErrKeyReused. It waits for
+// somebody who is just claiming one.
+func (s *store) claimKeys(db *gorm.DB, all []*posting) error {
+	list := keyed(all)
+	if len(list) == 0 {
+		return nil
+	}
+	type claim struct {
+		Key       string `json:"key"`
+		Content   string `json:"content"`
+		MessageID string `json:"message_id"`
+	}
+	claims := make([]claim, len(list))
+	for i, p := range list {
+		claims[i] = claim{p.draft.IdempotencyKey, p.content, p.result.ID}
+	}
+	// WHERE TRUE, for SQLite reads ON as that of a join otherwise.
+	sql := s.sql("INSERT INTO notification_idempotency_keys AS held (poster, key, content, message_id, expires_at)"+
+		" SELECT CAST(? AS text), item.key, item.content, item.message_id, CAST(? AS bigint) FROM ",
+		list[0].poster, list[0].forgotten.UnixMilli())
+	s.dialect.objects(sql, jsonObjects(claims), typedColumn{"key", typeText}, typedColumn{"content", typeText}, typedColumn{"message_id", typeID})
+	sql.Add(` item WHERE TRUE ON CONFLICT (poster, key) DO UPDATE
+		SET content = excluded.content, message_id = excluded.message_id, expires_at = excluded.expires_at
+		WHERE held.expires_at <= ? RETURNING key`, list[0].now.UnixMilli())
+	var claimed []string
+	if err := find(db, sql, &claimed); err != nil {
+		return err
+	}
+	taken := slices.DeleteFunc(list, func(p *posting) bool { return slices.Contains(claimed, p.draft.IdempotencyKey) })
+	if len(taken) == 0 {
+		return nil
+	}
+	if err := s.recognise(db, taken); err != nil {
+		return err
+	}
+	for _, p := range taken {
+		if !p.result.Repeated {
+			return fmt.Errorf("the idempotency key %q is neither free nor taken", p.draft.IdempotencyKey)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package notifications
+
+import (
+	"strconv"
+
+	"github.com/notifications-go/notifications/internal/sqltext"
+	"github.com/pressly/goose/v3"
+	"gorm.io/gorm"
+)
+
+// postgres is the [dialect] of PostgreSQL.
+type postgres struct{}
+
+func (postgres) oneWriter() bool           { return false }
+func (postgres) migrations() goose.Dialect { return goose.DialectPostgres }
+func (postgres) encoding() string          { return "SHOW server_encoding" }
+func (postgres) statement() *sqltext.Text  { return sqltext.Statement(true) }
+
+func (postgres) columns() string {
+	return "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"
+}
+
+// hidden is a subquery. PostgreSQL would find that next to nothing has expired
+// by now, which a plan for any parameters cannot know, and plan each execution
+// anew for the sake of it; in large tables that took longer than the execution.
+func (postgres) hidden(sql *sqltext.Text, is columnType, value any) {
+	switch is { // no text is put together for what every list has
+	case typeInt:
+		sql.Add("(SELECT ?::bigint)", value)
+	case typeID:
+		sql.Add("(SELECT ?::uuid)", value)
+	default:
+		sql.Add("(SELECT ?::"+string(is)+")", value)
+	}
+}
+
+func (postgres) list(sql *sqltext.Text, is columnType, values []string) {
+	sql.Add("SELECT item.value::"+string(is)+" AS value FROM json_array_elements_text(?::json) AS item(value)", jsonArray(values))
+}
+
+func (postgres) objects(sql *sqltext.Text, array string, columns ...typedColumn) {
+	sql.Add("(SELECT * FROM json_to_recordset(?::json) AS item(", array)
+	for i, c := range columns {
+		if i > 0 {
+			sql.Add(", ")
+		}
+		sql.Add(c.name + " " + string(c.is))
+	}
+	sql.Add("))")
+}
+
+func (postgres) contains(sql *sqltext.Text, column, text string) {
+	sql.Add("strpos("+column+", ?) > 0", text)
+}
+
+func (postgres) messageAudiences() string {
+	return "json_array_elements_text(notification_messages.audiences::json) AS aud(value)"
+}
+
+func (postgres) audienceArray() string { return "coalesce(json_agg(aud.value)::text, '[]')" }
+
+func (postgres) lock(against lockKind) string {
+	return [...]string{
+		lockRemoval: " FOR KEY SHARE",
+		lockChange:  " FOR NO KEY UPDATE",
+		lockAll:     " FOR UPDATE SKIP LOCKED",
+	}[against]
+}
+
+// purgeLock is the advisory lock that lets one instance purge at a time:
+// "notifpur" in ASCII.
+const purgeLock int64 = 0x6e6f746966707572
+
+func (d postgres) tryPurgeLock(tx *gorm.DB) (mine bool, err error) {
+	err = find(tx, d.statement().Add("SELECT pg_try_advisory_xact_lock(?)", purgeLock), &mine)
+	return mine, err
+}
+
+// deliveries is a lateral join. OFFSET 0 keeps the planner from dissolving it
+// into a join that reads the whole table. LIMIT tells it how many audiences
+// there are: it would think of a hundred, and compile the query, which takes
+// longer than the query does.
+func (postgres) deliveries(sql *sqltext.Text, sources []source, where *sqltext.Text, page string) {
+	sql.Add("(SELECT del.message_id, del.system FROM (SELECT * FROM json_to_recordset(?::json) AS item(value text, since uuid)"+
+		" LIMIT "+strconv.Itoa(len(sources))+") aud", sourcesJSON(sources))
+	sql.Add(" CROSS JOIN LATERAL (SELECT del.message_id, del.system FROM notification_deliveries del WHERE ")
+	sql.AddPart(where)
+	sql.Add(page + " OFFSET 0) del)")
+}
+
+// merged has a branch for each source, for only then the planner merges them.
+// It is not to know which audience is which: see hidden. The condition is
+// written once, with its parameters, and then repeated.
+func (d postgres) merged(sql *sqltext.Text, sources []source, where *sqltext.Text, direction string) {
+	condition, end := "", " ORDER BY del.message_id "+direction+" OFFSET 0)"
+	sql.Add("(SELECT DISTINCT ON (found.message_id) found.message_id, found.system FROM (")
+	for i, source := range sources {
+		if i > 0 {
+			sql.Add(" UNION ALL ")
+		}
+		sql.Add("(SELECT del.message_id, del.system FROM (SELECT (SELECT ?::text) AS value, (SELECT ?::uuid) AS since) aud"+
+			" CROSS JOIN notification_deliveries del WHERE ", source.Audience, source.Since)
+		if i == 0 {
+			begin := sql.Len()
+			sql.AddPart(where)
+			condition = sql.From(begin)
+		} else {
+			sql.Repeat(condition)
+		}
+		sql.Add(end)
+	}
+	sql.Add(") found ORDER BY found.message_id " + direction + ")")
+}
+
+func (postgres) joinState(sql *sqltext.Text, user string) {
+	sql.Add(" LEFT JOIN LATERAL (SELECT * FROM notification_states st"+
+		" WHERE st.user_ref = ? AND st.message_id = del.message_id OFFSET 0) st ON TRUE", user)
+}
+
+// joinStates reads the states from end to end rather than look up one after
+// another. It is a FULL JOIN of a subquery: the planner has no other way to do
+// it.
+func (postgres) joinStates(sql *sqltext.Text, user string) {
+	sql.Add(" FULL JOIN (SELECT * FROM notification_states WHERE user_ref = ?) st ON st.message_id = del.message_id", user)
+}
+
+// insert is one statement and so one round trip.
+func (d postgres) insert(db *gorm.DB, posts []*posting) error {
+	if len(posts) == 1 {
+		post := posts[0]
+		_, err := execText(db, postgresInsert, append(append(post.values(), post.copied()...), post.audienceArray))
+		return err
+	}
+	sql := d.statement().Add("WITH message AS (")
+	insertMessages(d, sql, posts)
+	sql.Add(") ")
+	insertDeliveries(d, sql, posts)
+	_, err := exec(db, sql)
+	return err
+}
+
+// postgresInsert stores one message: [posting.values], [posting.copied] and the
+// audiences.
+var postgresInsert = func() string {
+	var d postgres
+	post := new(posting)
+	sql := d.statement().Add("WITH message AS (").Add(insertMessage, post.values()...)
+	sql.Add(") "+insertDelivery+" SELECT aud.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM (", post.copied()...)
+	d.list(sql, typeText, post.audiences)
+	return sql.Add(") aud").String()
+}()

@@ -1,0 +1,265 @@
+package notifications_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/dbtest"
+	"github.com/notifications-go/notifications/internal/sqlgolden"
+	"gorm.io/gorm"
+)
+
+// sqlCase is something that is done, whose statements are a golden file.
+type sqlCase struct {
+	file string
+	do   func(f *fixture) error
+}
+
+func listing(file string, who notifications.Identity, q notifications.ListQuery) sqlCase {
+	return sqlCase{file, func(f *fixture) error { _, err := f.List(f.t.Context(), who, q); return err }}
+}
+
+func counting(file string, filter notifications.Filter) sqlCase {
+	return sqlCase{file, func(f *fixture) error { _, err := f.Count(f.t.Context(), jane, filter); return err }}
+}
+
+func marking(file string, sel notifications.Selection, change notifications.StateChange) sqlCase {
+	return sqlCase{file, func(f *fixture) error { _, err := f.SetState(f.t.Context(), jane, sel, change); return err }}
+}
+
+func posting(file string, drafts ...notifications.Draft) sqlCase {
+	return sqlCase{file, func(f *fixture) error {
+		if len(drafts) == 1 {
+			_, err := f.Post(f.t.Context(), ci, drafts[0])
+			return err
+		}
+		_, err := f.PostMany(f.t.Context(), ci, drafts)
+		return err
+	}}
+}
+
+// afterwards looks for the page after the first of q.
+func afterwards(file string, q notifications.ListQuery, first int) sqlCase {
+	return sqlCase{file, func(f *fixture) error {
+		q.Limit = first
+		q.After = f.list(jane, q).Next
+		f.recorded.Take()
+		_, err := f.List(f.t.Context(), jane, q)
+		return err
+	}}
+}
+
+// filtered asks for everything a filter can ask for.
+var filtered = notifications.Filter{
+	Text: "x", CreatedAfter: time.UnixMilli(1), Read: notifications.Unread, Saved: notifications.NotSaved,
+	Archived: notifications.NotArchived, MinSeverity: "low", Topic: "t", Origin: "o",
+}
+
+// marked asks for marks alone.
+var marked = notifications.Filter{Read: notifications.Read, Saved: notifications.Saved, Archived: notifications.Archived}
+
+// sqlCases come in an order in which each finds something to do.
+var sqlCases = []sqlCase{
+	posting("post", draft("first", toJane.And(toOps))),
+	posting("post_many", draft("second", toJane), draft("third", toEveryone)),
+	posting("post_scoped", about("fourth", toJane.And(toJohn))),
+	posting("post_replaces_all_of_an_earlier_one", about("fifth", toJane.And(toJohn).And(toEveryone))),
+	posting("post_replaces_part_of_an_earlier_one", about("sixth", toEveryone)),
+	posting("post_keeps_place", keeping("seventh", toEveryone)),
+	posting("post_keyed", keyed("eighth", toJane)),
+	posting("post_keyed_again", keyed("eighth", toJane)),
+	posting("post_many_scoped_and_keyed", withKey("key 2", about("ninth", toEveryone)), withKey("key 3", draft("tenth", toJane))),
+	{"post_in_a_transaction_of_the_host", func(f *fixture) error {
+		return f.db.Transaction(func(tx *gorm.DB) error {
+			_, err := f.WithTx(tx).Post(f.t.Context(), ci, draft("in a transaction", toJane))
+			return err
+		})
+	}},
+	listing("list_created", jane, notifications.ListQuery{}),
+	listing("list_created_personal", jane, notifications.ListQuery{Filter: personal}),
+	listing("list_created_filtered", jane, notifications.ListQuery{Filter: filtered}),
+	listing("list_created_of_marks", jane, notifications.ListQuery{Filter: marked}),
+	listing("list_created_oldest_first", jane, notifications.ListQuery{Ascending: true, Offset: 1}),
+	afterwards("list_created_after_a_cursor", notifications.ListQuery{}, 1),
+	listing("list_created_of_many_audiences", busy, notifications.ListQuery{}),
+	listing("list_created_filtered_of_many_audiences", busy, notifications.ListQuery{Filter: filtered}),
+	listing("list_created_of_marks_of_many_audiences", busy, notifications.ListQuery{Filter: marked}),
+	listing("list_by_origin_of_severity", jane, notifications.ListQuery{OrderBy: notifications.OrderOrigin, Filter: notifications.Filter{MinSeverity: "high", Archived: notifications.ArchivedOrNot}}),
+	listing("list_by_title", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle}),
+	listing("list_by_message_filtered", jane, notifications.ListQuery{OrderBy: notifications.OrderMessage, Filter: filtered}),
+	listing("list_by_origin", jane, notifications.ListQuery{OrderBy: notifications.OrderOrigin, Ascending: true}),
+	afterwards("list_by_title_after_a_cursor", notifications.ListQuery{OrderBy: notifications.OrderTitle}, 1),
+	afterwards("list_by_topic_after_a_cursor_without_one", notifications.ListQuery{OrderBy: notifications.OrderTopic}, 1),
+	{"get", func(f *fixture) error { _, err := f.Get(f.t.Context(), jane, f.newest()); return err }},
+	counting("count", notifications.Filter{}),
+	counting("count_whatever_the_state", notifications.Filter{Archived: notifications.ArchivedOrNot}),
+	counting("count_filtered", filtered),
+	counting("count_of_marks", marked),
+	{"status", func(f *fixture) error {
+		_, err := f.Status(f.t.Context(), jane, notifications.SystemOrNot)
+		return err
+	}},
+	{"topics", func(f *fixture) error {
+		_, err := f.Topics(f.t.Context(), jane, notifications.SystemOrNot)
+		return err
+	}},
+	{"mark_read", func(f *fixture) error { return f.MarkRead(f.t.Context(), jane, f.newest(), true) }},
+	{"mark_read_again", func(f *fixture) error { return f.MarkRead(f.t.Context(), jane, f.newest(), true) }},
+	{"mark_unread", func(f *fixture) error { return f.MarkRead(f.t.Context(), jane, f.newest(), false) }},
+	marking("mark_all_up_to_an_id", notifications.ByFilterUpTo(all, "ffffffff-ffff-ffff-ffff-ffffffffffff"), read),
+	marking("mark_all_states_by_filter", notifications.ByFilter(filtered), notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}),
+	marking("save", notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), saved),
+	marking("archive_no_more", notifications.ByFilter(everything), notifications.StateChange{Archived: new(false)}),
+	{"reach", func(f *fixture) error { _, err := f.Reach(f.t.Context(), ci, f.newest()); return err }},
+	{"explain", func(f *fixture) error {
+		_, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: f.newest(), User: "default/jane"})
+		return err
+	}},
+	{"withdraw", func(f *fixture) error { return f.Withdraw(f.t.Context(), ci, f.newest()) }},
+	{"withdraw_scope", func(f *fixture) error {
+		_, err := f.WithdrawScope(f.t.Context(), ci, notifications.ScopeKey{Origin: "test", Scope: "build 7"})
+		return err
+	}},
+	{"purge", func(f *fixture) error {
+		_, err := f.Purge(f.t.Context(), notifications.PurgeOptions{OlderThan: time.Hour})
+		return err
+	}},
+	{"erase_user", func(f *fixture) error { return f.EraseUser(f.t.Context(), ci, "default/jane") }},
+	{"ready", func(f *fixture) error { return f.Ready(f.t.Context()) }},
+	{"baseline", func(f *fixture) error {
+		all, err := notifications.Migrations(f.db.Name())
+		if err != nil {
+			return err
+		}
+		return f.Baseline(f.t.Context(), all[len(all)-1].Version)
+	}},
+	{"migrate", func(f *fixture) error { return f.Migrate(f.t.Context()) }},
+}
+
+// readBeforeCases are those in which the age of an account matters.
+var readBeforeCases = []sqlCase{
+	listing("history_read_list_unread", jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}),
+	listing("history_read_list_read_by_title", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle, Filter: notifications.Filter{Read: notifications.Read}}),
+	counting("history_read_count", notifications.Filter{Read: notifications.Read}),
+	{"history_read_status", func(f *fixture) error { _, err := f.Status(f.t.Context(), jane, notifications.System); return err }},
+	{"history_read_topics", func(f *fixture) error { _, err := f.Topics(f.t.Context(), jane, notifications.System); return err }},
+	marking("history_read_mark", notifications.ByFilter(all), read),
+	marking("history_read_mark_unread", notifications.ByFilter(all), unread),
+	marking("history_read_save", notifications.ByFilter(all), saved),
+}
+
+// busy is in more groups than PostgreSQL merges.
+var busy = notifications.User("default/busy")
+
+func draft(title string, to notifications.Audience) notifications.Draft {
+	return notifications.Draft{Origin: "test", Title: title, To: to}
+}
+
+// newest is the id of jane's newest notification.
+func (f *fixture) newest() string {
+	f.t.Helper()
+	n := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 1}).Items
+	if len(n) == 0 {
+		f.t.Fatal("jane has no notification")
+	}
+	f.recorded.Take()
+	return n[0].ID
+}
+
+// TestSQL holds every statement that is sent against the files in testdata/sql,
+// where people read it.
+func TestSQL(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		var groups []string
+		for i := range 20 {
+			groups = append(groups, fmt.Sprintf("default/g%02d", i))
+		}
+		f.directory.SetUser("default/busy", groups...)
+		f.recorded = sqlgolden.Record(t, db)
+		dir := filepath.Join("testdata", "sql", db.Name())
+		check := func(f *fixture, cases []sqlCase) {
+			for _, c := range cases {
+				f.advance(time.Second)
+				f.recorded.Take()
+				if err := c.do(f); err != nil {
+					t.Errorf("%s: %v", c.file, err)
+				}
+				statements := f.recorded.Take()
+				if len(statements) == 0 {
+					t.Errorf("%s sends nothing", c.file)
+				}
+				sqlgolden.Check(t, filepath.Join(dir, c.file+".sql"), statements)
+			}
+		}
+		check(f, sqlCases[:len(sqlCases)-7])
+		f.directory.SetAccount("default/jane", f.now())
+		check(f.with(systemRead), readBeforeCases)
+		check(f, sqlCases[len(sqlCases)-7:])
+		everyLineIsInAFile(f, sqlgolden.LinesOf(t, dir))
+	})
+}
+
+// everyLineIsInAFile asks in every combination of filters, and looks for
+// statements of which some line is in none of the files.
+func everyLineIsInAFile(f *fixture, lines sqlgolden.Lines) {
+	f.t.Helper()
+	told := map[string]bool{}
+	for _, filter := range stateFilters() {
+		for _, filter.System = range []notifications.SystemFilter{notifications.SystemOrNot, notifications.NotSystem, notifications.System} {
+			for _, filter.Topic = range []string{"", "t"} {
+				for _, filter.MinSeverity = range []notifications.Severity{"", "high"} {
+					f.list(john, notifications.ListQuery{Filter: filter, Ascending: filter.Topic == ""})
+					f.list(john, notifications.ListQuery{Filter: filter, OrderBy: notifications.OrderTopic})
+					if _, err := f.Count(f.t.Context(), john, filter); err != nil {
+						f.t.Error(err)
+					}
+					if _, err := f.SetState(f.t.Context(), john, notifications.ByFilter(filter), read); err != nil {
+						f.t.Error(err)
+					}
+				}
+			}
+		}
+	}
+	for _, sql := range f.recorded.Take() {
+		for _, line := range lines.Missing(sql) {
+			if !told[line] {
+				told[line] = true
+				f.t.Errorf("no file in testdata/sql has the line %q, which is sent in\n%s", line, sqlgolden.Format(sql))
+			}
+		}
+	}
+}
+
+// TestAliases: in every statement an alias means one thing.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{"msg": "notification_messages", "del": "notification_deliveries", "st": "notification_states"}
+	pattern := regexp.MustCompile(`(?i)(?:FROM|JOIN|INTO) (notification_\w+)(?: AS)? (\w+)`)
+	files, err := filepath.Glob("testdata/sql/*/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range pattern.FindAllStringSubmatch(string(text), -1) {
+			table, alias := m[1], m[2]
+			if strings.ToUpper(alias) == alias || alias == "held" && strings.Contains(m[0], "INTO") {
+				continue // a keyword; the row that an upsert finds
+			}
+			if want[alias] != table {
+				t.Errorf("%s: %s is called %s", file, table, alias)
+			}
+		}
+	}
+}

@@ -1,0 +1,33 @@
+SELECT count(DISTINCT del.message_id) FILTER (WHERE CASE WHEN st.message_id IS NULL THEN TRUE ELSE st.read_at IS NULL AND st.saved_at IS NULL AND st.archived_at IS NULL END)
+FROM (
+	SELECT del.message_id, del.system
+	FROM (
+		SELECT *
+		FROM json_to_recordset($1::json) AS item(value text, since uuid)
+		LIMIT 4
+	) aud
+	CROSS JOIN LATERAL (
+		SELECT del.message_id, del.system
+		FROM notification_deliveries del
+		WHERE del.audience = aud.value
+		AND del.message_id >= aud.since
+		AND del.expires_at > (SELECT $2::bigint)
+		AND (NOT del.scheduled OR del.message_id < (SELECT $3::uuid))
+		AND del.message_id >= $4
+		AND del.severity >= $5
+		AND EXISTS (
+			SELECT 1
+			FROM notification_messages msg
+			WHERE msg.id = del.message_id
+			AND (strpos(msg.title_key, $6) > 0 OR strpos(msg.message_key, $7) > 0)
+			AND msg.topic = $8
+			AND msg.origin = $9
+		)
+		OFFSET 0
+	) del
+) del
+FULL JOIN (
+	SELECT *
+	FROM notification_states
+	WHERE user_ref = $10
+) st ON st.message_id = del.message_id;

@@ -1,0 +1,18 @@
+SELECT count(DISTINCT del.message_id) FILTER (WHERE TRUE)
+FROM (
+	SELECT del.message_id, del.system
+	FROM (
+		SELECT *
+		FROM json_to_recordset($1::json) AS item(value text, since uuid)
+		LIMIT 4
+	) aud
+	CROSS JOIN LATERAL (
+		SELECT del.message_id, del.system
+		FROM notification_deliveries del
+		WHERE del.audience = aud.value
+		AND del.message_id >= aud.since
+		AND del.expires_at > (SELECT $2::bigint)
+		AND (NOT del.scheduled OR del.message_id < (SELECT $3::uuid))
+		OFFSET 0
+	) del
+) del;

@@ -1,0 +1,75 @@
+DELETE FROM notification_states
+WHERE user_ref = $1;
+
+UPDATE notification_messages
+SET audiences = (
+	SELECT coalesce(json_agg(aud.value) ::text, '[]')
+	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	WHERE aud.value <> $1
+)
+WHERE id IN (
+	SELECT del.message_id
+	FROM notification_deliveries del
+	WHERE del.audience = $2
+	UNION ALL
+	SELECT id
+	FROM notification_messages
+	WHERE withdrawn_at IS NOT NULL
+	AND EXISTS (
+		SELECT 1
+		FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+		WHERE aud.value = $3
+	)
+)
+AND (
+	SELECT count(*)
+	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	WHERE TRUE
+) > 1;
+
+SELECT id
+FROM notification_messages
+WHERE id IN (
+	SELECT del.message_id
+	FROM notification_deliveries del
+	WHERE del.audience = $1
+	UNION ALL
+	SELECT id
+	FROM notification_messages
+	WHERE withdrawn_at IS NOT NULL
+	AND EXISTS (
+		SELECT 1
+		FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+		WHERE aud.value = $2
+	)
+)
+AND (
+	SELECT count(*)
+	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	WHERE aud.value <> $3
+) = 0;
+
+DELETE FROM notification_messages
+WHERE id IN (
+	SELECT item.value::uuid AS value
+	FROM json_array_elements_text($1::json) AS item(value)
+);
+
+DELETE FROM notification_states
+WHERE message_id IN (
+	SELECT item.value::uuid AS value
+	FROM json_array_elements_text($1::json) AS item(value)
+);
+
+DELETE FROM notification_deliveries
+WHERE audience = $1;
+
+UPDATE notification_messages
+SET poster = '', scope = NULL
+WHERE poster = $1;
+
+DELETE FROM notification_scopes
+WHERE poster = $1;
+
+DELETE FROM notification_idempotency_keys
+WHERE poster = $1;

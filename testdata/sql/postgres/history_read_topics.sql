@@ -1,0 +1,53 @@
+WITH page AS (
+	SELECT msg.topic, msg.origin, CASE WHEN (st.read_at IS NOT NULL OR (st.user_ref IS NULL AND del.system AND del.message_id < $1)) THEN 0 ELSE 1 END AS unread
+	FROM (
+		SELECT DISTINCT del.message_id, del.system
+		FROM (
+			SELECT del.message_id, del.system
+			FROM (
+				SELECT *
+				FROM json_to_recordset($2::json) AS item(value text, since uuid)
+				LIMIT 1
+			) aud
+			CROSS JOIN LATERAL (
+				SELECT del.message_id, del.system
+				FROM notification_deliveries del
+				WHERE del.audience = aud.value
+				AND del.message_id >= aud.since
+				AND del.expires_at > (SELECT $3::bigint)
+				AND (NOT del.scheduled OR del.message_id < (SELECT $4::uuid))
+				AND coalesce(
+					(
+						SELECT st.archived_at IS NULL
+						FROM notification_states st
+						WHERE st.user_ref = $5
+						AND st.message_id = del.message_id
+					), TRUE
+				)
+				OFFSET 0
+			) del
+		) del
+	) del
+	JOIN notification_messages msg ON msg.id = del.message_id
+	LEFT JOIN notification_states st ON st.user_ref = $6
+	AND st.message_id = del.message_id
+)
+SELECT *
+FROM (
+	SELECT 'topic' AS kind, page.topic AS name, sum(page.unread) AS unread, count(*) AS total
+	FROM page
+	WHERE page.topic IS NOT NULL
+	GROUP BY page.topic
+	ORDER BY unread DESC, total DESC, name
+	LIMIT 1000
+) topics
+UNION ALL
+SELECT *
+FROM (
+	SELECT 'origin' AS kind, page.origin AS name, sum(page.unread) AS unread, count(*) AS total
+	FROM page
+	WHERE page.origin IS NOT NULL
+	GROUP BY page.origin
+	ORDER BY unread DESC, total DESC, name
+	LIMIT 1000
+) origins;

@@ -1,0 +1,64 @@
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+FROM (
+	SELECT CAST($1 AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST($2 AS bigint)) AS read_at,
+		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST($3 AS bigint)) END AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST($4 AS bigint)) END AS archived_at
+	FROM (
+		SELECT DISTINCT del.message_id, del.system
+		FROM (
+			SELECT del.message_id, del.system
+			FROM (
+				SELECT *
+				FROM json_to_recordset($5::json) AS item(value text, since uuid)
+				LIMIT 4
+			) aud
+			CROSS JOIN LATERAL (
+				SELECT del.message_id, del.system
+				FROM notification_deliveries del
+				WHERE del.audience = aud.value
+				AND del.message_id >= aud.since
+				AND del.expires_at > (SELECT $6::bigint)
+				AND (NOT del.scheduled OR del.message_id < (SELECT $7::uuid))
+				AND del.message_id IN (
+					SELECT item.value::uuid AS value
+					FROM json_array_elements_text($8::json) AS item(value)
+				)
+				OFFSET 0
+			) del
+		) del
+	) del
+	LEFT JOIN notification_states st ON st.user_ref = $9
+	AND st.message_id = del.message_id
+	WHERE NOT (st.read_at IS NOT NULL)
+	ORDER BY del.message_id
+) page
+WHERE TRUE
+ON CONFLICT (user_ref, message_id) DO UPDATE
+SET read_at = coalesce(held.read_at, excluded.read_at)
+WHERE held.read_at IS NULL;
+
+SELECT del.message_id
+FROM (
+	SELECT DISTINCT del.message_id, del.system
+	FROM (
+		SELECT del.message_id, del.system
+		FROM (
+			SELECT *
+			FROM json_to_recordset($1::json) AS item(value text, since uuid)
+			LIMIT 4
+		) aud
+		CROSS JOIN LATERAL (
+			SELECT del.message_id, del.system
+			FROM notification_deliveries del
+			WHERE del.audience = aud.value
+			AND del.message_id >= aud.since
+			AND del.expires_at > (SELECT $2::bigint)
+			AND (NOT del.scheduled OR del.message_id < (SELECT $3::uuid))
+			AND del.message_id IN (
+				SELECT item.value::uuid AS value
+				FROM json_array_elements_text($4::json) AS item(value)
+			)
+			OFFSET 0
+		) del
+	) del
+) del;

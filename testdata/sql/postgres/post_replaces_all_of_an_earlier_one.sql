@@ -1,0 +1,42 @@
+INSERT INTO notification_scopes (poster, origin, scope, used_at)
+SELECT CAST($1 AS text), item.origin, item.scope, CAST($2 AS bigint)
+FROM (
+	SELECT *
+	FROM json_to_recordset($3::json) AS item(origin text, scope text)
+) item
+WHERE TRUE
+ON CONFLICT (poster, origin, scope) DO UPDATE
+SET used_at = excluded.used_at;
+
+SELECT msg.id, msg.audiences, msg.expires_at
+FROM notification_messages msg
+WHERE msg.poster = $1
+AND msg.origin = $2
+AND msg.scope = $3
+AND msg.withdrawn_at IS NULL
+ORDER BY msg.id
+FOR NO KEY UPDATE;
+
+UPDATE notification_messages
+SET audiences = $1, replaced_by = $2, withdrawn_at = coalesce(withdrawn_at, $3)
+WHERE id = $4;
+
+DELETE FROM notification_deliveries
+WHERE (audience, message_id) IN (
+	SELECT audience, message_id
+	FROM (
+		SELECT *
+		FROM json_to_recordset($1::json) AS item(audience text, message_id uuid)
+	) item
+);
+
+WITH message AS (
+	INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+)
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT aud.value, $21::uuid, $22::smallint, $23::boolean, $24::boolean, $25::bigint
+FROM (
+	SELECT item.value::text AS value
+	FROM json_array_elements_text($26::json) AS item(value)
+) aud;

@@ -1,0 +1,32 @@
+UPDATE notification_scopes
+SET used_at = $1
+WHERE poster = $2
+AND origin = $3
+AND scope = $4;
+
+SELECT msg.id, msg.audiences, msg.expires_at
+FROM notification_messages msg
+WHERE msg.poster = $1
+AND msg.origin = $2
+AND msg.scope = $3
+AND msg.withdrawn_at IS NULL
+ORDER BY msg.id
+FOR NO KEY UPDATE;
+
+UPDATE notification_messages
+SET withdrawn_at = $1
+WHERE withdrawn_at IS NULL
+AND id IN (
+	SELECT item.value::uuid AS value
+	FROM json_array_elements_text($2::json) AS item(value)
+)
+RETURNING id, audiences;
+
+DELETE FROM notification_deliveries
+WHERE (audience, message_id) IN (
+	SELECT audience, message_id
+	FROM (
+		SELECT *
+		FROM json_to_recordset($1::json) AS item(audience text, message_id uuid)
+	) item
+);

@@ -1,0 +1,18 @@
+SELECT msg.id, msg.poster, msg.origin, coalesce(msg.scope, '') AS scope, msg.audiences, msg.is_system,
+	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by
+FROM notification_messages msg
+WHERE msg.id = ?;
+
+SELECT audience
+FROM notification_deliveries
+WHERE message_id = ?
+AND audience IN (
+	SELECT item.value AS value
+	FROM json_each(?) item
+)
+ORDER BY audience;
+
+SELECT user_ref, message_id, read_at, saved_at, archived_at
+FROM notification_states
+WHERE user_ref = ?
+AND message_id = ?;

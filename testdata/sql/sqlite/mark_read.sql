@@ -1,0 +1,32 @@
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+FROM (
+	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
+		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
+	FROM (
+		SELECT DISTINCT del.message_id, del.system
+		FROM (
+			SELECT del.message_id, del.system
+			FROM (
+				SELECT item.value ->> 'value' AS value, item.value ->> 'since' AS since
+				FROM json_each(?) item
+			) aud
+			CROSS JOIN notification_deliveries del ON del.audience = aud.value
+			AND del.message_id >= aud.since
+			AND del.expires_at > ?
+			AND (NOT del.scheduled OR del.message_id < ?)
+			AND del.message_id IN (
+				SELECT item.value AS value
+				FROM json_each(?) item
+			)
+		) del
+	) del
+	LEFT JOIN notification_states st ON st.user_ref = ?
+	AND st.message_id = del.message_id
+	WHERE NOT (st.read_at IS NOT NULL)
+	ORDER BY del.message_id
+) page
+WHERE TRUE
+ON CONFLICT (user_ref, message_id) DO UPDATE
+SET read_at = coalesce(held.read_at, excluded.read_at)
+WHERE held.read_at IS NULL;

@@ -1,0 +1,7 @@
+PRAGMA encoding;
+
+SELECT name
+FROM pragma_table_info(?);
+
+SELECT coalesce(max(version_id), 0)
+FROM notification_schema_version;

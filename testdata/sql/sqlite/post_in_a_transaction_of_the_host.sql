@@ -1,0 +1,15 @@
+UPDATE notification_scopes
+SET used_at = used_at
+WHERE FALSE;
+
+SAVEPOINT sp;
+
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT aud.value, ?, ?, ?, ?, ?
+FROM (
+	SELECT item.value AS value
+	FROM json_each(?) item
+) aud;

@@ -1,0 +1,29 @@
+INSERT INTO notification_scopes (poster, origin, scope, used_at)
+SELECT CAST(? AS text), item.origin, item.scope, CAST(? AS bigint)
+FROM (
+	SELECT item.value ->> 'origin' AS origin, item.value ->> 'scope' AS scope
+	FROM json_each(?) item
+) item
+WHERE TRUE
+ON CONFLICT (poster, origin, scope) DO UPDATE
+SET used_at = excluded.used_at;
+
+SELECT msg.id, msg.audiences, msg.expires_at
+FROM notification_messages msg
+WHERE msg.poster = ?
+AND msg.origin = ?
+AND msg.scope = ?
+AND msg.withdrawn_at IS NULL
+ORDER BY msg.id;
+
+SAVEPOINT sp;
+
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT aud.value, ?, ?, ?, ?, ?
+FROM (
+	SELECT item.value AS value
+	FROM json_each(?) item
+) aud;
