@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// actionsColumn returns the column actions of a post: a JSON array of [Action].
-// "&" in a URL stays what it is.
+// actionsColumn returns the value of the column actions, a JSON array of
+// [Action]. It keeps "&" in a URL as it is.
 func (g *ids) actionsColumn(drafts []ActionDraft) (string, error) {
 	if len(drafts) == 0 {
 		return noActions, nil
@@ -27,11 +27,11 @@ func (g *ids) actionsColumn(drafts []ActionDraft) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
-// noActions is the column actions of a message that has none.
+// noActions is the column of a message without actions.
 const noActions = "[]"
 
-// actionsOf reads the column actions. Where nothing is escaped, which is
-// nearly always, its texts are cut out of it as they are.
+// actionsOf reads the column. Escapes are rare, so plainActions nearly always
+// reads it without a JSON decoder.
 func actionsOf(column string) ([]Action, error) {
 	if column == noActions {
 		return nil, nil
@@ -44,8 +44,8 @@ func actionsOf(column string) ([]Action, error) {
 	return actions, err
 }
 
-// plainActions reads what json.Marshal makes of [Action], unless something
-// in it is escaped. Then a quotation mark ends a text, whatever comes before.
+// plainActions reads the column if it holds no escape: a quotation mark then
+// always ends a text.
 func plainActions(column string) (actions []Action, plain bool) {
 	if strings.Contains(column, `\`) {
 		return nil, false

@@ -5,23 +5,25 @@ import (
 	"strings"
 )
 
-// Audience says whom a notification is for: users, groups, or everybody. The
-// zero Audience is nobody, and posting to it is an error. It is a set: order
-// and repetition change nothing. It must not be modified while in use.
+// Audience says whom a notification is for: users, groups, or everybody. It is
+// a set: order and repetition do not matter. The zero Audience is empty, and a
+// post to it is invalid. An Audience never changes and is safe for concurrent
+// use.
 type Audience struct {
 	refs     []Ref
 	everyone bool
 }
 
-// Users is an audience of the named users.
+// Users returns an audience of the named users, in any form the [Catalog]
+// accepts.
 func Users(names ...string) Audience { return Audience{refs: refsOf(KindUser, names)} }
 
-// Groups is an audience of those who are members of the named groups at the
-// time they read.
+// Groups returns an audience of the members of the named groups, as they are
+// when they read. The names may have any form the [Catalog] accepts.
 func Groups(names ...string) Audience { return Audience{refs: refsOf(KindGroup, names)} }
 
-// Everyone is an audience of every user, now and later: the notification is a
-// system notification.
+// Everyone returns the audience of all users, present and future. A post to it
+// is a system notification.
 func Everyone() Audience { return Audience{everyone: true} }
 
 func refsOf(kind Kind, names []string) []Ref {
@@ -37,21 +39,21 @@ func (a Audience) And(b Audience) Audience {
 	return Audience{refs: slices.Concat(a.refs, b.refs), everyone: a.everyone || b.everyone}
 }
 
-// Refs returns the users and groups as they were named, in their order. An
-// error about Draft.To[2] is about the third of them.
+// Refs returns the users and groups as the caller named them, in that order. An
+// error about Draft.To[2] concerns the third.
 func (a Audience) Refs() []Ref { return slices.Clone(a.refs) }
 
-// IsEveryone reports whether everybody is in the audience.
+// IsEveryone reports whether the audience includes everybody.
 func (a Audience) IsEveryone() bool { return a.everyone }
 
-// Equal reports whether two audiences name the same, byte for byte. It does
-// not know that two names may stand for one user.
+// Equal reports whether two audiences hold the same names, byte for byte. It
+// does not ask the catalog whether two names mean one user.
 func (a Audience) Equal(b Audience) bool {
 	return a.everyone == b.everyone && slices.Equal(a.sorted(), b.sorted())
 }
 
-// String returns "user:jane group:ops everyone", sorted; "nobody" for the zero
-// Audience.
+// String returns "user:jane group:ops everyone", sorted, and "nobody" for the
+// zero Audience.
 func (a Audience) String() string {
 	var names []string
 	for _, ref := range a.sorted() {

@@ -7,65 +7,69 @@ import (
 	"unicode/utf8"
 )
 
-// Kind says what a name belongs to.
+// Kind tells users, groups and services apart.
 type Kind string
 
-// The kinds. Users read, groups are read for, services post.
+// The kinds. Users have inboxes, groups have members, services only post.
 const (
 	KindUser    Kind = "user"
 	KindGroup   Kind = "group"
 	KindService Kind = "service"
 )
 
-// Ref names a user or a group. It is comparable. In the form a [Catalog]
-// calls canonical, two refs are equal if and only if they name the same.
+// Ref names a user or a group. It is comparable. If both names are canonical
+// (see [Catalog]), two refs are equal only if they name the same user or group.
 type Ref struct {
 	Kind Kind
 	Name string // without the kind
 }
 
-// UserRef is the ref of a user.
+// UserRef returns the ref of a user.
 func UserRef(name string) Ref { return Ref{KindUser, name} }
 
-// GroupRef is the ref of a group.
+// GroupRef returns the ref of a group.
 func GroupRef(name string) Ref { return Ref{KindGroup, name} }
 
-// String returns "user:default/jane". No two refs have the same string, for no
-// kind has a colon.
+// String returns "user:default/jane". Different refs have different strings,
+// because no kind contains a colon.
 func (r Ref) String() string { return string(r.Kind) + ":" + r.Name }
 
 func compareRefs(a, b Ref) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 }
 
-// Identity is who asks: a user or a service. The zero Identity is nobody, and
-// every verb answers it with [ErrUnauthenticated].
+// Identity is the caller: a user or a service. Every verb answers the zero
+// Identity with [ErrUnauthenticated].
 //
-// An Identity is a statement of fact by its maker, a [Verifier] or the host's
-// own session. This package does not check it again.
+// This package trusts an Identity: a [Verifier] or the host's own session must
+// have proved it.
 type Identity struct {
 	// Kind is [KindUser] or [KindService].
 	Kind Kind
-	// Name is, for a user, a name in any form the [Catalog] accepts
-	// ("default/jane", "user:Default/Jane"); for a service, its name. It must
-	// be valid UTF-8 without NUL and, without a prefix "user:", at most 255
-	// bytes long, as long as the subject of a token may be (OpenID Connect
-	// Core 1.0, section 2); otherwise it is [ErrUnauthenticated].
+	// Name is the name of the service, or of the user in any form the [Catalog]
+	// accepts ("default/jane", "user:Default/Jane"). It must be valid UTF-8
+	// without NUL and at most 255 bytes, not counting a prefix "user:". That is
+	// the limit of a token's subject in OpenID Connect Core 1.0, section 2.
+	// Verbs answer any other name with [ErrUnauthenticated].
 	Name string
-	// Guest marks an identity without a proof. See [Authenticated].
+	// Guest marks an identity that nobody has proved. [Authenticated] denies it
+	// everything.
 	Guest bool
 }
 
-// User is the identity of a user, in any form the [Catalog] accepts.
+// User returns the identity of a user. The name may have any form the [Catalog]
+// accepts.
 func User(name string) Identity { return Identity{Kind: KindUser, Name: name} }
 
-// ServiceAccount is the identity of a service: it may post, and has no inbox.
+// ServiceAccount returns the identity of a service. It may post, and has no
+// inbox.
 func ServiceAccount(name string) Identity { return Identity{Kind: KindService, Name: name} }
 
-// IsZero reports whether who is nobody.
+// IsZero reports whether the Identity is empty.
 func (who Identity) IsZero() bool { return who == Identity{} }
 
-// valid reports whether who is somebody, and can be stored.
+// valid reports whether the Identity is a user or a service with a name that
+// can be stored.
 func (who Identity) valid() bool {
 	limit := maxRefBytes
 	if who.Kind == KindUser {
@@ -75,7 +79,7 @@ func (who Identity) valid() bool {
 		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !strings.ContainsRune(who.Name, 0)
 }
 
-// String returns "user:default/jane" or "service:ci"; "nobody" for the zero
+// String returns "user:default/jane" or "service:ci", and "nobody" for the zero
 // Identity.
 func (who Identity) String() string {
 	if who.IsZero() {
@@ -84,10 +88,10 @@ func (who Identity) String() string {
 	return string(who.Kind) + ":" + who.Name
 }
 
-// Verifier turns a bearer token (without the word Bearer), or a shared secret,
-// into an Identity. It answers [ErrUnauthenticated] for one that does not hold,
-// and [ErrUnavailable] when it cannot tell, for instance because keys cannot be
-// fetched. It must be safe for concurrent use. Package auth has ready ones.
+// Verifier turns a bearer token (without the word Bearer) or a shared secret
+// into an Identity. It returns [ErrUnauthenticated] for an invalid one, and
+// [ErrUnavailable] if it cannot decide, for instance because it cannot fetch
+// keys. It must be safe for concurrent use. Package auth has implementations.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (Identity, error)
 }

@@ -13,7 +13,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// migrations are those of the dialect.
+// migrations returns the migrations of the database's dialect.
 func migrations(t *testing.T, db *gorm.DB) []notifications.Migration {
 	t.Helper()
 	all, err := notifications.Migrations(db.Name())
@@ -23,7 +23,7 @@ func migrations(t *testing.T, db *gorm.DB) []notifications.Migration {
 	return all
 }
 
-// execute runs statements as a host's own tool would.
+// execute runs statements as another migration tool would.
 func execute(t *testing.T, db *gorm.DB, statements string) {
 	t.Helper()
 	if err := db.Exec(statements).Error; err != nil {
@@ -31,8 +31,8 @@ func execute(t *testing.T, db *gorm.DB, statements string) {
 	}
 }
 
-// says checks what an error tells.
-func says(t *testing.T, err error, parts ...string) {
+// wantMessage checks that the text of an error contains the parts.
+func wantMessage(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if err == nil || !strings.Contains(err.Error(), part) {
@@ -73,7 +73,7 @@ func TestMigrationsAreNumberedAndPlain(t *testing.T) {
 	}
 }
 
-// columnsOf are all columns of all tables, as "table.column".
+// columnsOf returns all columns of all tables, as "table.column".
 func columnsOf(t *testing.T, db *gorm.DB) []string {
 	t.Helper()
 	tables, err := db.Migrator().GetTables()
@@ -93,8 +93,8 @@ func columnsOf(t *testing.T, db *gorm.DB) []string {
 	return all
 }
 
-// Every migration has a check, which is all that it adds: Ready and Baseline
-// know of each of these columns.
+// Ready and Baseline look for every column that a migration adds, and for no
+// others.
 func TestEveryMigrationIsChecked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -117,8 +117,8 @@ func TestEveryMigrationIsChecked(t *testing.T) {
 	})
 }
 
-// TestReadyNamesTheMissingFile applies the migrations as a host's own tool
-// would, and takes them back.
+// TestReadyNamesTheMissingFile applies and undoes the migrations as another
+// migration tool would.
 func TestReadyNamesTheMissingFile(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -126,7 +126,7 @@ func TestReadyNamesTheMissingFile(t *testing.T) {
 		missing := func(m notifications.Migration) {
 			t.Helper()
 			err := svc.Ready(t.Context())
-			says(t, err, "migration "+m.Name+" has not been applied")
+			wantMessage(t, err, "migration "+m.Name+" has not been applied")
 			if !errors.Is(err, notifications.ErrUnavailable) {
 				t.Errorf("%v is not ErrUnavailable", err)
 			}
@@ -148,7 +148,7 @@ func TestReadyNamesTheMissingFile(t *testing.T) {
 	})
 }
 
-// A part of a migration is not all of it.
+// A migration that was applied in part is a missing one.
 func TestReadyNamesTheMissingColumn(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -157,9 +157,9 @@ func TestReadyNamesTheMissingColumn(t *testing.T) {
 			t.Fatal(err)
 		}
 		execute(t, db, "ALTER TABLE notification_messages DROP COLUMN link")
-		says(t, svc.Ready(t.Context()), "00002_", "the table notification_messages has no column link")
+		wantMessage(t, svc.Ready(t.Context()), "00002_", "the table notification_messages has no column link")
 		execute(t, db, "ALTER TABLE notification_messages DROP COLUMN topic_key")
-		says(t, svc.Ready(t.Context()), "00001_", "the table notification_messages has no column topic_key")
+		wantMessage(t, svc.Ready(t.Context()), "00001_", "the table notification_messages has no column topic_key")
 		closePool(t, db)
 		err := svc.Ready(t.Context())
 		if !errors.Is(err, notifications.ErrUnavailable) || strings.Contains(err.Error(), "has not been applied") {
@@ -171,7 +171,8 @@ func TestReadyNamesTheMissingColumn(t *testing.T) {
 	})
 }
 
-// Who may not read the tables is not ready, and no migration is missing.
+// A Service that must not read the tables is not ready, but no migration is
+// missing.
 func TestReadyReads(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Postgres(t)
@@ -184,15 +185,15 @@ func TestReadyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool.SetMaxOpenConns(1)
-	execute(t, db, "SET ROLE pg_monitor") // which may read statistics alone
+	execute(t, db, "SET ROLE pg_monitor") // a role that may read statistics only
 	err = svc.Ready(t.Context())
-	says(t, err, "permission denied")
+	wantMessage(t, err, "permission denied")
 	if err != nil && strings.Contains(err.Error(), "has not been applied") {
 		t.Error(err)
 	}
 }
 
-// Where nothing is missing, the right to read is enough.
+// If no migration is missing, Migrate needs only the right to read.
 func TestMigrateOnlyReadsWhereNothingIsMissing(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Postgres(t)
@@ -220,12 +221,12 @@ func TestBaseline(t *testing.T) {
 		svc, all := newService(t, db), migrations(t, db)
 		newest := all[len(all)-1]
 		for _, version := range []int64{-1, 0, newest.Version + 1} {
-			says(t, svc.Baseline(t.Context(), version), fmt.Sprintf("there is no migration %d", version))
+			wantMessage(t, svc.Baseline(t.Context(), version), fmt.Sprintf("there is no migration %d", version))
 		}
-		says(t, svc.Baseline(t.Context(), 1), all[0].Name+" has not been applied", "there is no table notification_messages")
+		wantMessage(t, svc.Baseline(t.Context(), 1), all[0].Name+" has not been applied", "there is no table notification_messages")
 
 		execute(t, db, all[0].SQL)
-		says(t, svc.Baseline(t.Context(), 2), all[1].Name+" has not been applied", "the table notification_messages has no column poster")
+		wantMessage(t, svc.Baseline(t.Context(), 2), all[1].Name+" has not been applied", "the table notification_messages has no column poster")
 		if tables, err := db.Migrator().GetTables(); err != nil || slices.Contains(tables, "notification_schema_version") {
 			t.Errorf("what was refused left the tables %q, %v", tables, err)
 		}
@@ -245,14 +246,15 @@ func TestBaseline(t *testing.T) {
 		if err := svc.Ready(t.Context()); err != nil {
 			t.Error(err)
 		}
-		says(t, svc.Baseline(t.Context(), 1), fmt.Sprintf("version %d is recorded", newest.Version))
+		wantMessage(t, svc.Baseline(t.Context(), 1), fmt.Sprintf("version %d is recorded", newest.Version))
 		if err := svc.Baseline(t.Context(), newest.Version); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// Tables that another tool has made are left alone until that is recorded.
+// Migrate leaves alone the tables of another tool until Baseline has recorded
+// them.
 func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -262,9 +264,9 @@ func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 		refused := func(m notifications.Migration) {
 			t.Helper()
 			told := []string{m.Name + " has been applied and is not recorded", fmt.Sprintf("record version %d as the baseline", m.Version)}
-			says(t, svc.Migrate(t.Context()), told...)
+			wantMessage(t, svc.Migrate(t.Context()), told...)
 			_, err := svc.PendingMigrations(t.Context())
-			says(t, err, told...)
+			wantMessage(t, err, told...)
 		}
 		execute(t, db, all[0].SQL)
 		refused(all[0])
@@ -275,7 +277,7 @@ func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 			execute(t, db, m.SQL)
 		}
 		refused(newest)
-		says(t, svc.Baseline(t.Context(), 1), newest.Name+" has been applied too")
+		wantMessage(t, svc.Baseline(t.Context(), 1), newest.Name+" has been applied too")
 		if err := svc.Baseline(t.Context(), newest.Version); err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +290,8 @@ func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 	})
 }
 
-// The tables of a later version are left as they are, and are ready.
+// Migrate leaves the tables of a later version as they are, and Ready accepts
+// them.
 func TestLaterTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -306,7 +309,7 @@ func TestLaterTables(t *testing.T) {
 		if err := errors.Join(svc.Migrate(t.Context()), svc.Ready(t.Context())); err != nil {
 			t.Error(err)
 		}
-		says(t, svc.Baseline(t.Context(), known), fmt.Sprintf("version %d is recorded", known+1))
+		wantMessage(t, svc.Baseline(t.Context(), known), fmt.Sprintf("version %d is recorded", known+1))
 		if after := columnsOf(t, db); !slices.Equal(after, before) {
 			t.Errorf("the columns %q became %q", before, after)
 		}
@@ -333,7 +336,7 @@ func recordedOnce(t *testing.T, db *gorm.DB) {
 	if err := db.Raw("SELECT version_id FROM notification_schema_version ORDER BY version_id").Find(&recorded).Error; err != nil {
 		t.Fatal(err)
 	}
-	want := []int64{0} // goose begins with it
+	want := []int64{0} // goose records version 0 first
 	for _, m := range migrations(t, db) {
 		want = append(want, m.Version)
 	}
@@ -342,13 +345,13 @@ func recordedOnce(t *testing.T, db *gorm.DB) {
 	}
 }
 
-// A migration that fails is taken back whole, and the error names its file.
+// A failed migration is undone as a whole, and the error names its file.
 func TestMigrateFails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		svc := newService(t, db)
-		execute(t, db, "CREATE TABLE notification_scopes (a integer)") // the host's
-		says(t, svc.Migrate(t.Context()), "00002_states_updates_expiry.sql", "notification_scopes")
+		execute(t, db, "CREATE TABLE notification_scopes (a integer)") // a table of the host
+		wantMessage(t, svc.Migrate(t.Context()), "00002_states_updates_expiry.sql", "notification_scopes")
 		if columns := columnsOf(t, db); !slices.Contains(columns, "notification_messages.id") || slices.Contains(columns, "notification_messages.poster") {
 			t.Errorf("there are the columns %q, want those of the first migration", columns)
 		}
@@ -359,7 +362,7 @@ func TestMigrateFails(t *testing.T) {
 	})
 }
 
-// Nothing is migrated in a transaction of the host.
+// A Service bound to a transaction migrates nothing.
 func TestMigratingRefusesTransactions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {

@@ -10,29 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// Catalog knows users and groups: what their names are, which of them exist,
-// and who is in which group. Package catalog has ready ones; package
-// catalog/catalogtest checks a host's own. It must be safe for concurrent use.
+// Catalog knows users and groups: their names, whether they exist, and who is
+// in which group. Package catalog has two implementations; package
+// catalog/catalogtest tests a host's own. A Catalog must be safe for concurrent
+// use.
 //
-// Names come and go without a kind before them: it is the Service that keeps
-// users, groups and everybody apart. In a Service bound to a transaction,
-// [TxFrom] and [SQLTxFrom] find that transaction in ctx, so that a catalog over
-// the host's own tables reads what the host has just written, on the
-// connection the host already has.
+// Names have no kind before them: the Service adds it, so that a user and a
+// group of one name stay apart. In a Service bound to a transaction, [TxFrom]
+// and [SQLTxFrom] find that transaction in ctx. A catalog over the host's own
+// tables can then read uncommitted rows, without taking a second connection.
 type Catalog interface {
-	// Canonical returns the one form of a name, which is what is stored and
-	// compared, byte for byte: "default/jane" for "User:Default/Jane". It is
-	// idempotent. Its error tells the writer of the name what is wrong with
-	// its form. It does no I/O and does not say whether the name exists. The
-	// result is 1 to 255 bytes of valid UTF-8 without NUL.
+	// Canonical returns the form of a name in which it is stored and compared,
+	// byte for byte: "default/jane" for "User:Default/Jane". It is idempotent,
+	// does no I/O, and does not say whether the name exists. The result is 1 to
+	// 255 bytes of valid UTF-8 without NUL. The error says what is wrong with
+	// the form of the name; the caller who wrote the name will read it.
 	Canonical(kind Kind, name string) (string, error)
 
-	// Groups returns the groups the user is in now, none for a user who does
-	// not exist. The name is canonical, and so are the names it returns. It is
-	// asked on every read.
+	// Groups returns the groups that the user is in now, and none if the user
+	// does not exist. The argument is a canonical name, and so are the results.
+	// Every read of an inbox calls it.
 	Groups(ctx context.Context, user string) ([]Membership, error)
 
-	// Missing returns those of the canonical refs that do not exist.
+	// Missing returns the refs that do not exist. The names are canonical.
 	Missing(ctx context.Context, refs []Ref) ([]Ref, error)
 }
 
@@ -40,28 +40,28 @@ type Catalog interface {
 type Membership struct {
 	// Group is the canonical name of the group.
 	Group string
-	// Since is when the user joined, in any location; zero if the catalog does
-	// not know.
+	// Since is when the user joined, in any time zone. Zero means unknown.
 	Since time.Time
 }
 
-// AccountDates is what a [Catalog] may implement too, for Config.SystemHistory.
+// AccountDates is an optional interface of a [Catalog], for
+// Config.SystemHistory.
 type AccountDates interface {
-	// AccountSince returns when the account of the user, a canonical name, was
-	// made; the zero time if that is not known.
+	// AccountSince returns when the user's account was made; zero means
+	// unknown. The name is canonical.
 	AccountSince(ctx context.Context, user string) (time.Time, error)
 }
 
-// Sizer is what a [Catalog] may implement too, for [Service.Reach].
+// Sizer is an optional interface of a [Catalog], for [Service.Reach].
 type Sizer interface {
-	// Size returns how many users are in the group now, a canonical name, or
-	// how many there are for the empty name. It reports false if that is not
-	// known.
+	// Size returns how many users are in the group now, and false if that is
+	// unknown. The name is canonical. The empty name asks for the number of all
+	// users.
 	Size(ctx context.Context, group string) (int, bool, error)
 }
 
-// canonical returns a ref in canonical form, or an error fit for the writer of
-// the name.
+// canonical returns a ref in canonical form. Its error is for the caller who
+// wrote the name.
 func (s *Service) canonical(kind Kind, name string) (Ref, error) {
 	if err := checkName(name); err != nil {
 		return Ref{}, err
@@ -91,14 +91,14 @@ func checkName(name string) error {
 	return nil
 }
 
-// missing returns those of the refs that do not exist.
+// missing returns the refs that do not exist.
 func (s *Service) missing(ctx context.Context, refs []Ref) ([]Ref, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	missing, err := s.catalog.Missing(ctx, refs)
 	if err != nil {
-		return nil, unavailable("catalog", err)
+		return nil, s.away("catalog", err)
 	}
 	return missing, nil
 }
@@ -109,8 +109,8 @@ func (s *Service) exists(ctx context.Context, ref Ref) (bool, error) {
 	return !slices.Contains(missing, ref), err
 }
 
-// SameUser reports whether name, in any form the catalog accepts, names who.
-// It is false for services and for names the catalog cannot read.
+// SameUser reports whether the caller is a user and name, in any form the
+// catalog accepts, is theirs. It is false if the catalog refuses the name.
 func (s *Service) SameUser(who Identity, name string) bool {
 	if who.Kind != KindUser {
 		return false
@@ -123,7 +123,7 @@ func (s *Service) SameUser(who Identity, name string) bool {
 	return err == nil && mine == other
 }
 
-// nameOf is an identity as it is stored: users in canonical form.
+// nameOf returns an identity as it is stored: a user in canonical form.
 func (s *Service) nameOf(who Identity) string {
 	if who.Kind == KindUser {
 		if ref, err := s.canonical(KindUser, who.Name); err == nil {

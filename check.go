@@ -11,16 +11,16 @@ import (
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
-// Checks of single fields, which drafts, filters and queries share.
+// Checks of single fields. Drafts, filters and queries share them.
 
-// severity checks a severity, which may be empty.
+// severity checks a severity. Empty is valid.
 func (f *faults) severity(field string, s Severity) {
 	if _, known := severityRank[s]; !known {
 		f.add(field, "must be one of critical, high, normal, low")
 	}
 }
 
-// metadata checks a JSON object.
+// metadata checks that a value is a JSON object, read as strictly as a request.
 func (f *faults) metadata(field string, object json.RawMessage) {
 	if object == nil {
 		return
@@ -35,8 +35,8 @@ func (f *faults) metadata(field string, object json.RawMessage) {
 	}
 }
 
-// text checks one field: required, valid UTF-8 without NUL, at most limit
-// characters (0: no such limit).
+// text checks that a field is valid UTF-8 without NUL, has at most limit
+// characters (0: any number) and, if required, is not empty.
 func (f *faults) text(field, s string, required bool, limit int) {
 	switch {
 	case s == "" && required:
@@ -50,8 +50,8 @@ func (f *faults) text(field, s string, required bool, limit int) {
 	}
 }
 
-// url checks the target of an action. Only what a browser follows without
-// running anything is let through: http, https, and paths of the same site.
+// url checks a link. It accepts only links that a browser follows without
+// running code: http, https, and paths on the same site.
 func (f *faults) url(field, s string) {
 	before := len(*f)
 	f.text(field, s, true, 0)
@@ -77,8 +77,8 @@ func (f *faults) url(field, s string) {
 	}
 }
 
-// unfitForURL reports characters browsers strip or read as another: white
-// space and controls hide a scheme, a backslash passes for a slash.
+// unfitForURL reports characters that browsers drop or replace: white space and
+// controls can hide a scheme, and a backslash counts as a slash.
 func unfitForURL(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\\'
 }

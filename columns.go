@@ -10,21 +10,23 @@ import (
 	"github.com/notifications-go/notifications/internal/sqltext"
 )
 
-// messageColumn is a column of notification_messages that comes from a post.
+// messageColumn is a column of notification_messages that a post fills or a
+// list reads.
 type messageColumn struct {
 	typedColumn
-	// stored is what a post writes; nil if it writes nothing.
+	// stored returns the value that a post writes; nil if a post does not write
+	// it.
 	stored func(p *posting) any
-	// replaced says that an update in place writes it again.
+	// replaced reports whether an update in place writes it again.
 	replaced bool
-	// shown puts a value into a notification; nil if a list does not read it,
-	// or reads it as one of the flags.
+	// shown sets a field of a notification from the value; nil if lists do not
+	// read the column, or read it among the flags.
 	shown func(n *Notification, v any) error
 }
 
-// messageColumns is the one list of what is stored of a post and shown in a
-// notification, in the order in which statements have it. A new field of
-// [Draft] and [Notification] is one line here, and a migration.
+// messageColumns are the columns in the order in which statements name them.
+// For a new field of [Draft] and [Notification], add one line here and a
+// migration.
 var messageColumns = []messageColumn{
 	{typedColumn{"id", typeID}, func(p *posting) any { return p.id }, false, func(n *Notification, v any) error {
 		n.ID = asText(v)
@@ -57,7 +59,7 @@ var messageColumns = []messageColumn{
 	{typedColumn{"updated_at", typeInt}, nil, false, timeOf(func(n *Notification) *time.Time { return &n.Updated })},
 	{typedColumn{"expires_at", typeInt}, func(p *posting) any { return millis(p.draft.Expires) }, true, timeOf(func(n *Notification) *time.Time { return &n.Expires })},
 	{typedColumn{"scheduled", typeBool}, func(p *posting) any { return p.scheduled() }, false, nil},
-	// The texts again, folded, to be searched and ordered alike everywhere.
+	// Folded copies of the texts, which both databases search and order alike.
 	{typedColumn{"origin_key", typeText}, func(p *posting) any { return fold.Text(p.draft.Origin) }, false, nil},
 	{typedColumn{"title_key", typeText}, func(p *posting) any { return fold.Text(p.draft.Title) }, true, nil},
 	{typedColumn{"message_key", typeText}, func(p *posting) any { return optional(fold.Text(p.draft.Message)) }, true, nil},
@@ -81,8 +83,8 @@ var storedColumns, replacedColumns, shownColumns = func() (stored, replaced, sho
 	return stored, replaced, shown
 }()
 
-// columnNames are the names of the columns, each with something before it, joined
-// by commas.
+// columnNames returns the names of the columns, each with a prefix, joined by
+// commas.
 func columnNames(before string, columns []messageColumn) string {
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -91,11 +93,11 @@ func columnNames(before string, columns []messageColumn) string {
 	return strings.Join(names, ", ")
 }
 
-// insertMessage stores one message; its parameters are [posting.values].
+// insertMessage stores one message. Its parameters are [posting.values].
 var insertMessage = "INSERT INTO notification_messages (" + columnNames("", storedColumns) +
 	") VALUES (?" + strings.Repeat(", ?", len(storedColumns)-1) + ")"
 
-// values are what insertMessage stores.
+// values returns the parameters of insertMessage.
 func (p *posting) values() []any {
 	values := make([]any, len(storedColumns), len(storedColumns)+8) // PostgreSQL adds the deliveries
 	for i, c := range storedColumns {
@@ -104,7 +106,7 @@ func (p *posting) values() []any {
 	return values
 }
 
-// insertMessages writes a statement that stores many.
+// insertMessages writes a statement that stores several messages.
 func insertMessages(d dialect, sql *sqltext.Text, posts []*posting) {
 	columns := make([]typedColumn, len(storedColumns))
 	for i, c := range storedColumns {
@@ -121,15 +123,15 @@ func insertMessages(d dialect, sql *sqltext.Text, posts []*posting) {
 }
 
 // insertDelivery begins a statement that stores deliveries. Its columns after
-// the audience are [posting.copied].
+// audience are [posting.copied].
 const insertDelivery = "INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)"
 
-// copied is what all deliveries of a message copy from it.
+// copied returns the values that every delivery copies from its message.
 func (p *posting) copied() []any {
 	return append(make([]any, 0, 6), p.id, p.severity(), p.scheduled(), p.draft.To.everyone, p.expiry())
 }
 
-// insertDeliveries writes a statement that stores the deliveries of many
+// insertDeliveries writes a statement that stores the deliveries of several
 // messages.
 func insertDeliveries(d dialect, sql *sqltext.Text, posts []*posting) {
 	columns := []typedColumn{
@@ -148,11 +150,11 @@ func insertDeliveries(d dialect, sql *sqltext.Text, posts []*posting) {
 	sql.Add(" item")
 }
 
-// objectRows is a JSON array of objects being written, for dialect.objects.
-// encoding/json takes several times as long for a map.
+// objectRows builds a JSON array of objects for dialect.objects. encoding/json
+// takes several times as long with maps.
 type objectRows []byte
 
-// add adds an object of columns and their values, nulls left out.
+// add adds an object with the columns and their values, without nulls.
 func (rows *objectRows) add(columns []typedColumn, values []any) {
 	b, separator := *rows, byte('{')
 	if len(b) == 0 {
@@ -171,21 +173,21 @@ func (rows *objectRows) add(columns []typedColumn, values []any) {
 	*rows = append(b, '}')
 }
 
-// array is the JSON array of at least one object.
+// array returns the JSON array. It needs at least one object.
 func (rows objectRows) array() string { return string(append(rows, ']')) }
 
-// jsonObjects passes a list as one parameter, see dialect.objects.
+// jsonObjects encodes a list as one parameter for dialect.objects.
 func jsonObjects(list any) string {
 	b, _ := json.Marshal(list) // of texts: cannot fail
 	return string(b)
 }
 
-// asText is a value that is a text, null being empty.
+// asText returns a scanned text; null becomes empty.
 func asText(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
-	case []byte: // as some drivers have it
+	case []byte: // some drivers return texts as bytes
 		return string(v)
 	}
 	return ""
@@ -198,7 +200,7 @@ func textOf(field func(*Notification) *string) func(*Notification, any) error {
 	}
 }
 
-// timeOf takes a value in Unix milliseconds, null being the zero time.
+// timeOf reads Unix milliseconds; null becomes the zero time.
 func timeOf(field func(*Notification) *time.Time) func(*Notification, any) error {
 	return func(n *Notification, v any) error {
 		if ms, ok := v.(int64); ok {

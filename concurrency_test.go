@@ -16,10 +16,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// atOnce is how many do the same at the same time.
+// atOnce is the number of goroutines that do the same at once.
 const atOnce = 20
 
-// inTx runs do in a transaction of the host, and again whenever it is told to.
+// inTx runs do in a transaction of the host, and repeats it after ErrRetry.
 func inTx(db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) error {
 	const attempts = 1000
 	for attempt := 1; ; attempt++ {
@@ -30,8 +30,8 @@ func inTx(db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) er
 	}
 }
 
-// posters are the ways to post: by itself, among others, and in a transaction
-// of the host.
+// posters are the ways to post: in a transaction of the library, together with
+// other drafts, and in a transaction of the host.
 var posters = map[string]func(f *fixture, d notifications.Draft) (string, error){
 	"Post": func(f *fixture, d notifications.Draft) (string, error) {
 		posted, err := f.Post(f.t.Context(), ci, d)
@@ -69,12 +69,12 @@ func eachPoster(t *testing.T, body func(f *fixture, post func(notifications.Draf
 	}
 }
 
-// TestScopeAtOnce: of many posts of one scope at once one is left, and readers
-// see neither two of them nor, from the first on, none.
+// TestScopeAtOnce: of many posts of one scope at once, one is left. After the
+// first post, readers always see exactly one.
 func TestScopeAtOnce(t *testing.T) {
 	t.Parallel()
 	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
-		first, err := post(about("first", toJane.And(toOps)))
+		first, err := post(scopedDraft("first", toJane.And(toOps)))
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -82,21 +82,21 @@ func TestScopeAtOnce(t *testing.T) {
 		var mu sync.Mutex
 		f.whileReading(func(items []notifications.Notification) bool { return len(items) == 1 }, func() {
 			concurrently(f.t, atOnce, func(i int) error {
-				id, err := post(about(fmt.Sprint(i), toJane.And(toOps)))
+				id, err := post(scopedDraft(fmt.Sprint(i), toJane.And(toOps)))
 				mu.Lock()
 				defer mu.Unlock()
 				posted = append(posted, id)
 				return err
 			})
 		})
-		f.oneLeft(jane, posted)
-		f.oneLeft(john, posted)
+		f.wantOneOf(jane, posted)
+		f.wantOneOf(john, posted)
 		f.purge(0, atOnce)
 	})
 }
 
-// TestScopeAtOnceWithWithdrawals: somebody withdraws the scope meanwhile. Then
-// there may be none, but never two.
+// TestScopeAtOnceWithWithdrawals withdraws the scope during the posts. Readers
+// then see one post or none, but never two.
 func TestScopeAtOnceWithWithdrawals(t *testing.T) {
 	t.Parallel()
 	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
@@ -104,7 +104,7 @@ func TestScopeAtOnceWithWithdrawals(t *testing.T) {
 		f.whileReading(func(items []notifications.Notification) bool { return len(items) <= 1 }, func() {
 			concurrently(f.t, 2*atOnce, func(i int) error {
 				if i%2 == 0 {
-					_, err := post(about(fmt.Sprint(i), toJane.And(toOps)))
+					_, err := post(scopedDraft(fmt.Sprint(i), toJane.And(toOps)))
 					return err
 				}
 				n, err := f.WithdrawScope(f.t.Context(), ci, notifications.ScopeKey{Origin: "test", Scope: "build 7"})
@@ -112,22 +112,22 @@ func TestScopeAtOnceWithWithdrawals(t *testing.T) {
 				return err
 			})
 		})
-		last, err := post(about("last", toJane.And(toOps)))
+		last, err := post(scopedDraft("last", toJane.And(toOps)))
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		f.oneLeft(jane, []string{last})
+		f.wantOneOf(jane, []string{last})
 		if n := withdrawn.Load(); n > atOnce {
 			f.t.Errorf("%d withdrawn, of %d", n, atOnce)
 		}
 		f.withdrawScope(1)
-		f.see(jane)
+		f.wantVisible(jane)
 		f.purge(0, atOnce+1)
 	})
 }
 
-// whileReading checks again and again what jane sees, until do is done.
-func (f *fixture) whileReading(good func([]notifications.Notification) bool, do func()) {
+// whileReading checks repeatedly what jane sees, until do returns.
+func (f *fixture) whileReading(accept func([]notifications.Notification) bool, do func()) {
 	f.t.Helper()
 	var done atomic.Bool
 	var readers sync.WaitGroup
@@ -135,7 +135,7 @@ func (f *fixture) whileReading(good func([]notifications.Notification) bool, do 
 		readers.Go(func() {
 			for reads := 0; !done.Load() || reads == 0; reads++ {
 				page, err := f.List(f.t.Context(), jane, notifications.ListQuery{})
-				if err != nil || !good(page.Items) {
+				if err != nil || !accept(page.Items) {
 					f.t.Errorf("meanwhile jane sees %q, %v", titlesOf(page.Items), err)
 					return
 				}
@@ -147,21 +147,22 @@ func (f *fixture) whileReading(good func([]notifications.Notification) bool, do 
 	readers.Wait()
 }
 
-// oneLeft checks that who sees one notification, and that it is one of these.
-func (f *fixture) oneLeft(who notifications.Identity, posted []string) {
+// wantOneOf checks that the reader sees one notification, and that it is one of
+// these.
+func (f *fixture) wantOneOf(who notifications.Identity, posted []string) {
 	f.t.Helper()
-	items := f.list(who, notifications.ListQuery{Filter: everything}).Items
+	items := f.list(who, notifications.ListQuery{Filter: withArchived}).Items
 	if len(items) != 1 || !slices.Contains(posted, items[0].ID) {
 		f.t.Errorf("%s sees %q, want one of those posted", who, titlesOf(items))
 	}
 }
 
-// TestKeyAtOnce: of many posts with one key one is stored, and all are answered
-// with its id.
+// TestKeyAtOnce: of many posts with one key, one is stored, and all return its
+// id.
 func TestKeyAtOnce(t *testing.T) {
 	t.Parallel()
 	eachPoster(t, func(f *fixture, post func(notifications.Draft) (string, error)) {
-		for name, d := range map[string]notifications.Draft{"plain": keyed("plain", toJane), "scope": about("scope", toJohn)} {
+		for name, d := range map[string]notifications.Draft{"plain": keyedDraft("plain", toJane), "scope": scopedDraft("scope", toJohn)} {
 			d.IdempotencyKey = name
 			ids := make([]string, atOnce)
 			concurrently(f.t, atOnce, func(i int) (err error) {
@@ -172,8 +173,8 @@ func TestKeyAtOnce(t *testing.T) {
 				f.t.Errorf("%s: answered with %q, want one id", name, slices.Compact(ids))
 			}
 		}
-		f.see(jane, "plain")
-		f.see(john, "scope")
+		f.wantVisible(jane, "plain")
+		f.wantVisible(john, "scope")
 	})
 }
 
@@ -184,8 +185,8 @@ func withKey(key string, d notifications.Draft) notifications.Draft {
 
 var errRollBack = errors.New("roll back")
 
-// TestKeyRolledBack: a key is remembered when the transaction commits, and
-// whoever waited for one that rolls back stores the notification instead.
+// TestKeyRolledBack: a key is remembered when its transaction commits. If that
+// rolls back, a post that waited for it stores the notification.
 func TestKeyRolledBack(t *testing.T) {
 	t.Parallel()
 	for name, outcome := range map[string]error{"commit": nil, "rollback": errRollBack} {
@@ -197,12 +198,12 @@ func TestKeyRolledBack(t *testing.T) {
 				var other sync.WaitGroup
 				var done atomic.Bool
 				err := f.db.Transaction(func(tx *gorm.DB) (err error) {
-					posted, err := f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane))
+					posted, err := f.WithTx(tx).Post(t.Context(), ci, keyedDraft("a", toJane))
 					if first = posted.ID; err != nil {
 						return err
 					}
 					other.Go(func() {
-						second = f.postDraft(keyed("a", toJane))
+						second = f.postDraft(keyedDraft("a", toJane))
 						done.Store(true)
 					})
 					waitForLock(t, tx, &done)
@@ -212,7 +213,7 @@ func TestKeyRolledBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				other.Wait()
-				f.see(jane, "a")
+				f.wantVisible(jane, "a")
 				f.get(jane, second)
 				if (first == second) != (outcome == nil) {
 					t.Errorf("first %s, then %s", first, second)
@@ -222,8 +223,8 @@ func TestKeyRolledBack(t *testing.T) {
 	}
 }
 
-// waitForLock waits until somebody else waits for a lock, where that can be
-// seen, or is done without.
+// waitForLock waits until another transaction waits for a lock, or is done.
+// SQLite does not show its waiting transactions.
 func waitForLock(t *testing.T, tx *gorm.DB, done *atomic.Bool) {
 	t.Helper()
 	if tx.Name() != "postgres" {
@@ -231,7 +232,7 @@ func waitForLock(t *testing.T, tx *gorm.DB, done *atomic.Bool) {
 	}
 	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 	for n := 0; n == 0 && !done.Load(); runtime.Gosched() {
-		// The view is kept for a transaction otherwise.
+		// Without this the view does not change within a transaction.
 		if err := tx.Exec("SELECT pg_stat_clear_snapshot()").Error; err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +242,7 @@ func waitForLock(t *testing.T, tx *gorm.DB, done *atomic.Bool) {
 	}
 }
 
-// TestKeyAtOnceWithRollbacks: whatever commits is answered with one id.
+// TestKeyAtOnceWithRollbacks: all posts that commit return one id.
 func TestKeyAtOnceWithRollbacks(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -249,7 +250,7 @@ func TestKeyAtOnceWithRollbacks(t *testing.T) {
 		ids := make([]string, atOnce)
 		concurrently(t, atOnce, func(i int) error {
 			err := inTx(db, func(tx *gorm.DB) (err error) {
-				posted, err := f.WithTx(tx).Post(t.Context(), ci, keyed("a", toJane))
+				posted, err := f.WithTx(tx).Post(t.Context(), ci, keyedDraft("a", toJane))
 				if ids[i] = posted.ID; err != nil || i%2 == 0 {
 					return err
 				}
@@ -265,12 +266,12 @@ func TestKeyAtOnceWithRollbacks(t *testing.T) {
 		if committed := slices.Compact(ids[atOnce/2:]); len(committed) != 1 || committed[0] == "" {
 			t.Errorf("answered with %q, want one id", committed)
 		}
-		f.see(jane, "a")
+		f.wantVisible(jane, "a")
 	})
 }
 
-// TestConflictLeavesTheTransaction: what is refused with 409 is refused before
-// any statement failed.
+// TestConflictLeavesTheTransaction: ErrKeyReused and ErrTargetsDiffer come
+// before a statement fails, so the host's transaction can go on.
 func TestConflictLeavesTheTransaction(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -278,16 +279,16 @@ func TestConflictLeavesTheTransaction(t *testing.T) {
 		if err := db.Exec("CREATE TABLE orders (id INTEGER PRIMARY KEY)").Error; err != nil {
 			t.Fatal(err)
 		}
-		f.postDraft(keyed("first", toJane))
-		f.postDraft(about("scoped", toJane))
-		both := keeping("other targets", toJohn)
+		f.postDraft(keyedDraft("first", toJane))
+		f.postDraft(scopedDraft("scoped", toJane))
+		both := keepPlaceDraft("other targets", toJohn)
 		both.IdempotencyKey = "another key"
 		for i, tt := range []struct {
 			d    notifications.Draft
 			want error
 		}{
-			{keyed("other content", toJane), notifications.ErrKeyReused},
-			{keeping("other targets", toJohn), notifications.ErrTargetsDiffer},
+			{keyedDraft("other content", toJane), notifications.ErrKeyReused},
+			{keepPlaceDraft("other targets", toJohn), notifications.ErrTargetsDiffer},
 			{both, notifications.ErrTargetsDiffer},
 		} {
 			err := db.Transaction(func(tx *gorm.DB) error {
@@ -304,23 +305,23 @@ func TestConflictLeavesTheTransaction(t *testing.T) {
 		if err := db.Raw("SELECT count(*) FROM orders").Find(&orders).Error; err != nil || orders != 3 {
 			t.Errorf("%d orders, %v; want 3", orders, err)
 		}
-		f.see(jane, "scoped", "first")
-		f.see(john)
-		f.postDraft(withKey("another key", keyed("other content", toJane.And(toJohn)))) // it was not remembered
-		f.see(john, "other content")
+		f.wantVisible(jane, "scoped", "first")
+		f.wantVisible(john)
+		f.postDraft(withKey("another key", keyedDraft("other content", toJane.And(toJohn)))) // the refused post did not store its key
+		f.wantVisible(john, "other content")
 	})
 }
 
-// TestRepeatableRead: a transaction that cannot see what it meets is told to
-// begin again, and never stores a second notification.
+// TestRepeatableRead: a transaction that cannot see the post it conflicts with
+// gets ErrRetry. It never stores a second notification.
 func TestRepeatableRead(t *testing.T) {
 	t.Parallel()
 	for _, isolation := range []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable} {
 		for name, d := range map[string]notifications.Draft{
-			"key":       keyed("a", toJane),
-			"scope":     about("a", toJane),
-			"keeping":   keeping("a", toJane),
-			"key+scope": withKey("k", about("a", toJane)),
+			"key":       keyedDraft("a", toJane),
+			"scope":     scopedDraft("a", toJane),
+			"keeping":   keepPlaceDraft("a", toJane),
+			"key+scope": withKey("k", scopedDraft("a", toJane)),
 		} {
 			for _, before := range []bool{false, true} {
 				if before && d.Scope == "" {
@@ -330,7 +331,7 @@ func TestRepeatableRead(t *testing.T) {
 					t.Parallel()
 					f := newFixture(t, dbtest.Postgres(t))
 					if before {
-						f.postDraft(about("earlier", toJane))
+						f.postDraft(scopedDraft("earlier", toJane))
 					}
 					meet := sync.OnceValue(func() string { return f.postDraft(d) })
 					var failures int
@@ -341,7 +342,7 @@ func TestRepeatableRead(t *testing.T) {
 						if err := tx.Raw("SELECT count(*) FROM notification_messages").Find(&n).Error; err != nil {
 							return err
 						}
-						meet() // after the snapshot was taken
+						meet() // after the transaction has its snapshot
 						posted, err := f.WithTx(tx).Post(t.Context(), ci, d)
 						if id = posted.ID; err != nil {
 							failures++
@@ -357,14 +358,14 @@ func TestRepeatableRead(t *testing.T) {
 					if same := id == meet(); same != (d.IdempotencyKey != "" || d.KeepPlace) {
 						t.Errorf("answered with %s, the other with %s", id, meet())
 					}
-					f.see(jane, "a")
+					f.wantVisible(jane, "a")
 				})
 			}
 		}
 	}
 }
 
-// TestWithdrawAtOnce: one of them did it.
+// TestWithdrawAtOnce: one of the calls succeeds.
 func TestWithdrawAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -387,7 +388,7 @@ func TestWithdrawAtOnce(t *testing.T) {
 	})
 }
 
-// TestWithdrawTooLate: somebody else does it after the look and before the
+// TestWithdrawTooLate: another call withdraws between this one's read and its
 // write.
 func TestWithdrawTooLate(t *testing.T) {
 	t.Parallel()
@@ -408,19 +409,19 @@ func TestWithdrawTooLate(t *testing.T) {
 	})
 }
 
-// TestEraseWhilePosting: a post that takes over what the user shares with
-// others does not write his name down again.
+// TestEraseWhilePosting: a post replaces one that was addressed to the user and
+// others. It does not store the name of the erased user again.
 func TestEraseWhilePosting(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		for i := range 30 {
-			f.postDraft(about("first", toJane.And(toJohn).And(toOps)))
+			f.postDraft(scopedDraft("first", toJane.And(toJohn).And(toOps)))
 			concurrently(t, 2, func(j int) error {
 				if j == 0 {
 					return f.EraseUser(t.Context(), ci, "default/jane")
 				}
-				_, err := f.Post(t.Context(), ci, about("later", toJohn))
+				_, err := f.Post(t.Context(), ci, scopedDraft("later", toJohn))
 				return err
 			})
 			if found := f.mentions("user:default/jane"); len(found) > 0 {
@@ -431,7 +432,7 @@ func TestEraseWhilePosting(t *testing.T) {
 	})
 }
 
-// mentions returns the columns of the library's tables that hold a text.
+// mentions returns the columns of the library's tables that contain a text.
 func (f *fixture) mentions(text string) []string {
 	f.t.Helper()
 	var found []string
@@ -455,14 +456,14 @@ func (f *fixture) mentions(text string) []string {
 	return found
 }
 
-// TestConflictsAreTriedAgain, a few times, where the transaction is not the
-// host's.
+// TestConflictsAreTriedAgain: a transaction of the library is tried five times,
+// and one of the host once.
 func TestConflictsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Postgres(t)
 	f := newFixture(t, db)
 	for _, sql := range []string{
-		"CREATE SEQUENCE meetings", // not rolled back
+		"CREATE SEQUENCE meetings", // a rollback does not undo a sequence
 		"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN" +
 			" IF nextval('meetings') % 5 <> 0 THEN RAISE EXCEPTION 'met another' USING ERRCODE = TG_ARGV[0]; END IF; RETURN NEW; END $$",
 	} {
@@ -478,10 +479,10 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 	}
 	for _, code := range []string{"40001", "40P01"} {
 		meet(code)
-		f.post("plain "+code, toJane) // the fifth attempt
-		f.postDraft(withKey(code, keyed("keyed "+code, toJane)))
+		f.post("plain "+code, toJane) // succeeds at the fifth attempt
+		f.postDraft(withKey(code, keyedDraft("keyed "+code, toJane)))
 		err := db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.WithTx(tx).Post(t.Context(), ci, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(t.Context(), ci, validDraft(func(*notifications.Draft) {}))
 			return err
 		})
 		if !errors.Is(err, notifications.ErrRetry) || !errors.Is(err, notifications.ErrUnavailable) {
@@ -492,8 +493,8 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 		}
 	}
 	meet("22012")
-	if _, err := f.Post(t.Context(), ci, good(func(*notifications.Draft) {})); !errors.Is(err, notifications.ErrUnavailable) || errors.Is(err, notifications.ErrRetry) {
+	if _, err := f.Post(t.Context(), ci, validDraft(func(*notifications.Draft) {})); !errors.Is(err, notifications.ErrUnavailable) || errors.Is(err, notifications.ErrRetry) {
 		t.Errorf("another failure: %v, want ErrUnavailable alone", err)
 	}
-	f.see(jane, "keyed 40P01", "plain 40P01", "keyed 40001", "plain 40001")
+	f.wantVisible(jane, "keyed 40P01", "plain 40P01", "keyed 40001", "plain 40001")
 }

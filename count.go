@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// Count returns how many notifications who can see and the filter selects:
-// the length of the list without its limit. It needs [PermissionList].
+// Count returns how many notifications the reader can see and the filter
+// selects: the length of the list without its limit. It needs [PermissionList].
 func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, error) {
 	in, err := s.inboxFor(ctx, who, f)
 	if err != nil {
@@ -20,7 +20,8 @@ func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, err
 	return s.store.count(ctx, in, f)
 }
 
-// inboxFor begins a verb that counts.
+// inboxFor starts a verb that counts: it asks the policy, checks the filter and
+// returns the reader's inbox.
 func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionList})
 	if err != nil {
@@ -34,8 +35,8 @@ func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, 
 	return s.inbox(ctx, who)
 }
 
-// countQuery counts what a list without a limit would have. A message in
-// several audiences comes several times, and counts once.
+// countQuery counts the rows of a list without a limit. It counts a message
+// once, even if it is delivered to several audiences of the reader.
 func (s *store) countQuery(in inbox, f Filter) *sqltext.Text {
 	sql := s.sql("SELECT count(DISTINCT del.message_id) FILTER (WHERE ")
 	asked := stateAnswers(sql, in, f)
@@ -47,8 +48,8 @@ func (s *store) countQuery(in inbox, f Filter) *sqltext.Text {
 	return sql
 }
 
-// selectAll adds every delivery del that the reader sees, regardless of what the
-// filter asks of its state.
+// selectAll adds every delivery del that the reader sees and the filter
+// selects, except for the filter's questions about states.
 func (s *store) selectAll(sql *sqltext.Text, in inbox, f Filter) {
 	where := s.whereDelivered(in, selection{Filter: f})
 	s.filterMessage(where, f)
@@ -62,17 +63,17 @@ func (s *store) count(ctx context.Context, in inbox, f Filter) (n int64, err err
 	return n, err
 }
 
-// Status is how many notifications a reader has in each state. Each number is
-// the count of the filter of that name.
+// Status holds the number of a reader's notifications in each state. Each
+// number equals the [Service.Count] of the filter with that name.
 type Status struct {
-	// Unread, Read and Saved are without what is archived.
+	// Unread, Read and Saved leave out archived notifications.
 	Unread, Read, Saved int64
-	// Archived is all of that.
+	// Archived counts all archived notifications.
 	Archived int64
 }
 
-// Status counts what who can see and the filter selects by its state, in one
-// query. It needs [PermissionList].
+// Status counts by state, in one query, the notifications that the reader can
+// see and the filter selects. It needs [PermissionList].
 func (s *Service) Status(ctx context.Context, who Identity, f SystemFilter) (Status, error) {
 	in, err := s.inboxFor(ctx, who, Filter{System: f})
 	if err != nil {
@@ -101,28 +102,29 @@ func (s *store) status(ctx context.Context, in inbox, f SystemFilter) (status St
 	return status, err
 }
 
-// TopicCount is how many notifications a reader has of one topic or origin,
-// without those archived.
+// TopicCount holds how many notifications of one topic or origin a reader has,
+// without archived ones.
 type TopicCount struct {
-	// Name is the topic or origin, as it was posted.
+	// Name is the topic or origin as it was posted.
 	Name string
-	// Unread is at most Total.
+	// Total includes Unread.
 	Unread, Total int64
 }
 
-// Topics are the topics and the origins of a reader's notifications.
+// Topics holds the topics and the origins of a reader's notifications.
 type Topics struct {
-	// Topics and Origins are sorted by name, by code point. Of more than 1,000
-	// they hold those with the most unread, then the most in total. A
-	// notification without a topic counts for its origin alone.
+	// Topics and Origins are sorted by name, by code point. Each holds at most
+	// 1,000 entries: those with the most unread, then the most in total. A
+	// notification without a topic counts only for its origin.
 	Topics, Origins []TopicCount
 }
 
-// MaxTopics is how many topics, and how many origins, [Service.Topics] returns.
+// MaxTopics limits how many topics, and how many origins, [Service.Topics]
+// returns.
 const MaxTopics = 1000
 
-// Topics returns the topics and the origins of what who can see and the filter
-// selects. It needs [PermissionList].
+// Topics returns the topics and the origins of the notifications that the
+// reader can see and the filter selects. It needs [PermissionList].
 func (s *Service) Topics(ctx context.Context, who Identity, f SystemFilter) (Topics, error) {
 	in, err := s.inboxFor(ctx, who, Filter{System: f})
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/gofrs/uuid/v5"
 )
 
-// FuzzParseCursor: whatever is taken for a cursor can go to PostgreSQL.
+// FuzzParseCursor: PostgreSQL accepts the parts of every cursor that
+// parseCursor accepts.
 func FuzzParseCursor(f *testing.F) {
 	f.Add(cursor{Query: "q", ID: "01890000-0000-7000-8000-000000000000"}.String())
 	f.Add(cursor{Query: "q", Key: new("é"), ID: "01890000-0000-7000-8000-000000000000"}.String())
@@ -28,8 +29,7 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-// TestIDsTellTheTime: the bound of createdAfter and the time in an id are two
-// sides of one thing.
+// TestIDsTellTheTime: idTime and firstIDAfter agree.
 func TestIDsTellTheTime(t *testing.T) {
 	t.Parallel()
 	for range 1000 {

@@ -6,66 +6,69 @@ import (
 	"gorm.io/gorm"
 )
 
-// dialect is where the SQL of the two databases differs, and nothing else. Its
-// methods write text and the arguments that belong to it. In every statement an
-// alias means one thing: msg is a message, del a delivery, st the reader's
-// state of it, aud an audience of the reader, found the deliveries to several of
-// them, page what a list shows.
+// dialect holds the differences between the SQL of the two databases. Its
+// methods write SQL together with its arguments. An alias means the same in
+// every statement: msg is a message, del a delivery, st the reader's state of
+// it, aud an audience of the reader, found the deliveries to several audiences,
+// page the rows that a list shows.
 type dialect interface {
-	// oneWriter says that the database takes one writer at a time.
+	// oneWriter reports whether the database takes one writer at a time.
 	oneWriter() bool
-	// migrations is what goose calls the dialect; encoding asks for the
-	// encoding of the database, and columns for those of a table, a parameter.
+	// migrations is goose's name of the dialect. encoding is a query for the
+	// encoding of the database, and columns for the columns of a table, its one
+	// parameter.
 	migrations() goose.Dialect
 	encoding() string
 	columns() string
 
 	// statement begins a statement.
 	statement() *sqltext.Text
-	// hidden writes a parameter whose value the planner does not look at.
+	// hidden writes a parameter that the planner cannot see the value of.
 	hidden(sql *sqltext.Text, is columnType, value any)
-	// list writes a selection of the column value: a list of any length as one
-	// parameter, where IN has a limit.
+	// list writes a selection of one column named value. It passes a list of
+	// any length as one parameter, because IN has a limit.
 	list(sql *sqltext.Text, is columnType, values []string)
-	// objects writes a relation over one parameter, the JSON array of objects
-	// with these columns.
+	// objects writes a relation with these columns. Its one parameter is a JSON
+	// array of objects.
 	objects(sql *sqltext.Text, array string, columns ...typedColumn)
-	// contains writes the condition that a column has the text in it.
+	// contains writes the condition that a column contains the text.
 	contains(sql *sqltext.Text, column, text string)
-	// messageAudiences writes the relation aud(value) of the audiences of
-	// notification_messages, and audienceArray a JSON array of its values.
+	// messageAudiences returns the relation aud(value) of the audiences of
+	// notification_messages. audienceArray returns an expression that makes a
+	// JSON array of its values.
 	messageAudiences() string
 	audienceArray() string
-	// lock returns what a selection of rows has at its end, to keep others from
-	// doing something with them before the transaction ends.
+	// lock returns the clause that locks selected rows until the transaction
+	// ends.
 	lock(against lockKind) string
-	// tryPurgeLock reports whether the transaction is the only one that purges.
+	// tryPurgeLock reports whether this transaction may purge: no other one
+	// does.
 	tryPurgeLock(tx *gorm.DB) (bool, error)
 
-	// deliveries writes a relation (message_id, system): the deliveries del to
-	// the sources, each being aud(value, since) in turn, for which the
-	// condition holds. page is an ORDER BY with a LIMIT, for each source, or
-	// empty. A message comes once for each audience it is in.
+	// deliveries writes a relation (message_id, system): for each of the
+	// sources, which is aud(value, since), its deliveries del for which the
+	// condition holds. page is ORDER BY and LIMIT for each source, or empty. A
+	// message delivered to several sources comes several times.
 	deliveries(sql *sqltext.Text, sources []source, where *sqltext.Text, page string)
-	// joinState joins to each delivery del the state st of a user, looking up
-	// one after another. joinStates joins all deliveries and all states of a
-	// user at once; rows without a delivery do no harm.
+	// joinState joins to each delivery del the user's state st of it, by one
+	// look-up a delivery. joinStates joins all the user's states to all the
+	// deliveries at once, and may add rows without a delivery.
 	joinState(sql *sqltext.Text, user string)
 	joinStates(sql *sqltext.Text, user string)
 
-	// insert stores messages and their deliveries, all or nothing.
+	// insert stores messages and their deliveries, all or none.
 	insert(db *gorm.DB, posts []*posting) error
 }
 
-// merger is what a dialect has that can merge audiences.
+// merger is implemented by a dialect that can merge audiences.
 type merger interface {
-	// merged writes the same relation as dialect.deliveries for few sources, in
-	// the direction of the ids, each message once. No page is needed: of each
-	// source no more is read than what is above takes.
+	// merged writes the same relation as dialect.deliveries, ordered by id and
+	// with each message once, for few sources. It needs no page: the database
+	// reads no more of each source than the rest of the statement takes.
 	merged(sql *sqltext.Text, sources []source, where *sqltext.Text, direction string)
 }
 
-// columnType is the type of a parameter, as PostgreSQL calls it.
+// columnType is the type of a column in PostgreSQL's words.
 type columnType string
 
 const (
@@ -81,13 +84,13 @@ type typedColumn struct {
 	is   columnType
 }
 
-// lockKind is what others cannot do with locked rows.
+// lockKind says what a lock keeps other transactions from doing with the rows.
 type lockKind int
 
 const (
 	lockRemoval lockKind = iota // remove them
 	lockChange                  // change them
-	lockAll                     // lock them; rows that others have locked are left out
+	lockAll                     // lock them; the selection skips rows that others have locked
 )
 
 var dialects = map[string]dialect{"postgres": postgres{}, "sqlite": sqlite{}}

@@ -18,72 +18,75 @@ const (
 )
 
 // Draft is a notification to be posted. Its texts must be valid UTF-8 without
-// NUL.
+// NUL. Lengths in characters count Unicode code points. The zero Draft is
+// invalid: Origin, Title and To are required.
 type Draft struct {
-	// Origin says who or what speaks, such as "ci". Required, 255 characters.
+	// Origin names the sender, such as "ci". Required, up to 255 characters.
 	Origin string
-	// Title is the line that is shown. Required, 255 characters.
+	// Title is the line that is shown first. Required, up to 255 characters.
 	Title string
-	// Message is the body, up to 64 KiB. Empty is none.
+	// Message is the body, up to 64 KiB. Empty means none.
 	Message string
-	// Topic groups notifications, up to 255 characters. Empty is none.
+	// Topic groups notifications, up to 255 characters. Empty means none.
 	Topic string
-	// Actions are links offered with the notification, 16 at most.
+	// Actions are links shown with the notification, up to 16.
 	Actions []ActionDraft
-	// To says whom it is for. Required: nothing is broadcast by omission.
+	// To is the audience, up to 1,000 users and groups. Required: an empty
+	// audience never means everybody.
 	To Audience
 
-	// Severity: empty is SeverityNormal.
+	// Severity is empty for SeverityNormal.
 	Severity Severity
-	// Link is where the notification leads, a URL as in an action. Empty is
+	// Link is the URL to open, with the rules of ActionDraft.URL. Empty means
 	// none.
 	Link string
-	// Icon names a picture, or is the URL of one as in an action. Empty is
-	// none.
+	// Icon is the URL or path of a picture, with the rules of ActionDraft.URL.
+	// Empty means none.
 	Icon string
-	// Metadata is a JSON object for the readers' programs, up to 16 KiB,
-	// returned byte for byte. It is read as strictly as a request: no
-	// duplicate keys, no NUL. Nil is none.
+	// Metadata is a JSON object for the programs of the readers, up to 16 KiB.
+	// It is returned byte for byte. Duplicate keys and NUL are errors, as in a
+	// request. Nil means none.
 	Metadata json.RawMessage
 
-	// Scope names what the notification is about, up to 255 characters. A
-	// later post of the same identity with the same origin and scope replaces
-	// this one for the users and groups both are addressed to: they see the
-	// later one, on top and unread. Empty is none.
+	// Scope names the subject, up to 255 characters. A later post by the same
+	// identity with the same Origin and Scope replaces this one for the users
+	// and groups that both are addressed to: they see the later post, unread,
+	// in its own place. Empty means that nothing is replaced.
 	Scope string
-	// KeepPlace, with a Scope, replaces the content of the earlier post and
-	// leaves its id, its place and its readers' marks. Both posts must be
-	// addressed to the same users and groups: [ErrTargetsDiffer]. Without an
-	// earlier post it is an ordinary one.
+	// KeepPlace, together with Scope, replaces the content of the earlier post
+	// and keeps its id, its place in lists and its readers' marks. Both posts
+	// must have the same audience, otherwise the error is [ErrTargetsDiffer].
+	// If there is no earlier post, this is an ordinary post.
 	KeepPlace bool
 
-	// Expires is when the notification disappears, to the millisecond. It
-	// must be in the future. Zero is never.
+	// Expires is when the notification disappears, to the millisecond. It must
+	// be in the future. Zero means never.
 	Expires time.Time
-	// NotBefore is when the notification appears, to the millisecond, with
-	// that instant as its time of creation; a year ahead at most. Zero, or a
-	// time that is not in the future, is now. It excludes KeepPlace.
+	// NotBefore is when the notification appears, to the millisecond, at most a
+	// year ahead. It is then also the time of creation. Zero or a time in the
+	// past means now. It cannot be combined with KeepPlace.
 	NotBefore time.Time
 
-	// IdempotencyKey, up to 255 characters, makes it safe to post again: the
-	// same identity, key and content get the id of the first time, for as long
-	// as Config.IdempotencyWindow. Other content is [ErrKeyReused]. Empty is
+	// IdempotencyKey makes it safe to repeat a post, up to 255 characters. A
+	// post by the same identity with the same key and content returns the id of
+	// the first one; with other content it returns [ErrKeyReused].
+	// Config.IdempotencyWindow says how long a key is remembered. Empty means
 	// none.
 	IdempotencyKey string
 }
 
-// ActionDraft is a link offered with a notification.
+// ActionDraft is a link to be shown with a notification.
 type ActionDraft struct {
-	// Title is the text of the link. Required, 255 characters.
+	// Title is the text of the link. Required, up to 255 characters.
 	Title string
 	// URL is absolute with scheme http or https, or a relative path such as
-	// "/builds/7". Required, 2,048 bytes.
+	// "/builds/7". Required, up to 2,048 bytes.
 	URL string
 }
 
-// check reports every fault of the draft that can be seen without the catalog
-// and the database: those that stay, and those that depend on the time. field
-// is what stands before the names of its fields.
+// check reports the faults of the draft that need neither the catalog nor the
+// database. untimely are the faults that depend on the time: a repeated post
+// does not report them. field is the prefix of the names of its fields.
 func (d Draft) check(field string, now time.Time) (faulty, untimely faults) {
 	f := &faulty
 	f.text(field+"Origin", d.Origin, true, MaxTitleChars)
@@ -126,11 +129,11 @@ func (d Draft) checkActions(field string, f *faults) {
 }
 
 const (
-	maxScheduleYears = 1    // how far ahead a notification can be scheduled
-	maxYear          = 9999 // the last that RFC 3339 can write
+	maxScheduleYears = 1    // how far ahead a post can be scheduled
+	maxYear          = 9999 // RFC 3339 has four digits for the year
 )
 
-// checkTimes reports what is wrong with the draft at this moment.
+// checkTimes reports the faults that depend on the time.
 func (d Draft) checkTimes(field string, now time.Time) (f faults) {
 	if !d.Expires.IsZero() && d.Expires.UnixMilli() <= now.UnixMilli() {
 		f.add(field+"Expires", "is not in the future")
@@ -147,5 +150,5 @@ func (d Draft) checkTimes(field string, now time.Time) (f faults) {
 	return f
 }
 
-// scheduled reports whether the draft is to appear later than now.
+// scheduled reports whether the notification is to appear later than now.
 func (d Draft) scheduled(now time.Time) bool { return d.NotBefore.UnixMilli() > now.UnixMilli() }

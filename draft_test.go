@@ -39,8 +39,8 @@ func TestFieldsAreReturned(t *testing.T) {
 	})
 }
 
-// TestRewriting: all content is that of the later post, nothing is left over
-// of the earlier one, and every order and filter goes by it.
+// TestRewriting: KeepPlace replaces all content, and every order and filter
+// uses the new content.
 func TestRewriting(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -52,69 +52,69 @@ func TestRewriting(t *testing.T) {
 		})
 		f.post("middle", toJane)
 		created, rewritten := f.now(), f.advance(time.Minute)
-		d := keeping("Apple", toJane)
+		d := keepPlaceDraft("Apple", toJane)
 		d.Message, d.Topic, d.Severity, d.Link, d.Icon, d.Metadata = "later body", "later", "high", "/later", "later", json.RawMessage(`{ }`)
 		d.Actions = []notifications.ActionDraft{{Title: "b", URL: "/b"}, {Title: "c", URL: "/c"}}
-		f.again(d, id)
+		f.wantSameID(d, id)
 		n := f.get(jane, id)
 		if n.Created != created || n.Updated != rewritten || n.Title != "Apple" || n.Message != "later body" || n.Topic != "later" || n.Severity != "high" ||
 			n.Link != "/later" || n.Icon != "later" || string(n.Metadata) != "{ }" || len(n.Actions) != 2 || n.Actions[0].URL != "/b" || !n.Expires.IsZero() {
 			t.Errorf("rewritten: %+v", n)
 		}
-		f.expect(jane, notifications.ListQuery{OrderBy: "title", Ascending: true}, "Apple", "middle")
-		f.expect(jane, notifications.ListQuery{OrderBy: "message", Ascending: true}, "Apple", "middle")
-		f.expect(jane, notifications.ListQuery{OrderBy: "topic", Ascending: true}, "Apple", "middle")
-		f.expect(jane, notifications.ListQuery{}, "middle", "Apple")
+		f.wantList(jane, notifications.ListQuery{OrderBy: "title", Ascending: true}, "Apple", "middle")
+		f.wantList(jane, notifications.ListQuery{OrderBy: "message", Ascending: true}, "Apple", "middle")
+		f.wantList(jane, notifications.ListQuery{OrderBy: "topic", Ascending: true}, "Apple", "middle")
+		f.wantList(jane, notifications.ListQuery{}, "middle", "Apple")
 		for text, want := range map[string][]string{"FIRST": nil, "zebra": nil, "LATER BODY": {"Apple"}, "apple": {"Apple"}} {
-			f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: text}}, want...)
+			f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Text: text}}, want...)
 		}
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}}, "Apple")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: "first"}})
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}}, "Apple")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: "first"}})
 
-		f.again(keeping("bare", toJane), id)
+		f.wantSameID(keepPlaceDraft("bare", toJane), id)
 		n = f.get(jane, id)
 		if n.Message+n.Topic+n.Link+n.Icon != "" || n.Metadata != nil || len(n.Actions) != 0 || n.Severity != "normal" || n.Scope != "build 7" {
 			t.Errorf("left over: %+v", n)
 		}
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "later"}})
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "later"}})
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
 	})
 }
 
-// TestSystemAudienceTakenOver: what is no longer addressed to everybody is no
-// system notification any more, in any respect.
+// TestSystemAudienceTakenOver: a message that is no longer addressed to
+// everybody is no system notification in any respect.
 func TestSystemAudienceTakenOver(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		f.directory.SetAccount("default/jane", f.now().Add(time.Hour))
 		h := f.with(systemRead)
-		first := f.postDraft(about("first", toEveryone.And(toJane).And(toOps)))
-		h.marked(jane, first, "read")
+		first := f.postDraft(scopedDraft("first", toEveryone.And(toJane).And(toOps)))
+		h.wantMarks(jane, first, "read")
 		f.advance(time.Minute)
-		f.postDraft(about("later", toEveryone))
-		h.marked(jane, first, "")
+		f.postDraft(scopedDraft("later", toEveryone))
+		h.wantMarks(jane, first, "")
 		if h.get(jane, first).System {
 			t.Error("it is still said to be addressed to everybody")
 		}
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "first")
-		h.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "later")
-		h.expect(guest, notifications.ListQuery{Filter: all}, "later")
-		h.expect(john, notifications.ListQuery{Filter: all}, "later", "first")
-		consistent(h, jane)
-		h.set(jane, filter(all), read, 1)
+		h.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "first")
+		h.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "later")
+		h.wantList(guest, notifications.ListQuery{Filter: all}, "later")
+		h.wantList(john, notifications.ListQuery{Filter: all}, "later", "first")
+		wantConsistent(h, jane)
+		h.setState(jane, filter(all), read, 1)
 	})
 }
 
-// good is a draft that can be posted, changed.
-func good(change func(*notifications.Draft)) notifications.Draft {
+// validDraft is a draft that can be posted, after the change.
+func validDraft(change func(*notifications.Draft)) notifications.Draft {
 	d := notifications.Draft{Origin: "o", Title: "t", To: toJane}
 	change(&d)
 	return d
 }
 
 func withMetadata(object string) notifications.Draft {
-	return good(func(d *notifications.Draft) { d.Metadata = json.RawMessage(object) })
+	return validDraft(func(d *notifications.Draft) { d.Metadata = json.RawMessage(object) })
 }
 
 func nestedObject(depth int) string {
@@ -132,14 +132,14 @@ func TestFaultsOfDrafts(t *testing.T) {
 		d      draft
 		fields []string
 	}{
-		{"severity", good(func(d *draft) { d.Severity = "urgent" }), []string{"Severity"}},
-		{"case of severity", good(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
-		{"NUL", good(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
+		{"severity", validDraft(func(d *draft) { d.Severity = "urgent" }), []string{"Severity"}},
+		{"case of severity", validDraft(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
+		{"NUL", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
-		{"no UTF-8", good(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\xff", "\xff", "\xff", "\xff" }),
+		{"no UTF-8", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\xff", "\xff", "\xff", "\xff" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
-		{"long", good(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"Scope", "IdempotencyKey"}},
-		{"long URLs", good(func(d *draft) {
+		{"long", validDraft(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"Scope", "IdempotencyKey"}},
+		{"long URLs", validDraft(func(d *draft) {
 			d.Link = "/" + strings.Repeat("x", notifications.MaxURLBytes)
 			d.Icon = d.Link
 		}), []string{"Link", "Icon"}},
@@ -156,14 +156,14 @@ func TestFaultsOfDrafts(t *testing.T) {
 		{"metadata, half a pair", withMetadata(`{"a":"\ud83d"}`), []string{"Metadata.a"}},
 		{"metadata, no UTF-8", withMetadata("{\"a\":\"\xff\"}"), []string{"Metadata"}},
 		{"metadata, deep", withMetadata(nestedObject(16)), []string{"Metadata" + strings.Repeat(".a", 15)}},
-		{"resurface without scope", good(func(d *draft) { d.KeepPlace = true }), []string{"KeepPlace"}},
-		{"resurface and notBefore", good(func(d *draft) { d.KeepPlace, d.NotBefore = true, now }), []string{"KeepPlace", "NotBefore"}},
-		{"expires now", good(func(d *draft) { d.Expires = now }), []string{"Expires"}},
-		{"expires in this millisecond", good(func(d *draft) { d.Expires = now.Add(999 * time.Microsecond) }), []string{"Expires"}},
-		{"expired", good(func(d *draft) { d.Expires = time.Unix(0, 0) }), []string{"Expires"}},
-		{"expires in the year 10000", good(func(d *draft) { d.Expires = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("", -3600)) }), []string{"Expires"}},
-		{"far ahead", good(func(d *draft) { d.NotBefore = now.AddDate(1, 0, 0).Add(1) }), []string{"NotBefore"}},
-		{"very far ahead", good(func(d *draft) { d.NotBefore = time.Unix(1<<60, 0) }), []string{"NotBefore"}},
+		{"resurface without scope", validDraft(func(d *draft) { d.KeepPlace = true }), []string{"KeepPlace"}},
+		{"resurface and notBefore", validDraft(func(d *draft) { d.KeepPlace, d.NotBefore = true, now }), []string{"KeepPlace", "NotBefore"}},
+		{"expires now", validDraft(func(d *draft) { d.Expires = now }), []string{"Expires"}},
+		{"expires in this millisecond", validDraft(func(d *draft) { d.Expires = now.Add(999 * time.Microsecond) }), []string{"Expires"}},
+		{"expired", validDraft(func(d *draft) { d.Expires = time.Unix(0, 0) }), []string{"Expires"}},
+		{"expires in the year 10000", validDraft(func(d *draft) { d.Expires = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("", -3600)) }), []string{"Expires"}},
+		{"far ahead", validDraft(func(d *draft) { d.NotBefore = now.AddDate(1, 0, 0).Add(1) }), []string{"NotBefore"}},
+		{"very far ahead", validDraft(func(d *draft) { d.NotBefore = time.Unix(1<<60, 0) }), []string{"NotBefore"}},
 		{"all at once", draft{
 			Origin: "\x00", Severity: "x", Link: "javascript:x", Icon: "x:y", Metadata: json.RawMessage("x"), Scope: long, IdempotencyKey: long,
 			KeepPlace: true, NotBefore: now.AddDate(2, 0, 0), Expires: now,
@@ -174,7 +174,7 @@ func TestFaultsOfDrafts(t *testing.T) {
 			name   string
 			d      draft
 			fields []string
-		}{"link and icon " + url, good(func(d *draft) { d.Link, d.Icon = url, url }), []string{"Link", "Icon"}})
+		}{"link and icon " + url, validDraft(func(d *draft) { d.Link, d.Icon = url, url }), []string{"Link", "Icon"}})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestFaultsOfDrafts(t *testing.T) {
 			}
 		})
 	}
-	f.rows(map[string]int64{"messages": 0, "scopes": 0, "idempotency_keys": 0})
+	f.wantRows(map[string]int64{"messages": 0, "scopes": 0, "idempotency_keys": 0})
 }
 
 func TestLimitsOfDrafts(t *testing.T) {
@@ -193,7 +193,7 @@ func TestLimitsOfDrafts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		full := strings.Repeat("é", notifications.MaxTitleChars)
-		f.postDraft(good(func(d *notifications.Draft) {
+		f.postDraft(validDraft(func(d *notifications.Draft) {
 			d.Title, d.Scope, d.IdempotencyKey = "full", full, full
 			d.Link = "/" + strings.Repeat("x", notifications.MaxURLBytes-1)
 			d.Icon = d.Link
@@ -205,32 +205,32 @@ func TestLimitsOfDrafts(t *testing.T) {
 		if n.Scope != full || len(n.Link) != notifications.MaxURLBytes || len(n.Metadata) != notifications.MaxMetadataBytes || n.Expires.Year() != 9999 {
 			t.Errorf("returned %+v", n)
 		}
-		f.postDraft(good(func(d *notifications.Draft) { d.Title, d.Expires = "a moment", f.now().Add(time.Millisecond) }))
-		f.postDraft(good(func(d *notifications.Draft) { d.Title, d.NotBefore = "in a year", f.now().AddDate(1, 0, 0) }))
-		f.expect(jane, notifications.ListQuery{}, "a moment", "t", "full")
+		f.postDraft(validDraft(func(d *notifications.Draft) { d.Title, d.Expires = "a moment", f.now().Add(time.Millisecond) }))
+		f.postDraft(validDraft(func(d *notifications.Draft) { d.Title, d.NotBefore = "in a year", f.now().AddDate(1, 0, 0) }))
+		f.wantList(jane, notifications.ListQuery{}, "a moment", "t", "full")
 		f.advance(366 * day)
-		f.expect(jane, notifications.ListQuery{}, "in a year", "t", "full")
+		f.wantList(jane, notifications.ListQuery{}, "in a year", "t", "full")
 	})
 }
 
-// TestNotBeforeNow: what is not in the future appears at once, as if posted
-// without.
+// TestNotBeforeNow: a notification whose NotBefore is not in the future appears
+// at once, as one without NotBefore.
 func TestNotBeforeNow(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		for i, when := range []time.Time{f.now().Add(-1000 * day), time.Unix(-1<<40, 0), f.now(), f.now().Add(999 * time.Microsecond)} {
-			id := f.postDraft(at(when, fmt.Sprint(i), toJane))
+			id := f.postDraft(scheduledDraft(when, fmt.Sprint(i), toJane))
 			if n := f.get(jane, id); n.Created != f.now().UTC() {
 				t.Errorf("notBefore %v: created %v, want now", when, n.Created)
 			}
 		}
-		f.see(jane, "3", "2", "1", "0")
+		f.wantVisible(jane, "3", "2", "1", "0")
 	})
 }
 
-// TestScheduledPostsKeepTheOrder: scheduled posts neither carry what is posted
-// now into the future nor get in each other's way.
+// TestScheduledPostsKeepTheOrder: scheduled posts do not change the order of
+// others, or of each other.
 func TestScheduledPostsKeepTheOrder(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -238,13 +238,13 @@ func TestScheduledPostsKeepTheOrder(t *testing.T) {
 		start := f.now()
 		for _, hours := range []int{5, 1, 3, 1, 4} {
 			when := start.Add(time.Duration(hours) * time.Hour)
-			id := f.postDraft(at(when, fmt.Sprint("in ", hours), toJane))
+			id := f.postDraft(scheduledDraft(when, fmt.Sprint("in ", hours), toJane))
 			f.post("now", toJane)
-			f.set(jane, ids(id), read, 0)
+			f.setState(jane, ids(id), read, 0)
 		}
-		f.see(jane, slices.Repeat([]string{"now"}, 5)...)
+		f.wantVisible(jane, slices.Repeat([]string{"now"}, 5)...)
 		f.advance(day)
-		f.see(jane, append([]string{"in 5", "in 4", "in 3", "in 1", "in 1"}, slices.Repeat([]string{"now"}, 5)...)...)
+		f.wantVisible(jane, append([]string{"in 5", "in 4", "in 3", "in 1", "in 1"}, slices.Repeat([]string{"now"}, 5)...)...)
 		for _, n := range f.list(jane, notifications.ListQuery{}).Items {
 			var hours int
 			if _, err := fmt.Sscanf(n.Title, "in %d", &hours); err == nil && n.Created != start.Add(time.Duration(hours)*time.Hour).UTC() {
@@ -254,7 +254,7 @@ func TestScheduledPostsKeepTheOrder(t *testing.T) {
 	})
 }
 
-// TestKeysAndContent: what is the same content, and what is not.
+// TestKeysAndContent: which drafts count as the same content, and which do not.
 func TestKeysAndContent(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -301,15 +301,17 @@ func TestKeysAndContent(t *testing.T) {
 		} {
 			other := d
 			change(&other)
-			f.t.Run(name, func(t *testing.T) { (&fixture{Service: f.Service, t: t}).refused(other, notifications.ErrKeyReused) })
+			f.t.Run(name, func(t *testing.T) {
+				(&fixture{Service: f.Service, t: t}).wantRefused(other, notifications.ErrKeyReused)
+			})
 		}
-		// A key is the poster's own, and compared byte for byte.
+		// Keys belong to a poster and are compared byte for byte
 		for _, who := range []notifications.Identity{john, notifications.ServiceAccount("cd")} {
 			if got := f.postAs(who, d); got == id {
 				t.Errorf("%s is answered with the id of ci", who)
 			}
 		}
-		f.anew(withKey("K", d), id)
+		f.wantNewID(withKey("K", d), id)
 		if a, b := f.postAs(jane, d), f.postAs(notifications.User("user:Default/JANE"), d); a != b {
 			t.Errorf("one user, spelt in two ways, is answered with %s and %s", a, b)
 		}

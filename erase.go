@@ -7,17 +7,18 @@ import (
 	"gorm.io/gorm"
 )
 
-// EraseUser removes what is the user's own: their marks, what is addressed to
-// them alone, and their idempotency keys. The name is in any form the catalog
-// accepts, whether or not it still knows the user.
+// EraseUser removes a user's own data: their marks, the notifications addressed
+// to them alone, and their idempotency keys. The name may have any form the
+// catalog accepts. The catalog need not know the user any more.
 //
-// What they share with others stays: notifications to their groups and to
-// everybody; those addressed to them and others, which are then addressed to
-// the others; and those they posted, now without a poster, so that nobody can
-// withdraw them but by [PermissionDeleteAny].
+// Data that the user shares with others stays. Notifications to groups and to
+// everybody stay. Notifications to the user and others stay for the others.
+// Notifications posted by the user stay without a poster; only
+// [PermissionDeleteAny] allows withdrawing them.
 //
-// It needs [PermissionErase]. It is one transaction; doing it again changes
-// nothing. What the user does meanwhile or afterwards is not erased.
+// It needs [PermissionErase]. It runs in one transaction, and repeating it
+// changes nothing. It does not erase what the user does during or after the
+// call.
 func (s *Service) EraseUser(ctx context.Context, who Identity, user string) error {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionErase})
 	if err != nil {
@@ -30,8 +31,8 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) erro
 	return s.store.writeTx(ctx, func(tx *gorm.DB) error { return s.store.erase(tx, ref.String()) })
 }
 
-// erase goes from the messages to the deliveries, as withdraw does. Its first
-// statement writes, see writeTx.
+// erase locks messages before deliveries, in the order of withdraw. Its first
+// statement writes; see writeTx.
 func (s *store) erase(tx *gorm.DB, user string) error {
 	if err := s.execAll(tx,
 		s.sql("DELETE FROM notification_states WHERE user_ref = ?", user),
@@ -56,15 +57,16 @@ func (s *store) erase(tx *gorm.DB, user string) error {
 	)
 }
 
-// addressedTo is the condition that a message names the user. What is withdrawn
-// has no deliveries, and names them all the same until it is purged.
+// addressedTo is the condition that a message names the user. A withdrawn
+// message has no deliveries but names its audiences until it is purged.
 func (s *store) addressedTo(user string) *sqltext.Text {
 	return sqltext.Part("id IN (SELECT del.message_id FROM notification_deliveries del WHERE del.audience = ?"+
 		" UNION ALL SELECT id FROM notification_messages WHERE withdrawn_at IS NOT NULL"+
 		" AND EXISTS (SELECT 1 FROM "+s.dialect.messageAudiences()+" WHERE aud.value = ?))", user, user)
 }
 
-// audienceCount counts the audiences of a message for which the condition holds.
+// audienceCount is SQL for the number of a message's audiences for which the
+// condition holds.
 func (s *store) audienceCount(where string) string {
 	return "(SELECT count(*) FROM " + s.dialect.messageAudiences() + " WHERE " + where + ")"
 }
@@ -76,7 +78,7 @@ func (s *store) amongIDs(text string, ids []string) *sqltext.Text {
 	return sql.Add(")")
 }
 
-// execAll runs statements one after another.
+// execAll runs statements in order.
 func (s *store) execAll(tx *gorm.DB, statements ...*sqltext.Text) error {
 	for _, sql := range statements {
 		if _, err := exec(tx, sql); err != nil {

@@ -9,31 +9,31 @@ import (
 	"gorm.io/gorm"
 )
 
-// TestEraseUser: nothing of the user is left in any column of any table, and
-// what is not his own stays.
+// TestEraseUser: no column of any table mentions the user afterwards, and data
+// of others stays.
 func TestEraseUser(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		both := toJohn.And(toJane)
 		list := map[string]string{
-			"to him":         f.post("to him", toJohn),
-			"to him and all": f.post("to him and all", toJohn.And(toEveryone)),
-			"to both":        f.post("to both", both),
-			"to his group":   f.post("to his group", toOps),
-			"his own":        f.postAs(john, notifications.Draft{Origin: "o", Title: "his own", Scope: "s", IdempotencyKey: "k", To: both}),
-			"his, to him":    f.postAs(john, notifications.Draft{Origin: "o", Title: "his, to him", Scope: "t", To: toJohn}),
-			"withdrawn":      f.post("withdrawn", both),
-			"withdrawn, his": f.post("withdrawn, his", toJohn),
-			"expiring":       f.postDraft(until(f.now().Add(time.Minute), "expiring", both)),
-			"scheduled":      f.postDraft(at(f.now().Add(day), "scheduled", both)),
-			"taken over":     f.postDraft(about("taken over", both.And(toOps))),
-			"left to him":    f.postAs(jane, about("left to him", toJohn.And(toOps))),
+			"to them":            f.post("to them", toJohn),
+			"to them and all":    f.post("to them and all", toJohn.And(toEveryone)),
+			"to both":            f.post("to both", both),
+			"to their group":     f.post("to their group", toOps),
+			"their own":          f.postAs(john, notifications.Draft{Origin: "o", Title: "their own", Scope: "s", IdempotencyKey: "k", To: both}),
+			"their own, to them": f.postAs(john, notifications.Draft{Origin: "o", Title: "their own, to them", Scope: "t", To: toJohn}),
+			"withdrawn":          f.post("withdrawn", both),
+			"withdrawn, to them": f.post("withdrawn, to them", toJohn),
+			"expiring":           f.postDraft(expiringDraft(f.now().Add(time.Minute), "expiring", both)),
+			"scheduled":          f.postDraft(scheduledDraft(f.now().Add(day), "scheduled", both)),
+			"taken over":         f.postDraft(scopedDraft("taken over", both.And(toOps))),
+			"left to them":       f.postAs(jane, scopedDraft("left to them", toJohn.And(toOps))),
 		}
-		f.mark(jane, list["left to him"], true)
+		f.mark(jane, list["left to them"], true)
 		f.advance(time.Second)
-		list["taker"] = f.postDraft(about("taker", toJohn.And(toOps)))
-		f.withdraw(f.postAs(jane, about("taker of the other", toOps)))
+		list["taker"] = f.postDraft(scopedDraft("taker", toJohn.And(toOps)))
+		f.withdraw(f.postAs(jane, scopedDraft("taker of the other", toOps)))
 		for title, id := range list {
 			if title == "scheduled" {
 				continue
@@ -43,39 +43,39 @@ func TestEraseUser(t *testing.T) {
 			}
 		}
 		f.withdraw(list["withdrawn"])
-		f.withdraw(list["withdrawn, his"])
+		f.withdraw(list["withdrawn, to them"])
 		f.advance(time.Hour)
 		if found := f.mentions("john"); len(found) < 5 {
-			t.Fatalf("before erasing, he is in %q alone", found)
+			t.Fatalf(`before the erasure "john" is only in %q`, found)
 		}
-		f.set(jane, ids(list["to both"], list["to his group"]), saved, 2)
+		f.setState(jane, ids(list["to both"], list["to their group"]), saved, 2)
 
-		f.directory.RemoveUser("default/john") // he has left already
-		for range 2 {                          // again changes nothing
+		f.directory.RemoveUser("default/john") // the user has left already
+		for range 2 {                          // repeating it changes nothing
 			f.erase("USER:Default/John")
 			if found := f.mentions("john"); len(found) > 0 {
-				t.Errorf("after erasing, he is in %q", found)
+				t.Errorf(`after the erasure "john" is in %q`, found)
 			}
-			f.see(jane, "taker", "taken over", "his own", "to his group", "to both", "to him and all")
-			f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Saved: notifications.Saved}}, "to his group", "to both")
+			f.wantVisible(jane, "taker", "taken over", "their own", "to their group", "to both", "to them and all")
+			f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Saved: notifications.Saved}}, "to their group", "to both")
 		}
-		if scope := f.get(jane, list["his own"]).Scope; scope != "" {
-			t.Errorf("what he posted has the scope %q still", scope)
+		if scope := f.get(jane, list["their own"]).Scope; scope != "" {
+			t.Errorf("a post of the erased user still has the scope %q", scope)
 		}
 		var states int64
 		if err := db.Raw("SELECT count(*) FROM notification_states WHERE message_id NOT IN (SELECT id FROM notification_messages)").Find(&states).Error; err != nil || states != 0 {
 			t.Errorf("%d states of what is gone, %v", states, err)
 		}
-		f.reach(list["to both"], 0, "user:default/jane")
-		f.reach(list["to him and all"], 0, "system")
-		f.because(list["to him"], "default/jane", notifications.ReasonUnknown)
-		f.because(list["his, to him"], "default/jane", notifications.ReasonUnknown)
-		f.because(list["withdrawn"], "default/jane", notifications.ReasonWithdrawn)
-		f.withdraw(list["his own"]) // by notifications.delete.any alone
+		f.wantReach(list["to both"], 0, "user:default/jane")
+		f.wantReach(list["to them and all"], 0, "system")
+		f.wantReasons(list["to them"], "default/jane", notifications.ReasonUnknown)
+		f.wantReasons(list["their own, to them"], "default/jane", notifications.ReasonUnknown)
+		f.wantReasons(list["withdrawn"], "default/jane", notifications.ReasonWithdrawn)
+		f.withdraw(list["their own"]) // only PermissionDeleteAny allows it
 		f.advance(day)
-		f.see(jane, "scheduled", "taker", "taken over", "to his group", "to both", "to him and all")
-		f.directory.SetAccount("default/john", time.Time{}) // somebody of his name
-		f.see(john, "to him and all")
+		f.wantVisible(jane, "scheduled", "taker", "taken over", "to their group", "to both", "to them and all")
+		f.directory.SetAccount("default/john", time.Time{}) // another user of the same name
+		f.wantVisible(john, "to them and all")
 
 		wantFields(t, f.EraseUser(t.Context(), ci, "jo hn"), "user")
 		wantFields(t, f.EraseUser(t.Context(), ci, ""), "user")
@@ -83,7 +83,7 @@ func TestEraseUser(t *testing.T) {
 	})
 }
 
-// TestEraseLeavesNamesakes: refs are compared whole.
+// TestEraseLeavesNamesakes: users whose names begin alike keep their data.
 func TestEraseLeavesNamesakes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -92,15 +92,15 @@ func TestEraseLeavesNamesakes(t *testing.T) {
 		f.directory.SetAccount("default/joh_", time.Time{})
 		john2 := notifications.User("default/john2")
 		shared := f.post("shared", notifications.Users("default/john", "default/john2", "default/joh_"))
-		service := f.postAs(notifications.ServiceAccount("user:default/john"), keyed("of a service", toJane))
-		f.set(john2, ids(shared), saved, 1)
+		service := f.postAs(notifications.ServiceAccount("user:default/john"), keyedDraft("of a service", toJane))
+		f.setState(john2, ids(shared), saved, 1)
 		f.withdraw(f.post("withdrawn", notifications.Users("default/john2")))
 		f.erase("default/john")
 		f.erase("default/joh_")
-		f.see(john2, "shared")
-		f.marked(john2, shared, "saved")
-		f.reach(shared, 0, "user:default/john2")
-		if again := f.postAs(notifications.ServiceAccount("user:default/john"), keyed("of a service", toJane)); again != service {
+		f.wantVisible(john2, "shared")
+		f.wantMarks(john2, shared, "saved")
+		f.wantReach(shared, 0, "user:default/john2")
+		if again := f.postAs(notifications.ServiceAccount("user:default/john"), keyedDraft("of a service", toJane)); again != service {
 			t.Errorf("the key of a service was forgotten: %s, want %s", again, service)
 		}
 	})

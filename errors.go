@@ -7,56 +7,55 @@ import (
 	"strings"
 )
 
-// The errors of this package, to be tested with [errors.Is]. Every error of a
-// [Service] matches one of these or [*InvalidError]; any other is a defect of
-// this package or of the host's configuration.
+// The errors of this package, for [errors.Is]. Every error of a [Service]
+// matches one of them or is an [*InvalidError]. Any other error is a defect of
+// this package or a fault of the host's configuration.
 var (
-	// ErrUnauthenticated: nobody is asking, or the proof does not hold.
+	// ErrUnauthenticated: there is no caller, or their proof is invalid.
 	ErrUnauthenticated = errors.New("notifications: not authenticated")
 
-	// ErrForbidden: the policy denies it, the reader is not in the catalog,
-	// or a service asks for an inbox.
+	// ErrForbidden: the policy denies the operation, the catalog does not know
+	// the reader, or a service asks for an inbox.
 	ErrForbidden = errors.New("notifications: not allowed")
 
-	// ErrNotFound: no such notification, or none the caller may see. The two
-	// are never told apart.
+	// ErrNotFound: there is no such notification, or the caller must not see
+	// it. The two cases cannot be told apart.
 	ErrNotFound = errors.New("notifications: not found")
 
-	// ErrUnavailable: the database, the catalog, the policy or the key set
-	// could not answer. The same call may succeed later. Nothing was done,
-	// except that a connection lost during a commit leaves that open.
+	// ErrUnavailable: the database, the catalog, the policy or the keys did not
+	// answer. The same call may succeed later. Nothing was done, with one
+	// exception: if the connection is lost during a commit, the outcome is
+	// unknown.
 	ErrUnavailable = errors.New("notifications: unavailable")
 
-	// ErrKeyReused: the idempotency key was used by the same identity for
-	// other content, and is remembered. Nothing was stored, and a transaction
-	// of the host can go on.
+	// ErrKeyReused: the same identity used the idempotency key for other
+	// content. Nothing was stored. The host's transaction, if any, can go on.
 	ErrKeyReused = errors.New("notifications: the idempotency key was used for other content")
 
-	// ErrTargetsDiffer: a post that keeps its place is addressed to others
-	// than the post it would replace. Nothing was stored, and a transaction of
-	// the host can go on.
+	// ErrTargetsDiffer: a post with KeepPlace has another audience than the
+	// post it would replace. Nothing was stored. The host's transaction, if
+	// any, can go on.
 	ErrTargetsDiffer = errors.New("notifications: a post that keeps its place must have the same targets")
 
-	// ErrRetry: a transaction of the host met another one and cannot go on
-	// (PostgreSQL's serialization_failure 40001 and deadlock_detected 40P01;
-	// SQLITE_BUSY of SQLite). Roll it back and run all of it again. It always
-	// comes together with [ErrUnavailable].
+	// ErrRetry: the host's transaction conflicts with another one and cannot go
+	// on (PostgreSQL's serialization_failure 40001 and deadlock_detected 40P01,
+	// SQLite's SQLITE_BUSY). Roll it back and run all of it again. An error
+	// that matches ErrRetry also matches [ErrUnavailable].
 	ErrRetry = errors.New("notifications: the transaction must be run again")
 
-	// ErrNoTransaction: [Service.WithTx] or [Service.WithSQLTx] was given
-	// something that is no transaction of Config.DB, or no longer one. Nothing
-	// was done.
+	// ErrNoTransaction: the argument of [Service.WithTx] or [Service.WithSQLTx]
+	// is not a transaction of Config.DB, or has ended. Nothing was done.
 	ErrNoTransaction = errors.New("notifications: no transaction")
 
-	// ErrBound: a Service bound to a transaction cannot do this. Ask the
-	// Service that [New] made.
+	// ErrBound: a Service bound to a transaction cannot do this. Use the
+	// Service that [New] returned.
 	ErrBound = errors.New("notifications: the Service is bound to a transaction")
 )
 
-// InvalidError reports input that cannot be accepted. It names every bad
-// field, not only the first one. It is never returned by value.
+// InvalidError reports invalid input. It names every bad field. It is always
+// returned as a pointer.
 type InvalidError struct {
-	// Fields holds at least one entry, in the order of the input.
+	// Fields holds at least one entry, in the order of the fields.
 	Fields []FieldError
 }
 
@@ -64,9 +63,10 @@ type InvalidError struct {
 type FieldError struct {
 	// Field is the path of the field in the argument: "Title",
 	// "Actions[0].URL", "To[2]" for the third of Draft.To.Refs(), "[3].Title"
-	// in the fourth draft of [Service.PostMany]; or the name of the argument.
+	// in the fourth draft of [Service.PostMany]. It is the name of the argument
+	// if that has no fields.
 	Field string
-	// Reason says what is wrong with it, in words fit for the caller.
+	// Reason says what is wrong with the field. It may be shown to the caller.
 	Reason string
 }
 
@@ -79,19 +79,19 @@ func (e *InvalidError) Error() string {
 	return "notifications: invalid input: " + strings.Join(parts, "; ")
 }
 
-// Invalid returns an [*InvalidError] for one field.
+// Invalid returns an [*InvalidError] about one field.
 func Invalid(field, reason string) error {
 	return &InvalidError{Fields: []FieldError{{Field: field, Reason: reason}}}
 }
 
-// faults collects bad fields, so that a caller hears of all of them at once.
+// faults collects bad fields, so that one error reports all of them.
 type faults []FieldError
 
 func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
 }
 
-// err returns nil when there is nothing to report.
+// err returns nil if there are no faults.
 func (f faults) err() error {
 	if len(f) == 0 {
 		return nil
@@ -99,15 +99,15 @@ func (f faults) err() error {
 	return &InvalidError{Fields: f}
 }
 
-// unavailable marks err as a failure of something this package depends on.
-// A context that was cancelled or ran out stays recognisable underneath.
+// unavailable marks err as a failure of a dependency. It wraps err, so a
+// cancelled context can still be recognised.
 func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }
 
-// failed is what an operation on the database returns: errors of this package
-// as they are, a conflict between transactions as ErrRetry, and anything else
-// as a failure of the database.
+// failed converts an error of the database. Errors of this package stay as they
+// are, a conflict between transactions becomes ErrRetry, and all others become
+// ErrUnavailable.
 func failed(err error) error {
 	switch {
 	case err == nil || isOurs(err):
@@ -119,14 +119,15 @@ func failed(err error) error {
 	}
 }
 
-// isOurs reports whether err is one of this package.
+// isOurs reports whether err is one of this package's errors.
 func isOurs(err error) bool {
 	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
 }
 
-// isConflict reports whether two transactions met, by the SQLSTATE that
-// PostgreSQL's drivers give and the text that SQLite's have in common.
+// isConflict reports whether the error is a conflict between two transactions.
+// PostgreSQL's drivers give its SQLSTATE; SQLite's drivers have only a text in
+// common.
 func isConflict(err error) bool {
 	var coded interface{ SQLState() string }
 	if errors.As(err, &coded) {

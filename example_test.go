@@ -13,7 +13,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// openDatabase stands for the host's own: a new SQLite file.
+// openDatabase returns a new SQLite file, in place of the host's database.
 func openDatabase() (db *gorm.DB, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -77,7 +77,7 @@ func Example() {
 	// eve sees 0 of which unread 0
 }
 
-// All faults are reported at once, by the names of the fields.
+// An InvalidError reports all faults at once, with the names of the fields.
 func ExampleInvalidError() {
 	ctx := context.Background()
 	db, remove := openDatabase()
@@ -102,7 +102,7 @@ func ExampleInvalidError() {
 	// To is empty: name Users or Groups, or say Everyone
 }
 
-// What is missing is said in full, and what to use instead.
+// New reports every missing setting, and what to use.
 func ExampleNew_mistakes() {
 	_, err := notifications.New(notifications.Config{})
 	fmt.Println(err)

@@ -10,33 +10,34 @@ import (
 	"gorm.io/gorm"
 )
 
-// Explanation is why a user sees a notification or does not.
+// Explanation says why a user sees a notification or does not.
 type Explanation struct {
-	// Visible reports whether the user sees it: [Service.Get] returns it.
+	// Visible reports whether the user can see it, as [Service.Get] does.
 	Visible bool
-	// Listed reports whether a list with the zero [Filter] has it: visible and
-	// not archived.
+	// Listed reports whether a list with the zero [Filter] shows it: it is
+	// visible and not archived.
 	Listed bool
-	// Reasons has at least one entry.
+	// Reasons holds at least one entry.
 	Reasons []Reason
 }
 
 // Reason is one fact of an [Explanation].
 type Reason struct {
 	Code ReasonCode
-	// Audience is the canonical ref of the user or group concerned, or
-	// "system"; empty if the fact is about the notification as a whole.
+	// Audience is the canonical ref of the user or group concerned, or "system"
+	// for everybody. It is empty if the reason concerns the notification as a
+	// whole.
 	Audience string
-	// At is since when it is so, or, with ReasonScheduled, until when; zero if
-	// that does not apply or is not known.
+	// At is when the fact began. With ReasonScheduled it is when the
+	// notification appears. Zero if it has no time or the time is unknown.
 	At time.Time
-	// By is, with ReasonReplaced, the id of the later notification; with
-	// ReasonNotAddressed the id of one that took over some of the audiences,
-	// if any.
+	// By is the id of the later notification with ReasonReplaced. With
+	// ReasonNotAddressed it is the id of a notification that replaced this one
+	// for some of its audiences, if there is one.
 	By string
 }
 
-// ReasonCode says what sort of fact a [Reason] is.
+// ReasonCode is the kind of a [Reason].
 type ReasonCode string
 
 // The facts that let a user see a notification.
@@ -51,32 +52,32 @@ const (
 	ReasonUnknown      ReasonCode = "unknown"       // there is no such notification, or it was purged
 	ReasonNoSuchUser   ReasonCode = "no-such-user"  // the catalog does not know the user
 	ReasonNotAddressed ReasonCode = "not-addressed" // it is addressed neither to the user nor to one of their groups
-	ReasonScheduled    ReasonCode = "scheduled"     // it is not to be seen yet
-	ReasonExpired      ReasonCode = "expired"       // its time is over
-	ReasonWithdrawn    ReasonCode = "withdrawn"     // it was taken back
-	ReasonReplaced     ReasonCode = "replaced"      // a later post of its scope took its place
-	ReasonBeforeJoined ReasonCode = "before-joined" // it is from before the user joined the group, or had an account
+	ReasonScheduled    ReasonCode = "scheduled"     // it appears later
+	ReasonExpired      ReasonCode = "expired"       // it has expired
+	ReasonWithdrawn    ReasonCode = "withdrawn"     // it was withdrawn
+	ReasonReplaced     ReasonCode = "replaced"      // a later post with the same scope replaced it
+	ReasonBeforeJoined ReasonCode = "before-joined" // it is older than the user's membership or account
 )
 
-// The user's marks. ReasonArchived keeps it out of lists.
+// The user's marks. An archived notification is not listed.
 const (
 	ReasonArchived ReasonCode = "archived"
-	ReasonRead     ReasonCode = "read" // or counts as read, being older than the account
+	ReasonRead     ReasonCode = "read" // marked as read, or older than the account with HistoryRead
 	ReasonSaved    ReasonCode = "saved"
 )
 
-// ExplainQuery says what [Service.Explain] is asked about. Both are required.
+// ExplainQuery is the question to [Service.Explain]. Both fields are required.
 type ExplainQuery struct {
-	// ID is the notification.
+	// ID is the id of the notification.
 	ID string
-	// User is a name in any form the catalog accepts, whether or not it knows
+	// User is a name in any form the catalog accepts. The catalog need not know
 	// the user.
 	User string
 }
 
-// Explain tells why the user sees the notification or not. It needs
-// [PermissionExplain], and hides nothing: it is for the operators of the
-// service.
+// Explain says why a user sees a notification or does not. It needs
+// [PermissionExplain]. It tells everything, also about notifications of others,
+// so give that permission to operators only.
 func (s *Service) Explain(ctx context.Context, who Identity, q ExplainQuery) (Explanation, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionExplain, ID: q.ID})
 	if err != nil {
@@ -109,10 +110,10 @@ func (s *Service) Explain(ctx context.Context, who Identity, q ExplainQuery) (Ex
 	return facts.explain(in, !known), nil
 }
 
-// facts is what the database knows of one message and one reader.
+// facts is what the database holds about one message and one reader.
 type facts struct {
 	message   *messageRow // nil if there is none
-	addressed []string    // the reader's audiences it is delivered to
+	addressed []string    // the reader's audiences that it is delivered to
 	state     *stateRow   // nil if there is none
 }
 
@@ -146,8 +147,8 @@ func (s *store) facts(ctx context.Context, in inbox, id string) (f facts, err er
 	return f, err
 }
 
-// explain draws the conclusion. What hides a message from everybody comes
-// first, then whether it is addressed to the reader, then the reader's marks.
+// explain lists the reasons in this order: those that hide the message, those
+// of the reader's audiences, the reader's marks.
 func (f facts) explain(in inbox, noSuchUser bool) Explanation {
 	var e Explanation
 	if f.message == nil {
@@ -175,12 +176,12 @@ func (f facts) explain(in inbox, noSuchUser bool) Explanation {
 	return e
 }
 
-// hidden is what hides the message from everybody.
+// hidden returns the reasons that hide the message from everybody.
 func (f facts) hidden(in inbox) []Reason {
 	var list []Reason
 	m := f.message
 	switch {
-	case m.WithdrawnAt != nil && m.Audiences == "[]": // nothing was left to withdraw
+	case m.WithdrawnAt != nil && m.Audiences == "[]": // a withdrawal leaves the audiences in place
 		list = append(list, Reason{Code: ReasonReplaced, At: instant(m.WithdrawnAt), By: value(m.ReplacedBy)})
 	case m.WithdrawnAt != nil:
 		list = append(list, Reason{Code: ReasonWithdrawn, At: instant(m.WithdrawnAt)})
@@ -194,7 +195,8 @@ func (f facts) hidden(in inbox) []Reason {
 	return list
 }
 
-// addressedBy is what a delivery to one of the reader's audiences means.
+// addressedBy returns the reason for a delivery to one of the reader's
+// audiences.
 func (f facts) addressedBy(in inbox, audience string) Reason {
 	i := slices.IndexFunc(in.sources(SystemOrNot), func(s source) bool { return s.Audience == audience })
 	since := in.sources(SystemOrNot)[i].Since
@@ -210,7 +212,7 @@ func (f facts) addressedBy(in inbox, audience string) Reason {
 	return r
 }
 
-// marks are the reader's marks of the message.
+// marks returns the reader's marks of the message.
 func (f facts) marks(in inbox) []Reason {
 	if f.state == nil {
 		if in.readUntouched(f.message.IsSystem, f.message.ID) {
@@ -230,8 +232,8 @@ func (f facts) marks(in inbox) []Reason {
 	return list
 }
 
-// String is the reason on one line, for operators: the code, the audience, "by"
-// and the id, and the time (RFC 3339).
+// String returns the reason on one line: the code, the audience, "by" and the
+// id, and the time (RFC 3339). Absent parts are left out.
 func (r Reason) String() string {
 	var b strings.Builder
 	b.WriteString(string(r.Code))

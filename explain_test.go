@@ -11,9 +11,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// explained checks the whole of an explanation, and that it agrees with Get
-// and List if the user is in the directory.
-func (f *fixture) explained(id, user string, listed bool, want ...notifications.Reason) {
+// wantExplanation checks an explanation. It checks too that the explanation
+// agrees with Get and List, if the user is in the directory.
+func (f *fixture) wantExplanation(id, user string, listed bool, want ...notifications.Reason) {
 	f.t.Helper()
 	e, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: id, User: user})
 	if err != nil || !slices.Equal(e.Reasons, want) {
@@ -35,70 +35,70 @@ func TestExplain(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		type reason = notifications.Reason
 		f := newClockedFixture(t, db)
-		id := f.postDraft(about("a", toJane.And(toOps).And(toEveryone)))
+		id := f.postDraft(scopedDraft("a", toJane.And(toOps).And(toEveryone)))
 		later := f.advance(time.Minute).UTC()
 
-		// What lets it be seen.
+		// Reasons to see it.
 		direct := reason{Code: "direct", Audience: "user:default/jane"}
 		group := reason{Code: "group", Audience: "group:default/ops"}
 		system := reason{Code: "system", Audience: "system"}
-		f.explained(id, "default/jane", true, group, system, direct)
-		f.explained(strings.ToUpper(id), "user:Default/JOHN", true, group, system)
-		f.explained(id, "default/guest", true, system)
+		f.wantExplanation(id, "default/jane", true, group, system, direct)
+		f.wantExplanation(strings.ToUpper(id), "user:Default/JOHN", true, group, system)
+		f.wantExplanation(id, "default/guest", true, system)
 
-		// What was done with it.
-		f.set(jane, ids(id), read, 1)
+		// The user's marks.
+		f.setState(jane, ids(id), read, 1)
 		f.advance(time.Minute)
-		f.set(jane, ids(id), saved, 1)
-		f.set(jane, ids(id), archived, 1)
+		f.setState(jane, ids(id), saved, 1)
+		f.setState(jane, ids(id), archived, 1)
 		at2 := f.now().UTC()
-		f.explained(id, "default/jane", false, group, system, direct,
+		f.wantExplanation(id, "default/jane", false, group, system, direct,
 			reason{Code: "read", At: later}, reason{Code: "saved", At: at2}, reason{Code: "archived", At: at2})
 
-		// What hides it.
-		f.explained(unknownID, "default/jane", false, reason{Code: "unknown"})
-		f.explained(unknownID, "default/stranger", false, reason{Code: "unknown"})
-		f.explained(id, "default/stranger", false, reason{Code: "no-such-user", Audience: "user:default/stranger"}, system)
+		// Reasons not to see it.
+		f.wantExplanation(unknownID, "default/jane", false, reason{Code: "unknown"})
+		f.wantExplanation(unknownID, "default/stranger", false, reason{Code: "unknown"})
+		f.wantExplanation(id, "default/stranger", false, reason{Code: "no-such-user", Audience: "user:default/stranger"}, system)
 		johns := f.post("to john", toJohn)
-		f.explained(johns, "default/guest", false, reason{Code: "not-addressed"})
+		f.wantExplanation(johns, "default/guest", false, reason{Code: "not-addressed"})
 
-		scheduled := f.postDraft(at(at2.Add(time.Hour), "scheduled", toJane))
-		f.explained(scheduled, "default/jane", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, direct)
-		f.explained(scheduled, "default/guest", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, reason{Code: "not-addressed"})
-		expiring := f.postDraft(until(at2.Add(time.Hour), "expiring", toOps))
-		f.explained(expiring, "default/jane", true, group)
+		scheduled := f.postDraft(scheduledDraft(at2.Add(time.Hour), "scheduled", toJane))
+		f.wantExplanation(scheduled, "default/jane", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, direct)
+		f.wantExplanation(scheduled, "default/guest", false, reason{Code: "scheduled", At: at2.Add(time.Hour)}, reason{Code: "not-addressed"})
+		expiring := f.postDraft(expiringDraft(at2.Add(time.Hour), "expiring", toOps))
+		f.wantExplanation(expiring, "default/jane", true, group)
 		f.advance(time.Hour)
-		f.explained(scheduled, "default/jane", true, direct)
-		f.explained(expiring, "default/jane", false, reason{Code: "expired", At: at2.Add(time.Hour)}, group)
+		f.wantExplanation(scheduled, "default/jane", true, direct)
+		f.wantExplanation(expiring, "default/jane", false, reason{Code: "expired", At: at2.Add(time.Hour)}, group)
 
-		taker := f.postDraft(about("taker", toJane.And(toEveryone)))
-		f.explained(id, "default/guest", false, reason{Code: "not-addressed", By: taker})
-		f.explained(id, "default/john", true, group)
-		last := f.postDraft(about("last", toOps))
-		f.explained(id, "default/john", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
-		f.explained(id, "default/guest", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
+		taker := f.postDraft(scopedDraft("taker", toJane.And(toEveryone)))
+		f.wantExplanation(id, "default/guest", false, reason{Code: "not-addressed", By: taker})
+		f.wantExplanation(id, "default/john", true, group)
+		last := f.postDraft(scopedDraft("last", toOps))
+		f.wantExplanation(id, "default/john", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
+		f.wantExplanation(id, "default/guest", false, reason{Code: "replaced", At: f.now().UTC(), By: last})
 		f.withdraw(taker)
-		f.explained(taker, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
-		f.explained(taker, "default/stranger", false, reason{Code: "withdrawn", At: f.now().UTC()},
+		f.wantExplanation(taker, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
+		f.wantExplanation(taker, "default/stranger", false, reason{Code: "withdrawn", At: f.now().UTC()},
 			reason{Code: "no-such-user", Audience: "user:default/stranger"})
-		partly := f.postDraft(about("partly", toJane.And(toJohn)))
-		f.postDraft(about("its taker", toJane))
-		f.withdrawScope(3) // with last
-		f.explained(partly, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
+		partly := f.postDraft(scopedDraft("partly", toJane.And(toJohn)))
+		f.postDraft(scopedDraft("its taker", toJane))
+		f.withdrawScope(3) // together with last
+		f.wantExplanation(partly, "default/jane", false, reason{Code: "withdrawn", At: f.now().UTC()})
 		f.purge(0, 6)
-		f.explained(id, "default/john", false, reason{Code: "unknown"})
+		f.wantExplanation(id, "default/john", false, reason{Code: "unknown"})
 
-		// What is from before he came.
+		// Notifications from before the user joined.
 		old := f.post("old", toOps.And(toEveryone))
 		came := f.advance(time.Minute).UTC()
 		f.directory.Join("default/mary", "default/ops", came)
 		f.directory.SetAccount("default/mary", came)
-		f.with(groupsSinceJoining).explained(old, "default/mary", true,
+		f.with(groupsSinceJoining).wantExplanation(old, "default/mary", true,
 			reason{Code: "before-joined", Audience: "group:default/ops", At: came}, system)
-		f.with(systemSinceJoining).explained(old, "default/mary", true,
+		f.with(systemSinceJoining).wantExplanation(old, "default/mary", true,
 			group, reason{Code: "before-joined", Audience: "system", At: came})
-		f.with(systemRead).explained(old, "default/mary", true, group, system, reason{Code: "read", At: came})
-		f.with(func(cfg *notifications.Config) { groupsSinceJoining(cfg); systemSinceJoining(cfg) }).explained(old, "default/mary", false,
+		f.with(systemRead).wantExplanation(old, "default/mary", true, group, system, reason{Code: "read", At: came})
+		f.with(func(cfg *notifications.Config) { groupsSinceJoining(cfg); systemSinceJoining(cfg) }).wantExplanation(old, "default/mary", false,
 			reason{Code: "before-joined", Audience: "group:default/ops", At: came}, reason{Code: "before-joined", Audience: "system", At: came})
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gofrs/uuid/v5"
 )
 
-// Additions are the columns that a migration adds, as "table.column"; none when
-// it has no check.
+// Additions returns the columns that a migration adds, as "table.column"; none
+// if Ready does not check that migration.
 func Additions(file string) []string {
 	var added []string
 	for _, a := range additions[file] {
@@ -20,30 +20,30 @@ func Additions(file string) []string {
 	return added
 }
 
-// ReplicaPause is how long a replica that failed is left alone.
+// ReplicaPause is how long a replica that failed gets no queries.
 const ReplicaPause = replicaPause
 
-// SetReplicaPatience replaces how long the replica may take.
+// SetReplicaPatience changes how long the replica may take.
 func SetReplicaPatience(s *Service, d time.Duration) { s.store.replica.patience = d }
 
-// SetMaxMarked replaces how many users are remembered as having marked.
+// SetMaxMarked changes how many users the Service remembers marks of.
 func SetMaxMarked(s *Service, n int) { s.store.replica.maxMarked = n }
 
-// MarkedUsers is how many are.
+// MarkedUsers returns how many users the Service remembers marks of.
 func MarkedUsers(s *Service) int {
 	s.store.replica.mu.Lock()
 	defer s.store.replica.mu.Unlock()
 	return len(s.store.replica.marked)
 }
 
-// StoreBare stores a message to each of the users, as they are stored, on SQLite, in
-// one transaction, without anything of this package but its SQL.
+// StoreBare stores a message to each of the users (given as audiences) on
+// SQLite, in one transaction. Of this package it uses only the SQL.
 func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 	tx, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	defer tx.Rollback() //nolint:errcheck // does nothing after a commit
 	for _, user := range users {
 		id, err := uuid.NewV7()
 		if err != nil {

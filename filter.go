@@ -13,7 +13,7 @@ type SystemFilter int
 // The system filters. The zero SystemFilter selects both.
 const (
 	SystemOrNot SystemFilter = iota
-	// NotSystem: addressed to the reader or to one of the reader's groups.
+	// NotSystem: addressed to the reader or to a group of the reader.
 	NotSystem
 	// System: addressed to everybody.
 	System
@@ -50,29 +50,29 @@ const (
 )
 
 // Filter selects among the notifications a reader can see. The zero Filter
-// selects everything addressed to the reader, to the reader's groups and to
-// everybody, without what the reader archived.
+// selects everything addressed to the reader, to their groups and to everybody,
+// except archived notifications.
 type Filter struct {
-	// Text must occur in title or message, regardless of case. It is literal:
-	// no character has a special meaning. Empty selects all.
+	// Text must occur in the title or the message, regardless of case. All
+	// characters are literal. Empty selects all.
 	Text string
-	// CreatedAfter selects what was created strictly later, to the
+	// CreatedAfter selects notifications created later than this, to the
 	// millisecond. Zero selects all.
 	CreatedAfter time.Time
-	// System, Read, Saved and Archived select by audience and by the reader's
-	// marks. Their zero values leave out what is archived and nothing else.
+	// System selects by audience; Read, Saved and Archived by the reader's
+	// marks. The zero values leave out archived notifications and nothing else.
 	System   SystemFilter
 	Read     ReadFilter
 	Saved    SavedFilter
 	Archived ArchivedFilter
-	// MinSeverity selects this severity and those above it. Empty selects all.
+	// MinSeverity selects this severity and higher ones. Empty selects all.
 	MinSeverity Severity
-	// Topic and Origin must be equal, byte for byte. Empty selects all.
+	// Topic and Origin are compared byte for byte. Empty selects all.
 	Topic, Origin string
 }
 
-// check reports every fault of the filter; field is what stands before the
-// names of its fields.
+// check reports every fault of the filter. field is the prefix of the names of
+// its fields.
 func (f Filter) check(field string, into *faults) {
 	into.text(field+"Text", f.Text, false, 0)
 	if f.System < SystemOrNot || f.System > System {
@@ -95,8 +95,9 @@ func (f Filter) check(field string, into *faults) {
 // MaxSelectedIDs is how many ids [ByIDs] can name.
 const MaxSelectedIDs = 1000
 
-// Selection says which notifications [Service.SetState] marks. It is made by
-// [ByIDs], [ByFilter] or [ByFilterUpTo]; the zero Selection is invalid.
+// Selection says which notifications [Service.SetState] marks. [ByIDs],
+// [ByFilter] and [ByFilterUpTo] make one; the zero Selection is invalid. A
+// Selection never changes and is safe for concurrent use.
 type Selection struct {
 	ids      []string
 	filter   Filter
@@ -105,31 +106,32 @@ type Selection struct {
 	bounded  bool // by upTo
 }
 
-// ByIDs selects the named notifications, archived ones too, 1,000 at most.
-// Those the reader cannot see are passed over.
+// ByIDs selects notifications by id, archived ones too: 1 to 1,000. SetState
+// ignores ids of notifications that the reader cannot see.
 func ByIDs(ids ...string) Selection { return Selection{ids: slices.Clone(ids)} }
 
-// ByFilter selects what a list with this filter shows at the moment of the
-// mark, also what the reader has not seen yet: see [ByFilterUpTo].
+// ByFilter selects the notifications that a list with this filter would show at
+// the time of the call. These may include some that the reader has not looked
+// at yet; [ByFilterUpTo] leaves those out.
 func ByFilter(f Filter) Selection { return Selection{filter: f, byFilter: true} }
 
-// ByFilterUpTo selects what a list with this filter shows, up to the
-// notification newest, the newest the reader has seen. What has a later id is
-// left alone. The notification need not exist any more.
+// ByFilterUpTo selects the notifications that a list with this filter would
+// show, up to the notification newest: the id of the newest one that the reader
+// has looked at. That notification need not exist any more.
 func ByFilterUpTo(f Filter, newest string) Selection {
 	return Selection{filter: f, byFilter: true, upTo: newest, bounded: true}
 }
 
-// selection is which of the deliveries to a reader are meant.
+// selection says which deliveries to a reader are selected.
 type selection struct {
 	Filter
-	// ids, unless nil, are the only messages meant.
+	// ids, unless nil, are the only messages selected.
 	ids []string
-	// upTo, unless empty, is the largest id meant.
+	// upTo, unless empty, is the largest id selected.
 	upTo string
 }
 
-// only selects one message, whatever its state.
+// only selects one message in any state.
 func only(id string) selection {
 	return selection{Filter: Filter{Archived: ArchivedOrNot}, ids: []string{id}}
 }

@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// newDirectory is who there is unless a test says otherwise.
+// newDirectory returns the users and groups of most tests.
 func newDirectory() *notificationstest.Directory {
 	d := new(notificationstest.Directory)
 	d.SetUser("default/jane", "default/ops", "default/dev")
@@ -42,7 +42,7 @@ func allowAll(notifications.Identity, notifications.Permission) (notifications.D
 	return notifications.Allow, nil
 }
 
-// clock is a time that passes when a test says so.
+// clock is a clock that only a test moves.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -58,7 +58,7 @@ func (c *clock) now() time.Time {
 	return c.t
 }
 
-func (c *clock) pass(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
@@ -70,7 +70,7 @@ type fixture struct {
 	t         *testing.T
 	db        *gorm.DB
 	directory *notificationstest.Directory
-	clock     *clock // nil: that of the machine
+	clock     *clock // nil: the machine's clock
 
 	recorded *sqlgolden.Recorder // nil unless a test looks at statements
 }
@@ -149,7 +149,7 @@ func (f *fixture) list(who notifications.Identity, q notifications.ListQuery) no
 }
 
 // expect checks that list, in order, and count agree on what who sees.
-func (f *fixture) expect(who notifications.Identity, q notifications.ListQuery, titles ...string) {
+func (f *fixture) wantList(who notifications.Identity, q notifications.ListQuery, titles ...string) {
 	f.t.Helper()
 	page := f.list(who, q)
 	got := titlesOf(page.Items)
@@ -173,10 +173,10 @@ func titlesOf(items []notifications.Notification) []string {
 	return titles
 }
 
-// all selects everything a reader can see but what they archived.
+// all selects everything a reader can see except archived notifications.
 var all notifications.Filter
 
-// personal selects what is addressed to the reader and the reader's groups.
+// personal selects notifications addressed to the reader and their groups.
 var personal = notifications.Filter{System: notifications.NotSystem}
 
 // wantFields checks that err is an InvalidError about exactly these fields.

@@ -9,7 +9,7 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// What tests do with a fixture, and check.
+// Drafts that tests post, and checks of a fixture.
 
 const day = 24 * time.Hour
 
@@ -21,48 +21,49 @@ var (
 	toEveryone = notifications.Everyone()
 )
 
-// everything selects all that a reader can see, archived or not.
-var everything = notifications.Filter{Archived: notifications.ArchivedOrNot}
+// withArchived selects everything a reader can see, archived or not.
+var withArchived = notifications.Filter{Archived: notifications.ArchivedOrNot}
 
-// about is a draft of the scope "build 7".
-func about(title string, to notifications.Audience) notifications.Draft {
+// scopedDraft has the scope "build 7".
+func scopedDraft(title string, to notifications.Audience) notifications.Draft {
 	return notifications.Draft{Origin: "test", Title: title, Scope: "build 7", To: to}
 }
 
-// keeping is about with resurface=false.
-func keeping(title string, to notifications.Audience) notifications.Draft {
-	d := about(title, to)
+// keepPlaceDraft is scopedDraft with KeepPlace.
+func keepPlaceDraft(title string, to notifications.Audience) notifications.Draft {
+	d := scopedDraft(title, to)
 	d.KeepPlace = true
 	return d
 }
 
-// at is a scheduled draft.
-func at(when time.Time, title string, to notifications.Audience) notifications.Draft {
+// scheduledDraft appears at a later time.
+func scheduledDraft(when time.Time, title string, to notifications.Audience) notifications.Draft {
 	return notifications.Draft{Origin: "test", Title: title, NotBefore: when, To: to}
 }
 
-// until is a draft that expires.
-func until(when time.Time, title string, to notifications.Audience) notifications.Draft {
+// expiringDraft expires.
+func expiringDraft(when time.Time, title string, to notifications.Audience) notifications.Draft {
 	return notifications.Draft{Origin: "test", Title: title, Expires: when, To: to}
 }
 
-// keyed is a draft with an idempotency key.
-func keyed(title string, to notifications.Audience) notifications.Draft {
+// keyedDraft has an idempotency key.
+func keyedDraft(title string, to notifications.Audience) notifications.Draft {
 	return notifications.Draft{Origin: "test", Title: title, IdempotencyKey: "key 1", To: to}
 }
 
 func (f *fixture) now() time.Time { return f.clock.now() }
 
-// advance lets time pass, and returns the time then.
+// advance moves the clock, and returns its time.
 func (f *fixture) advance(d time.Duration) time.Time {
-	f.clock.pass(d)
+	f.clock.advance(d)
 	return f.clock.now()
 }
 
-// see checks what who sees at all, newest first, archived or not.
-func (f *fixture) see(who notifications.Identity, titles ...string) {
+// wantVisible checks everything the reader can see, newest first, archived or
+// not.
+func (f *fixture) wantVisible(who notifications.Identity, titles ...string) {
 	f.t.Helper()
-	f.expect(who, notifications.ListQuery{Filter: everything}, titles...)
+	f.wantList(who, notifications.ListQuery{Filter: withArchived}, titles...)
 }
 
 func (f *fixture) get(who notifications.Identity, id string) notifications.Notification {
@@ -74,17 +75,17 @@ func (f *fixture) get(who notifications.Identity, id string) notifications.Notif
 	return n
 }
 
-// hidden checks that who cannot get the notification.
-func (f *fixture) hidden(who notifications.Identity, id string) {
+// wantHidden checks that the reader cannot get the notification.
+func (f *fixture) wantHidden(who notifications.Identity, id string) {
 	f.t.Helper()
 	if n, err := f.Get(f.t.Context(), who, id); !errors.Is(err, notifications.ErrNotFound) {
 		f.t.Errorf("Get(%s, %s) = %+v, %v; want ErrNotFound", who, id, n, err)
 	}
 }
 
-// marked checks what who did with the notification: words out of "read saved
-// archived".
-func (f *fixture) marked(who notifications.Identity, id string, want string) {
+// wantMarks checks the reader's marks: "read saved archived" or some of these
+// words.
+func (f *fixture) wantMarks(who notifications.Identity, id string, want string) {
 	f.t.Helper()
 	n := f.get(who, id)
 	var got []string
@@ -101,8 +102,8 @@ func (f *fixture) marked(who notifications.Identity, id string, want string) {
 	}
 }
 
-// counted checks the status of all that who sees.
-func (f *fixture) counted(who notifications.Identity, want notifications.Status) {
+// wantStatus checks the status of everything the reader can see.
+func (f *fixture) wantStatus(who notifications.Identity, want notifications.Status) {
 	f.t.Helper()
 	got, err := f.Status(f.t.Context(), who, notifications.SystemOrNot)
 	if err != nil || got != want {
@@ -110,16 +111,16 @@ func (f *fixture) counted(who notifications.Identity, want notifications.Status)
 	}
 }
 
-// again posts a draft once more and checks the id it is answered with.
-func (f *fixture) again(d notifications.Draft, want string) {
+// wantSameID posts a draft again and checks that it returns the id want.
+func (f *fixture) wantSameID(d notifications.Draft, want string) {
 	f.t.Helper()
 	if id := f.postDraft(d); id != want {
 		f.t.Errorf("posting %q again = %s, want %s", d.Title, id, want)
 	}
 }
 
-// anew posts a draft, and checks that the id is a new one.
-func (f *fixture) anew(d notifications.Draft, not ...string) string {
+// wantNewID posts a draft and checks that it returns none of the ids not.
+func (f *fixture) wantNewID(d notifications.Draft, not ...string) string {
 	f.t.Helper()
 	id := f.postDraft(d)
 	if slices.Contains(not, id) {
@@ -128,8 +129,8 @@ func (f *fixture) anew(d notifications.Draft, not ...string) string {
 	return id
 }
 
-// refused checks that a draft is answered with an error.
-func (f *fixture) refused(d notifications.Draft, want error) {
+// wantRefused checks that posting the draft fails with the error want.
+func (f *fixture) wantRefused(d notifications.Draft, want error) {
 	f.t.Helper()
 	if id, err := f.Post(f.t.Context(), ci, d); !errors.Is(err, want) {
 		f.t.Errorf("posting %q = %+v, %v; want %v", d.Title, id, err, want)
@@ -150,7 +151,7 @@ func (f *fixture) withdrawScope(want int64) {
 	}
 }
 
-// purge removes what is older than age, and checks how many that are.
+// purge removes notifications older than age, and checks how many those are.
 func (f *fixture) purge(age time.Duration, want int64) {
 	f.t.Helper()
 	result, err := f.Purge(f.t.Context(), notifications.PurgeOptions{OlderThan: age})
@@ -166,8 +167,9 @@ func (f *fixture) erase(user string) {
 	}
 }
 
-// reach checks whom the notification reaches, and how many have marked it.
-func (f *fixture) reach(id string, reads int64, audiences ...string) {
+// wantReach checks whom the notification reaches, and how many users have read
+// it.
+func (f *fixture) wantReach(id string, reads int64, audiences ...string) {
 	f.t.Helper()
 	r, err := f.Reach(f.t.Context(), ci, id)
 	var got []string
@@ -179,8 +181,8 @@ func (f *fixture) reach(id string, reads int64, audiences ...string) {
 	}
 }
 
-// because checks the reasons why a user sees a notification or not.
-func (f *fixture) because(id, user string, codes ...notifications.ReasonCode) {
+// wantReasons checks why a user sees a notification or does not.
+func (f *fixture) wantReasons(id, user string, codes ...notifications.ReasonCode) {
 	f.t.Helper()
 	e, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: id, User: user})
 	var got []notifications.ReasonCode
@@ -206,7 +208,7 @@ func systemRead(cfg *notifications.Config) { cfg.SystemHistory = notifications.H
 
 func withoutDeleteAny(cfg *notifications.Config) { cfg.Policy = notifications.AllowAll{} }
 
-// postAs posts as somebody else than ci.
+// postAs posts as another caller than ci.
 func (f *fixture) postAs(who notifications.Identity, d notifications.Draft) string {
 	f.t.Helper()
 	posted, err := f.Post(f.t.Context(), who, d)
@@ -216,22 +218,22 @@ func (f *fixture) postAs(who notifications.Identity, d notifications.Draft) stri
 	return posted.ID
 }
 
-// unmarkable checks that who can mark a notification neither by its id nor by a
+// wantUnmarkable checks that the caller cannot mark a notification, by id or by
 // filter.
-func (f *fixture) unmarkable(who notifications.Identity, id string) {
+func (f *fixture) wantUnmarkable(who notifications.Identity, id string) {
 	f.t.Helper()
 	for _, to := range []bool{true, false} {
 		if err := f.MarkRead(f.t.Context(), who, id, to); !errors.Is(err, notifications.ErrNotFound) {
 			f.t.Errorf("MarkRead(%s, %s, %t): %v, want ErrNotFound", who, id, to, err)
 		}
 		change := notifications.StateChange{Read: &to, Saved: &to, Archived: &to}
-		f.set(who, ids(id), change, 0)
-		f.set(who, filter(everything), change, 0)
+		f.setState(who, ids(id), change, 0)
+		f.setState(who, filter(withArchived), change, 0)
 	}
 }
 
-// set marks what is selected and checks how many that changed.
-func (f *fixture) set(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
+// setState marks the selection, and checks how many notifications that changed.
+func (f *fixture) setState(who notifications.Identity, sel notifications.Selection, change notifications.StateChange, want int64) {
 	f.t.Helper()
 	n, err := f.SetState(f.t.Context(), who, sel, change)
 	if err != nil || n != want {

@@ -8,13 +8,13 @@ import (
 	"github.com/gofrs/uuid/v5"
 )
 
-// Ids are UUIDv7 (RFC 9562, section 5.7): their first 48 bits are the instant
-// in Unix milliseconds, so the order of ids is the order of creation, and the
-// time of creation is read from the id. A scheduled notification has the id of
-// the instant it appears.
+// Ids are UUIDv7 (RFC 9562, section 5.7). Their first 48 bits are the time of
+// creation in Unix milliseconds, so the order of ids is the order of creation.
+// A scheduled notification has an id of the time at which it appears.
 
-// ids makes ids. Those of scheduled notifications come from a generator of
-// their own, which would otherwise carry the others into the future.
+// ids makes ids. Scheduled notifications have a generator of their own: a
+// generator never goes back in time, so a later time would carry over to the
+// ids that follow.
 type ids struct {
 	now       uuid.Generator
 	scheduled *uuid.Gen
@@ -24,8 +24,8 @@ func newIDs(now func() time.Time) *ids {
 	return &ids{now: uuid.NewGenWithOptions(uuid.WithEpochFunc(now)), scheduled: uuid.NewGen()}
 }
 
-// message returns the id of a notification that appears now, or at the instant
-// due if that is not zero.
+// message returns the id of a notification that appears at the time due, or now
+// if due is zero.
 func (g *ids) message(due time.Time) (string, error) {
 	if due.IsZero() {
 		return idText(g.now.NewV7())
@@ -33,7 +33,7 @@ func (g *ids) message(due time.Time) (string, error) {
 	return idText(g.scheduled.NewV7AtTime(due))
 }
 
-// action returns the id of an action: random, for nothing is ordered by it.
+// action returns the random id of an action.
 func (g *ids) action() (string, error) { return idText(g.now.NewV4()) }
 
 func idText(id uuid.UUID, err error) (string, error) {
@@ -43,19 +43,21 @@ func idText(id uuid.UUID, err error) (string, error) {
 	return id.String(), nil
 }
 
-// firstID is the smallest of all ids.
+// firstID is the smallest id.
 const firstID = "00000000-0000-0000-0000-000000000000"
 
 // canonicalLen is the length of an id in canonical form.
 const canonicalLen = len(firstID)
 
-// canonicalID returns the canonical form of an id, and whether s is one.
+// canonicalID returns the canonical form of an id, and reports whether s is an
+// id.
 func canonicalID(s string) (string, bool) {
-	_, err := uuid.FromString(s) // which also takes braces, urn: and bare digits
+	_, err := uuid.FromString(s) // FromString accepts braces, "urn:" and bare digits too
 	return strings.ToLower(s), err == nil && len(s) == canonicalLen
 }
 
-// parseID returns the canonical form of the id in an argument.
+// parseID returns the canonical form of an id. argument is the name for its
+// error.
 func parseID(argument, s string) (string, error) {
 	id, ok := canonicalID(s)
 	if !ok {
@@ -64,8 +66,8 @@ func parseID(argument, s string) (string, error) {
 	return id, nil
 }
 
-// idTime returns the instant in an id in canonical form, and the zero time for
-// what is no id.
+// idTime returns the time in a canonical id, and the zero time for any other
+// text.
 func idTime(id string) time.Time {
 	if len(id) != canonicalLen {
 		return time.Time{}
@@ -77,10 +79,10 @@ func idTime(id string) time.Time {
 	return time.UnixMilli(int64(ms)).UTC()
 }
 
-// firstIDAfter returns the smallest id of a later millisecond than t, and
-// false when t is so early that every id is later.
+// firstIDAfter returns the smallest id of the millisecond after t. It returns
+// false if t is before 1970: then all ids are later.
 func firstIDAfter(t time.Time) (string, bool) {
-	last := time.UnixMilli(1<<48 - 2) // in the year 10889; an id holds 48 bits
+	last := time.UnixMilli(1<<48 - 2) // in the year 10889: the time in an id has 48 bits
 	if t.Before(time.UnixMilli(0)) {
 		return "", false
 	}
@@ -95,8 +97,8 @@ func firstIDAfter(t time.Time) (string, bool) {
 	return id.String(), true
 }
 
-// firstIDAt returns the smallest id of the millisecond of t, and the smallest
-// of all for the zero time.
+// firstIDAt returns the smallest id of the millisecond of t, and firstID for
+// the zero time.
 func firstIDAt(t time.Time) string {
 	if id, bounded := firstIDAfter(t.Add(-time.Millisecond)); bounded && !t.IsZero() {
 		return id

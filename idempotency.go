@@ -9,16 +9,16 @@ import (
 	"gorm.io/gorm"
 )
 
-// rememberedKey is a row of notification_idempotency_keys: what was posted
-// under a key of the poster, until that is forgotten.
+// rememberedKey is a row of notification_idempotency_keys: what a poster posted
+// under a key.
 type rememberedKey struct {
 	Key       string `gorm:"column:key"`
 	Content   string `gorm:"column:content"` // hash
 	MessageID string `gorm:"column:message_id"`
 }
 
-// keyed are the postings that have an idempotency key, in the order of the
-// keys, in which all lock them.
+// keyed returns the postings that have an idempotency key, sorted by key. All
+// transactions lock keys in this order.
 func keyed(list []*posting) []*posting {
 	var keyed []*posting
 	for _, p := range list {
@@ -30,9 +30,8 @@ func keyed(list []*posting) []*posting {
 	return keyed
 }
 
-// recall marks the postings that repeat an earlier one, and returns
-// ErrKeyReused if one has the key of another one. It only looks, and is no
-// lock.
+// recall marks the postings that repeat an earlier one. It returns ErrKeyReused
+// if a key was used for other content. It locks nothing.
 func (s *store) recall(ctx context.Context, all []*posting) error {
 	list := keyed(all)
 	if len(list) == 0 {
@@ -41,7 +40,7 @@ func (s *store) recall(ctx context.Context, all []*posting) error {
 	return s.read(ctx, func(db *gorm.DB) error { return s.recognise(db, list) })
 }
 
-// recognise is recall of postings that all have a key.
+// recognise is recall for postings that all have a key.
 func (s *store) recognise(db *gorm.DB, list []*posting) error {
 	sql := s.sql("SELECT key, content, message_id FROM notification_idempotency_keys WHERE poster = ? AND expires_at > ? AND key IN (",
 		list[0].poster, list[0].now.UnixMilli())
@@ -69,9 +68,9 @@ func keysOf(list []*posting) []string {
 	return keys
 }
 
-// claimKeys remembers the keys of the postings. Those that somebody claimed in
-// the meantime are marked as repeated, or it is ErrKeyReused. It waits for
-// somebody who is just claiming one.
+// claimKeys stores the keys of the postings. It waits for another transaction
+// that is storing one of them. If a key has been stored meanwhile, it marks the
+// posting as repeated or returns ErrKeyReused.
 func (s *store) claimKeys(db *gorm.DB, all []*posting) error {
 	list := keyed(all)
 	if len(list) == 0 {
@@ -86,7 +85,7 @@ func (s *store) claimKeys(db *gorm.DB, all []*posting) error {
 	for i, p := range list {
 		claims[i] = claim{p.draft.IdempotencyKey, p.content, p.result.ID}
 	}
-	// WHERE TRUE, for SQLite reads ON as that of a join otherwise.
+	// Without WHERE TRUE, SQLite would read ON as the ON of a join.
 	sql := s.sql("INSERT INTO notification_idempotency_keys AS held (poster, key, content, message_id, expires_at)"+
 		" SELECT CAST(? AS text), item.key, item.content, item.message_id, CAST(? AS bigint) FROM ",
 		list[0].poster, list[0].forgotten.UnixMilli())

@@ -11,44 +11,44 @@ import (
 	"time"
 )
 
-// History says what readers who came later see of what was posted before.
+// History says what a reader sees of older notifications.
 type History int
 
 // The histories. The zero History is HistoryAll.
 const (
-	// HistoryAll: all of it.
+	// HistoryAll: all of them.
 	HistoryAll History = iota
-	// HistorySinceJoining: nothing from before the reader joined the group,
-	// or, of what is addressed to everybody, from before the reader's account
-	// existed. Without a date of the catalog it is HistoryAll.
+	// HistorySinceJoining: none from before the reader joined the group or, for
+	// notifications to everybody, from before the reader's account. If the
+	// catalog has no date it is HistoryAll.
 	HistorySinceJoining
-	// HistoryRead is for what is addressed to everybody: all of it, and what
-	// is older than the reader's account counts as read until the reader does
-	// something with it. Without a date of the catalog it is HistoryAll.
+	// HistoryRead is for notifications to everybody: all of them, but those
+	// older than the reader's account count as read until the reader marks
+	// them. If the catalog has no date it is HistoryAll.
 	HistoryRead
 )
 
-// source is an audience a reader belongs to, and since when: deliveries with
-// smaller ids are not the reader's.
+// source is an audience of a reader. Deliveries with ids smaller than Since are
+// not for this reader.
 type source struct {
 	Audience string `json:"value"`
 	Since    string `json:"since"`
 }
 
-// inbox is a reader and the audiences the reader belongs to at one moment.
+// inbox is a reader with their audiences at one moment.
 type inbox struct {
 	user Ref
-	// audience is what is addressed to the user, and the key of their states.
+	// audience is the reader's own audience, and the key of their states.
 	audience string
 	groups   []source // sorted
 	system   source
-	// readBefore: what is addressed to everybody and has a smaller id counts
-	// as read if the reader has no state of it.
+	// readBefore is the id before which notifications to everybody count as
+	// read, unless the reader has a state of them.
 	readBefore string
 	now        time.Time
 }
 
-// sources returns the audiences whose deliveries the filter selects.
+// sources returns the audiences that the filter selects.
 func (in inbox) sources(f SystemFilter) []source {
 	switch f {
 	case System:
@@ -60,13 +60,13 @@ func (in inbox) sources(f SystemFilter) []source {
 	}
 }
 
-// readUntouched reports whether a message of this reader that has no state
-// counts as read.
+// readUntouched reports whether a message counts as read although this reader
+// has no state of it.
 func (in inbox) readUntouched(system bool, id string) bool { return system && id < in.readBefore }
 
 var errNoSuchReader = errors.New("the catalog has no such user")
 
-// inbox is the inbox of who.
+// inbox returns the inbox of a caller.
 func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if who.Kind != KindUser {
 		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
@@ -85,11 +85,11 @@ func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	return s.inboxOf(ctx, user)
 }
 
-// inboxOf is the inbox of a user in canonical form.
+// inboxOf returns the inbox of a user in canonical form.
 func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 	memberships, err := s.catalog.Groups(ctx, user.Name)
 	if err != nil {
-		return inbox{}, unavailable("catalog", err)
+		return inbox{}, s.away("catalog", err)
 	}
 	in := inbox{
 		user: user, audience: user.String(), groups: make([]source, len(memberships)),
@@ -103,7 +103,7 @@ func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 		}
 		in.groups[i] = source{audiences[i], since}
 	}
-	// A group named twice counts from the earlier date.
+	// If the catalog names a group twice, the earlier date counts.
 	slices.SortFunc(in.groups, func(a, b source) int {
 		return cmp.Or(cmp.Compare(a.Audience, b.Audience), cmp.Compare(a.Since, b.Since))
 	})
@@ -111,7 +111,8 @@ func (s *Service) inboxOf(ctx context.Context, user Ref) (inbox, error) {
 	return in, s.applySystemHistory(ctx, &in)
 }
 
-// groupAudiences are the audiences of groups, cut out of one text.
+// groupAudiences returns the audiences of groups. They share one string, which
+// saves allocations.
 func groupAudiences(memberships []Membership) []string {
 	kind, size := GroupRef("").String(), 0
 	for _, m := range memberships {
@@ -130,8 +131,8 @@ func groupAudiences(memberships []Membership) []string {
 	return audiences
 }
 
-// applySystemHistory asks the catalog for the date of the account, if that
-// matters.
+// applySystemHistory asks the catalog for the date of the account if
+// Config.SystemHistory needs it.
 func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	accounts, dated := s.catalog.(AccountDates)
 	if s.systemHistory == HistoryAll || !dated {
@@ -139,7 +140,7 @@ func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	}
 	since, err := accounts.AccountSince(ctx, in.user.Name)
 	if err != nil {
-		return unavailable("catalog", err)
+		return s.away("catalog", err)
 	}
 	if s.systemHistory == HistoryRead {
 		in.readBefore = firstIDAt(since)
@@ -149,7 +150,7 @@ func (s *Service) applySystemHistory(ctx context.Context, in *inbox) error {
 	return nil
 }
 
-// sourcesJSON passes the sources as one parameter.
+// sourcesJSON encodes the sources as one parameter.
 func sourcesJSON(list []source) string {
 	b, _ := json.Marshal(list) // of strings: cannot fail
 	return string(b)

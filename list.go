@@ -25,51 +25,54 @@ const (
 	MaxOffset    = 1_000_000_000 // notifications skipped
 )
 
-// Order names what a list is ordered by. Texts are ordered by code point after
-// folding case; absent ones come last in both directions; the id, and so the
-// time of creation, breaks ties in the direction of the list.
+// Order is the sort key of a list. Texts are ordered by code point after
+// folding case. Notifications without the text come last in both directions.
+// Ties are ordered by id, and so by time of creation, in the direction of the
+// list.
 type Order string
 
 // The orders. The empty Order is OrderCreated.
 const (
 	OrderCreated Order = "created"
 	OrderTitle   Order = "title"
-	// OrderMessage looks at the first 255 characters.
+	// OrderMessage compares the first 255 characters.
 	OrderMessage Order = "message"
 	OrderTopic   Order = "topic"
 	OrderOrigin  Order = "origin"
 )
 
-// ListQuery says what to list. The zero ListQuery is the newest 20
-// notifications the zero [Filter] selects.
+// ListQuery says what to list. The zero ListQuery lists the newest 20
+// notifications that the zero [Filter] selects.
 type ListQuery struct {
 	Filter
-	// OrderBy: empty is OrderCreated.
+	// OrderBy is the sort key. Empty means OrderCreated.
 	OrderBy Order
-	// Ascending turns the order around; the default is newest, or last, first.
+	// Ascending puts the oldest, or first, on top. The default is the opposite.
 	Ascending bool
-	// Limit is the size of the page, 1 to 10,000. Zero is 20.
+	// Limit is the number of notifications on a page, 1 to 10,000. Zero means
+	// 20.
 	Limit int
-	// Offset skips notifications, up to a thousand million. A page reached by
-	// Offset costs what all the pages before it cost; one reached by After
-	// does not, and neither repeats nor skips when something arrives.
+	// Offset is how many notifications to skip, up to 1,000,000,000. The cost
+	// of a page grows with its Offset, and a page may repeat or skip a
+	// notification when others arrive. After has neither fault.
 	Offset int
-	// After is the Next of an earlier page of the same filter, order and
-	// direction. Empty starts at the beginning. It excludes Offset.
+	// After continues a list: it is the Next of its last page. The filter,
+	// order and direction must be the same. Empty starts at the beginning. It
+	// cannot be combined with Offset.
 	After string
 }
 
 // Page is one page of a list.
 type Page struct {
-	// Items holds at most Limit notifications; it is empty past the end.
+	// Items holds at most Limit notifications. It is empty after the last page.
 	Items []Notification
-	// Next is the After of the next page; empty if there is none.
+	// Next is the value of After for the next page; empty if there is none.
 	Next string
 }
 
-// List returns one page of what who can see and the filter selects. It needs
-// [PermissionList]. Services have no inbox, and readers the catalog does not
-// know are not allowed in: [ErrForbidden].
+// List returns one page of the notifications that the reader can see and the
+// query selects. It needs [PermissionList]. It returns [ErrForbidden] to
+// services, which have no inbox, and to users whom the catalog does not know.
 func (s *Service) List(ctx context.Context, who Identity, q ListQuery) (Page, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionList})
 	if err != nil {
@@ -86,9 +89,10 @@ func (s *Service) List(ctx context.Context, who Identity, q ListQuery) (Page, er
 	return s.store.list(ctx, in, q, after)
 }
 
-// All iterates over all that who can see and the filter selects, newest first,
-// page by page. What arrives meanwhile is not among it. After an error, which
-// is one of [Service.List], it ends.
+// All iterates over the notifications that the reader can see and the filter
+// selects, newest first. It reads them page by page, 100 at a time, without
+// those that arrive meanwhile. An error is one of [Service.List], and ends the
+// iteration.
 func (s *Service) All(ctx context.Context, who Identity, f Filter) iter.Seq2[Notification, error] {
 	return func(yield func(Notification, error) bool) {
 		const pageSize = 100
@@ -110,9 +114,9 @@ func (s *Service) All(ctx context.Context, who Identity, f Filter) iter.Seq2[Not
 	}
 }
 
-// Get returns one notification that who can see, archived or not. It needs
-// [PermissionList], and answers [ErrNotFound] for an id who cannot see, whether
-// or not it exists.
+// Get returns one notification that the reader can see, archived or not. It
+// needs [PermissionList]. If the reader cannot see it, or it does not exist,
+// the error is [ErrNotFound].
 func (s *Service) Get(ctx context.Context, who Identity, id string) (Notification, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionList, ID: id})
 	if err != nil {
@@ -129,7 +133,7 @@ func (s *Service) Get(ctx context.Context, who Identity, id string) (Notificatio
 	return s.store.get(ctx, in, id)
 }
 
-// prepared checks the query, fills in its defaults, and reads its cursor.
+// prepared checks the query, sets its defaults, and decodes its cursor.
 func (q ListQuery) prepared() (ListQuery, *cursor, error) {
 	var f faults
 	q.check("", &f)
@@ -163,16 +167,16 @@ func (q ListQuery) prepared() (ListQuery, *cursor, error) {
 	return q, after, f.err()
 }
 
-// cursor is the place after one row of a list. It holds what the row was
-// sorted by rather than the row's name, so it survives the row.
+// cursor is the position after one row of a list. It holds the row's sort key,
+// so it works after the row has been deleted.
 type cursor struct {
 	Query string  `json:"q"`           // fingerprint of filter, order and direction
-	Key   *string `json:"k,omitempty"` // folded sort key; absent for a row without one, and by created
+	Key   *string `json:"k,omitempty"` // folded; absent if the row has no text, and in the order of creation
 	ID    string  `json:"i"`
 }
 
-// fingerprint identifies everything of the query that decides which rows come
-// in which order.
+// fingerprint identifies the fields of the query that decide which rows come in
+// which order.
 func (q ListQuery) fingerprint() string {
 	after := int64(-1)
 	if !q.CreatedAfter.IsZero() {
@@ -194,8 +198,8 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// parseCursor reads a cursor as strictly as any other input: what it holds
-// goes to the database.
+// parseCursor checks a cursor like any other input: its contents go to the
+// database.
 func parseCursor(s string) (*cursor, bool) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || !utf8.Valid(b) {
@@ -231,7 +235,7 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 	return page, nil
 }
 
-// get returns one message the reader can see.
+// get returns one message that the reader can see.
 func (s *store) get(ctx context.Context, in inbox, id string) (Notification, error) {
 	items, _, err := s.listed(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
 	if err != nil {
@@ -243,11 +247,12 @@ func (s *store) get(ctx context.Context, in inbox, id string) (Notification, err
 	return items[0], nil
 }
 
-// maxMerged is how many audiences a list merges, each being a part of the
-// statement, which takes time to plan.
+// maxMerged is the largest number of audiences that a list merges. Each is a
+// part of the statement, and planning takes longer with each.
 const maxMerged = 16
 
-// directions are the words of an order.
+// directions returns the SQL of a direction: of ORDER BY, and of the rows after
+// a cursor.
 func directions(ascending bool) (direction, beyond string) {
 	if ascending {
 		return "ASC", ">"
@@ -255,9 +260,9 @@ func directions(ascending bool) (direction, beyond string) {
 	return "DESC", "<"
 }
 
-// listByCreated reads the audiences of the reader in the order of the primary
-// key, and no more of each than a page takes, so that its cost does not depend
-// on what lies behind.
+// listByCreated reads the reader's audiences in the order of the primary key,
+// and of each no more rows than a page needs. Its cost does not depend on the
+// number of older rows.
 func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *cursor) *sqltext.Text {
 	direction, beyond := directions(q.Ascending)
 	sources := in.sources(sel.System)
@@ -272,7 +277,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 		chosen.Add(" AND del.message_id "+beyond+" ?", after.ID)
 	}
 	order := " ORDER BY del.message_id " + direction
-	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one more tells whether a next page exists
+	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one row more tells whether there is a next page
 
 	sql := s.sql(selectByCreated)
 	if merges {
@@ -292,12 +297,12 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	return sql.Add(") page JOIN notification_messages msg ON msg.id = page.message_id ORDER BY msg.id " + direction)
 }
 
-// maxSortKeyChars is how much of a text takes part in its order. It equals
-// the longest title, so only the order by message is cut by it.
+// maxSortKeyChars is the length at which sort keys are cut. No title, topic or
+// origin is longer, so only messages are cut.
 const maxSortKeyChars = MaxTitleChars
 
-// sortKeys are the columns a list can be ordered by, as SQL over msg. Being the
-// only SQL that depends on a request, it is chosen, never composed.
+// sortKeys is SQL over msg for each order. No request changes the text: it only
+// chooses one of these.
 var sortKeys = map[Order]string{
 	OrderCreated: "msg.id",
 	OrderTitle:   "msg.title_key",
@@ -306,8 +311,9 @@ var sortKeys = map[Order]string{
 	OrderOrigin:  "msg.origin_key",
 }
 
-// listByText sorts everything the reader can see, for no index has it in
-// order. Only keys and ids are sorted, and only a page is joined.
+// listByText sorts all messages that the reader can see, because no index has
+// them in this order. It sorts keys and ids, and joins the messages of one
+// page.
 func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) *sqltext.Text {
 	direction, beyond := directions(q.Ascending)
 	order := fmt.Sprintf(" ORDER BY page.sort_key %s NULLS LAST, page.message_id %s", direction, direction)
@@ -330,9 +336,10 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.audience)
 }
 
-// listedColumns are what a [listedRow] takes: the [shownColumns] of msg, flags
-// of msg and of the reader's state, and, added by each list, the sort key. What
-// takes a few bits shares a number, because each column of each row costs.
+// listedColumns are the columns of a [listedRow], except the sort key that each
+// list adds: the [shownColumns] of msg, then the flags of msg and of the
+// reader's state. The flags share a number, because each column of each row
+// takes time.
 func listedColumns(state string) string {
 	flags := fmt.Sprintf(", msg.severity + CASE WHEN msg.is_system THEN %d ELSE 0 END", flagSystem)
 	for _, c := range []struct {
@@ -348,7 +355,7 @@ func listedColumns(state string) string {
 var selectByCreated = "SELECT " + listedColumns("page") +
 	", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
 
-// What is in the flags beside the severity, which is less than all of them.
+// The flags, next to the severity in the lowest bits.
 const (
 	flagSystem  = 1 << (iota + 3)
 	flagTouched // the reader has a state
@@ -358,7 +365,7 @@ const (
 	severityMask = flagSystem - 1
 )
 
-// listed reads at most limit rows, and what they are sorted by.
+// listed runs a list and returns at most limit rows with their sort keys.
 func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit int) (items []Notification, keys []*string, err error) {
 	err = s.readFor(ctx, in, func(db *gorm.DB) (err error) {
 		items, keys, err = readListed(raw(db, sql), in, limit)
@@ -367,8 +374,7 @@ func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit i
 	return items, keys, err
 }
 
-// readListed scans rows by hand, which takes half the allocations of GORM's
-// Find.
+// readListed scans rows itself: GORM's Find takes twice the allocations.
 func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys []*string, err error) {
 	rows, err := query.Rows()
 	if err != nil {
@@ -387,9 +393,8 @@ func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys
 	return items, keys, rows.Err()
 }
 
-// listedRow is where rows of listedColumns and a sort key are scanned to, one
-// after another. database/sql is quickest if it does not have to convert what
-// it got.
+// listedRow is the buffer that rows are scanned into, one after another. Its
+// values are of type any, because then database/sql need not convert them.
 type listedRow struct {
 	values  []any
 	columns []any // their addresses
@@ -405,7 +410,8 @@ func newListedRow() *listedRow {
 	return r
 }
 
-// key is what the row is sorted by; nil if that is the id, or absent.
+// key returns the row's sort key; nil if the text is absent or the order is
+// that of creation.
 func (r *listedRow) key() *string {
 	v := r.values[len(r.values)-1]
 	if v == nil {
@@ -414,7 +420,7 @@ func (r *listedRow) key() *string {
 	return new(asText(v))
 }
 
-// scan reads the next row as the reader sees it.
+// scan reads the next row into a notification as the reader sees it.
 func (r *listedRow) scan(rows *sql.Rows, in inbox, n *Notification) error {
 	if err := rows.Scan(r.columns...); err != nil {
 		return err

@@ -8,14 +8,16 @@ import (
 	"gorm.io/gorm"
 )
 
-// StateChange says what is to be marked. Nil leaves it as it is.
+// StateChange says how to mark notifications. Nil leaves a mark as it is; at
+// least one must be set.
 type StateChange struct {
 	Read, Saved, Archived *bool
 }
 
-// MarkRead marks one notification as read, or as unread, for who alone. Doing
-// it again changes nothing. It needs [PermissionUpdateRead], and answers
-// [ErrNotFound] for an id who cannot see, whether or not it exists.
+// MarkRead marks one notification as read or unread for the caller, who must be
+// a user. Repeating it changes nothing. It needs [PermissionUpdateRead]. If the
+// caller cannot see the notification, or it does not exist, the error is
+// [ErrNotFound].
 func (s *Service) MarkRead(ctx context.Context, who Identity, id string, read bool) error {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionUpdateRead, ID: id})
 	if err != nil {
@@ -36,9 +38,10 @@ func (s *Service) MarkRead(ctx context.Context, who Identity, id string, read bo
 	return err
 }
 
-// SetState marks many notifications for who alone, and returns how many it
-// changed. However many they are, it is one statement, and marks what is
-// visible when that begins. It needs [PermissionUpdateRead].
+// SetState marks several notifications for the caller, who must be a user. It
+// returns how many it changed. It is one statement for any number of them, and
+// marks only those that are visible when the statement begins. It needs
+// [PermissionUpdateRead].
 func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, change StateChange) (int64, error) {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionUpdateRead})
 	if err != nil {
@@ -59,9 +62,9 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 	return s.store.mark(ctx, in, chosen, change)
 }
 
-// mark writes the reader's states of what is selected and visible, and returns
-// how many it changed: one statement, so that nothing comes between the look
-// and the write. Marking again keeps the time of the first.
+// mark writes the reader's states of the selected and visible messages, and
+// returns how many it changed. It is one statement, so nothing can change
+// between the check and the write. A repeated mark keeps its first time.
 func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateChange) (changed int64, err error) {
 	sql := s.markQuery(in, sel, change)
 	err = s.write(ctx, func(db *gorm.DB) (err error) {
@@ -69,15 +72,16 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 		return err
 	})
 	if err == nil {
-		// Also where nothing changed: another instance may just have done it.
+		// Even if nothing changed: another instance may just have made the same
+		// mark.
 		s.noteMark(ctx, in.user)
 	}
 	return changed, err
 }
 
-// markQuery inserts the states that change, del being what is selected and st
-// the state before, over what is there by then. Rows come in the order of their
-// ids, so that two marks at once never wait for each other.
+// markQuery inserts or updates the states that change. del is the selection, st
+// the state before, held the state at the time of the write. Rows are written
+// in the order of ids, so that two marks at once cannot deadlock.
 func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.Text {
 	now, wasRead := in.now.UnixMilli(), isRead(in)
 	columns := []struct {
@@ -96,7 +100,8 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.
 	for _, c := range columns {
 		switch {
 		case c.to == nil:
-			// What counts as read without a state stays so when it gets one.
+			// A message that counts as read without a state keeps that mark in
+			// its first state.
 			sql.Add(", CASE WHEN "+c.was.sql+" THEN", c.was.args...)
 			sql.Add(" coalesce(st."+c.name+", CAST(? AS bigint)) END AS "+c.name, now)
 		case *c.to:
@@ -119,7 +124,7 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.
 		" WHERE " + strings.Join(differs, " OR "))
 }
 
-// addAlternative adds one more alternative of a condition.
+// addAlternative adds a condition, joined by OR.
 func addAlternative(sql *sqltext.Text, c condition) {
 	if sql.Len() > 0 {
 		sql.Add(" OR ")
@@ -127,8 +132,8 @@ func addAlternative(sql *sqltext.Text, c condition) {
 	sql.Add(c.sql, c.args...)
 }
 
-// selectMarkable selects what is visible. What is to be saved is kept from
-// being purged in the same moment.
+// selectMarkable selects the visible messages. It locks messages that are to be
+// saved, so that a purge cannot remove them at the same time.
 func (s *store) selectMarkable(sql *sqltext.Text, in inbox, sel selection, change StateChange) {
 	if change.Saved == nil || !*change.Saved {
 		s.selectVisible(sql, in, sel)

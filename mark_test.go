@@ -15,7 +15,7 @@ import (
 )
 
 // TestMarksAtOnce: several sessions of one user mark the same notifications in
-// several ways. Nothing deadlocks, and nothing is lost.
+// different ways. No session deadlocks, and no mark is lost.
 func TestMarksAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -37,13 +37,13 @@ func TestMarksAtOnce(t *testing.T) {
 			concurrently(t, 8, func(i int) error {
 				switch i {
 				case 0, 1:
-					return set(filter(everything), read)
+					return set(filter(withArchived), read)
 				case 2:
 					return set(ids(backwards...), saved)
 				case 3:
 					return set(ids(list...), archived)
 				case 4:
-					return set(filter(everything), saved)
+					return set(filter(withArchived), saved)
 				}
 				for j := i; j < messages; j += 10 {
 					if err := svc.MarkRead(t.Context(), jane, backwards[j], true); err != nil {
@@ -52,13 +52,13 @@ func TestMarksAtOnce(t *testing.T) {
 				}
 				return nil
 			})
-			f.counted(jane, notifications.Status{Archived: messages})
-			for _, n := range f.list(jane, notifications.ListQuery{Filter: everything, Limit: messages}).Items {
+			f.wantStatus(jane, notifications.Status{Archived: messages})
+			for _, n := range f.list(jane, notifications.ListQuery{Filter: withArchived, Limit: messages}).Items {
 				if !n.Read || !n.Saved || !n.Archived {
 					t.Fatalf("a mark was lost: %+v", n)
 				}
 			}
-			f.counted(john, notifications.Status{Unread: messages})
+			f.wantStatus(john, notifications.Status{Unread: messages})
 			if n, err := db.Exec("DELETE FROM notification_deliveries").RowsAffected, db.Error; n != messages || err != nil {
 				t.Fatal(n, err)
 			}
@@ -69,8 +69,8 @@ func TestMarksAtOnce(t *testing.T) {
 	})
 }
 
-// TestMarksCountOnce: of sessions that mark the same at once, one has changed
-// it.
+// TestMarksCountOnce: several sessions make the same mark at once, and one of
+// them has changed it.
 func TestMarksCountOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -80,7 +80,7 @@ func TestMarksCountOnce(t *testing.T) {
 		for _, change := range []notifications.StateChange{read, unread, saved} {
 			var updated atomic.Int64
 			concurrently(t, 8, func(int) error {
-				n, err := f.SetState(t.Context(), jane, filter(everything), change)
+				n, err := f.SetState(t.Context(), jane, filter(withArchived), change)
 				updated.Add(n)
 				return err
 			})
@@ -88,11 +88,11 @@ func TestMarksCountOnce(t *testing.T) {
 				t.Errorf("%d changed, of %d", updated.Load(), messages)
 			}
 		}
-		f.counted(jane, notifications.Status{Unread: messages, Saved: messages})
+		f.wantStatus(jane, notifications.Status{Unread: messages, Saved: messages})
 	})
 }
 
-// failures is a handler of logs that keeps what failed.
+// failures is a log handler that keeps the failed queries.
 type failures struct {
 	slog.Handler
 	mu    sync.Mutex
@@ -122,7 +122,8 @@ func (h *failures) all() []string {
 	return slices.Clone(h.lines)
 }
 
-// TestMarkAllIsOneStatement, however many they are.
+// TestMarkAllIsOneStatement: SetState runs one statement for any number of
+// notifications.
 func TestMarkAllIsOneStatement(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -131,17 +132,17 @@ func TestMarkAllIsOneStatement(t *testing.T) {
 		fill(t, db, many)
 		var statements int64
 		stop := onStatement(t, db, func(n int64) { statements = n })
-		f.set(jane, filter(notifications.Filter{}), read, many)
+		f.setState(jane, filter(notifications.Filter{}), read, many)
 		stop()
 		if statements != 1 {
 			t.Errorf("%d statements, want 1", statements)
 		}
-		f.counted(jane, notifications.Status{Read: many})
-		f.set(jane, filter(notifications.Filter{}), read, 0)
+		f.wantStatus(jane, notifications.Status{Read: many})
+		f.setState(jane, filter(notifications.Filter{}), read, 0)
 	})
 }
 
-// fill stores many notifications for jane, as fast as SQL can.
+// fill stores many notifications for jane, directly by SQL.
 func fill(t *testing.T, db *gorm.DB, many int) {
 	t.Helper()
 	hex, id := "printf('%012x', n)", "substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-7000-8000-000000000000'"
@@ -160,8 +161,8 @@ func fill(t *testing.T, db *gorm.DB, many int) {
 	}
 }
 
-// onStatement calls do with the number of each statement that db is done with,
-// until it is stopped.
+// onStatement calls do before each statement of db, with its number, until stop
+// is called.
 func onStatement(t *testing.T, db *gorm.DB, do func(n int64)) (stop func()) {
 	t.Helper()
 	var n atomic.Int64

@@ -19,12 +19,12 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// versionTable records which migrations were applied. It is this library's
-// own, so that a host that uses goose itself keeps its numbering.
+// versionTable records the applied migrations. It is this library's own table,
+// because a host may use goose for its own migrations too.
 const versionTable = "notification_schema_version"
 
-// migrationLock is the advisory lock on PostgreSQL that lets one instance
-// migrate at a time: "notifica" in ASCII.
+// migrationLock is PostgreSQL's advisory lock under which one instance migrates
+// at a time: "notifica" in ASCII.
 const migrationLock = 0x6e6f746966696361
 
 // Migration is one numbered step of the schema.
@@ -34,18 +34,19 @@ type Migration struct {
 	// Name is the name of its file, such as 00001_create_tables.sql. It is the
 	// same for both dialects.
 	Name string
-	// SQL applies it: statements and comments, which psql, the sqlite3 shell
-	// and any migration tool can run. It neither begins nor commits a
-	// transaction; run it in one, so that it is applied whole or not at all.
+	// SQL applies the migration. It holds statements and comments that psql,
+	// the sqlite3 shell and any migration tool can run. It neither begins nor
+	// commits a transaction; run it in one, so that all of it is applied or
+	// nothing.
 	SQL string
-	// Down takes it back, in the same form. What only its columns and tables
-	// can store is lost.
+	// Down undoes the migration, in the same form as SQL. The contents of the
+	// tables and columns that it drops are lost.
 	Down string
 }
 
-// Migrations returns all steps that make the tables, in order, for the dialect
-// "postgres" or "sqlite". They are for a host that applies them with a tool of
-// its own, which then needs no [Service.Migrate]; see [Service.Baseline].
+// Migrations returns all migrations in order, for the dialect "postgres" or
+// "sqlite". Use them to create the tables with another migration tool instead
+// of [Service.Migrate]; see [Service.Baseline]. Any other dialect is an error.
 func Migrations(dialect string) ([]Migration, error) {
 	if _, known := dialects[dialect]; !known {
 		return nil, fmt.Errorf("notifications: no migrations for %q, only for postgres and sqlite", dialect)
@@ -69,16 +70,17 @@ func Migrations(dialect string) ([]Migration, error) {
 	return all, nil
 }
 
-// Migrate creates the tables, or brings them up to date. It is safe to call
-// on every start, and from several instances at once: one does the work and
-// the others wait for it. It refuses a database whose encoding is not UTF-8,
-// and tables that another tool has made or changed, until [Service.Baseline]
-// has recorded that. Tables of a later version of this library are no error,
-// and stay as they are.
+// Migrate creates the tables or updates them. Call it on every start, from any
+// number of instances at once: one works and the others wait. It accepts the
+// tables of a later version of this library and leaves them as they are.
 //
-// Where nothing is missing it only reads. Otherwise it takes a connection of its
-// own from the pool of Config.DB, and so must not be called while the host holds
-// the only one. In a transaction of the host it is [ErrBound].
+// It refuses a database whose encoding is not UTF-8. It also refuses tables
+// that another tool made or changed, until [Service.Baseline] has recorded the
+// version.
+//
+// If nothing is missing it only reads. Otherwise it takes a second connection
+// from the pool of Config.DB; do not call it while the host holds the only one.
+// A Service bound to a transaction returns [ErrBound].
 func (s *Service) Migrate(ctx context.Context) error {
 	if s.InTransaction() {
 		return ErrBound
@@ -105,12 +107,13 @@ func (s *store) migrate(ctx context.Context) error {
 	return s.record(ctx, steps)
 }
 
-// step is the migration as goose takes it, with the statements to execute, if
-// any. Without arguments a driver takes any number of statements at once.
+// step converts the migration for goose. statements is the SQL to run, or empty
+// to record the migration only. A driver runs several statements at once if
+// there are no arguments.
 func (m Migration) step(statements string) *goose.Migration {
 	up := func(ctx context.Context, tx *sql.Tx) error {
-		// On SQLite goose has taken no lock. This takes the lock of writers, and
-		// finds the record of another instance that was faster.
+		// On SQLite goose takes no lock. This statement takes SQLite's write
+		// lock, and finds the record of another instance that came first.
 		claim := fmt.Sprintf("UPDATE %s SET is_applied = is_applied WHERE version_id = %d", versionTable, m.Version)
 		result, err := tx.ExecContext(ctx, claim)
 		if err != nil {
@@ -130,9 +133,9 @@ func (m Migration) step(statements string) *goose.Migration {
 	return goose.NewGoMigration(m.Version, &goose.GoFunc{RunTx: up}, nil)
 }
 
-// retried runs what migrates. SQLite has no advisory locks: of several
-// instances that start at once, all but one may fail, and find the work done
-// when they try again.
+// retried runs a function that migrates. SQLite has no advisory locks: if
+// several instances start at once, all but one may fail. They try again, and
+// find the work done.
 func (s *store) retried(ctx context.Context, migrate func() error) error {
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
@@ -148,10 +151,13 @@ func (s *store) retried(ctx context.Context, migrate func() error) error {
 	}
 }
 
-// PendingMigrations returns what [Service.Migrate] would apply, in order. It
-// changes nothing. Where Migrate would refuse tables that another tool has
-// made, it returns the same error.
+// PendingMigrations returns the migrations that [Service.Migrate] would apply,
+// in order. It changes nothing. It returns the error of Migrate for tables that
+// another tool made. A Service bound to a transaction returns [ErrBound].
 func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
+	if s.InTransaction() {
+		return nil, ErrBound
+	}
 	return s.store.pending(ctx)
 }
 
@@ -160,8 +166,8 @@ func (s *store) pending(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In this order: another instance may be migrating, and each migration is
-	// committed together with its record.
+	// This order matters: another instance may be migrating, and commits a
+	// migration together with its record.
 	applied, _, err := s.applied(ctx, all)
 	if err != nil {
 		return nil, err
@@ -177,18 +183,19 @@ func (s *store) pending(ctx context.Context) ([]Migration, error) {
 	return slices.DeleteFunc(all, func(m Migration) bool { return m.Version <= recorded }), nil
 }
 
-// Baseline records that the host has applied the migrations up to a version,
-// and none beyond it, with a tool of its own. [Service.Migrate] then goes on
-// from there, and [Service.PendingMigrations] leaves them out. A host that
-// never calls these two needs no Baseline, as [Service.Ready] looks at the
-// tables alone; nor does one whose tool is goose with the version table
-// notification_schema_version, which is the record itself.
+// Baseline records that another tool has applied the migrations up to a
+// version, and no later ones. [Service.Migrate] then continues after it, and
+// [Service.PendingMigrations] leaves them out.
 //
-// It compares the tables and their columns with the migrations, and records
-// nothing and names the difference if something is missing, or if a later
-// migration has been applied too. A version below the recorded one is an error.
+// A host that never calls Migrate or PendingMigrations needs no Baseline,
+// because [Service.Ready] looks at the tables only. Nor does a host that uses goose with the version
+// table notification_schema_version, because that table is the record.
+//
+// Baseline compares the tables and columns with the migrations. If something is
+// missing, or a later migration has been applied, it records nothing and its
+// error names the difference. A version below the recorded one is an error too.
 // Repeating a call changes nothing, and several instances may call it at once.
-// In a transaction of the host it is [ErrBound].
+// A Service bound to a transaction returns [ErrBound].
 func (s *Service) Baseline(ctx context.Context, version int64) error {
 	if s.InTransaction() {
 		return ErrBound
@@ -232,8 +239,8 @@ func (s *store) baseline(ctx context.Context, version int64) error {
 	return s.record(ctx, steps)
 }
 
-// record has goose do the steps that are not recorded yet, one instance at a
-// time, and record each in its transaction.
+// record runs, by goose, the steps that are not recorded yet. One instance does
+// so at a time. goose records each step in its transaction.
 func (s *store) record(ctx context.Context, steps []*goose.Migration) error {
 	db, err := s.db.DB()
 	if err != nil {
@@ -263,7 +270,7 @@ func (s *store) record(ctx context.Context, steps []*goose.Migration) error {
 	return nil
 }
 
-// recorded returns the newest migration that is recorded; 0 when there is none.
+// recorded returns the newest recorded migration, and 0 if there is none.
 func (s *store) recorded(ctx context.Context) (int64, error) {
 	columns, err := s.columns(ctx, versionTable)
 	if err != nil || len(columns) == 0 {
@@ -274,14 +281,14 @@ func (s *store) recorded(ctx context.Context) (int64, error) {
 	return version, failed(err)
 }
 
-// addition is a table, and the columns of it, that a migration adds.
+// addition is a table, or some of its columns, that a migration adds.
 type addition struct {
 	table   string
 	columns []string
 }
 
-// additions are what each migration adds, by the name of its file. They tell
-// whether it was applied, by this library or by another tool.
+// additions says what each migration adds, by the name of its file. It shows
+// whether a migration was applied, by this library or by another tool.
 var additions = map[string][]addition{
 	"00001_create_tables.sql": {
 		{"notification_messages", []string{"id", "origin", "title", "message", "topic", "actions", "is_system",
@@ -299,8 +306,8 @@ var additions = map[string][]addition{
 	},
 }
 
-// applied returns the newest migration whose additions are there, with those
-// of all before it, and what the next one lacks.
+// applied returns the newest migration whose additions are all there, with
+// those of all earlier ones, and what the next one lacks.
 func (s *store) applied(ctx context.Context, all []Migration) (version int64, lack string, err error) {
 	for _, m := range all {
 		for _, a := range additions[m.Name] {
@@ -313,7 +320,7 @@ func (s *store) applied(ctx context.Context, all []Migration) (version int64, la
 	return version, "", nil
 }
 
-// lacks says what is missing of an addition; empty when all of it is there.
+// lacks names the missing part of an addition; empty if it is complete.
 func (s *store) lacks(ctx context.Context, a addition) (string, error) {
 	columns, err := s.columns(ctx, a.table)
 	if err != nil {
@@ -330,7 +337,7 @@ func (s *store) lacks(ctx context.Context, a addition) (string, error) {
 	return "", nil
 }
 
-// columns returns the columns of a table; none when there is no such table.
+// columns returns the columns of a table, and none if there is no such table.
 func (s *store) columns(ctx context.Context, table string) ([]string, error) {
 	var names []string
 	err := s.session(ctx, s.db).Raw(s.dialect.columns(), table).Find(&names).Error
@@ -338,7 +345,8 @@ func (s *store) columns(ctx context.Context, table string) ([]string, error) {
 }
 
 // ready fails unless the database answers and every migration was applied. It
-// reads from the tables, as only that shows that the service may.
+// selects from the tables, because only that shows that the Service may read
+// them.
 func (s *store) ready(ctx context.Context) error {
 	all, err := Migrations(s.db.Name())
 	if err != nil {
@@ -359,8 +367,8 @@ func (s *store) ready(ctx context.Context) error {
 	return nil
 }
 
-// checkEncoding refuses databases in which texts would be cut or ordered
-// otherwise than by code point.
+// checkEncoding refuses a database that is not UTF-8: it would cut and order
+// texts differently.
 func (s *store) checkEncoding(ctx context.Context) error {
 	var encoding string
 	if err := s.session(ctx, s.db).Raw(s.dialect.encoding()).Scan(&encoding).Error; err != nil {

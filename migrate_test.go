@@ -40,7 +40,7 @@ func TestPendingMigrations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		svc := newService(t, db)
-		for range 2 { // asking changes nothing
+		for range 2 { // it changes nothing
 			pending, err := svc.PendingMigrations(t.Context())
 			if err != nil || len(pending) == 0 || pending[0].Version != 1 || !strings.Contains(pending[0].SQL, "CREATE TABLE notification_messages") {
 				t.Fatalf("pending %+v, %v; want all", pending, err)
@@ -63,8 +63,8 @@ func TestPendingMigrations(t *testing.T) {
 	})
 }
 
-// TestInstancesStartAtOnce has eight of them on one empty database, each with
-// a pool of its own.
+// TestInstancesStartAtOnce migrates an empty database from eight instances at
+// once, each with its own pool.
 func TestInstancesStartAtOnce(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, open func() (*gorm.DB, error)) {
@@ -98,7 +98,7 @@ func TestInstancesStartAtOnce(t *testing.T) {
 	})
 }
 
-// TestPoolOfOne: migrating needs no second connection.
+// TestPoolOfOne: Migrate needs no second connection.
 func TestPoolOfOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -110,7 +110,7 @@ func TestPoolOfOne(t *testing.T) {
 		f := newFixture(t, db)
 		id := f.post("x", notifications.Users("default/jane"))
 		f.mark(jane, id, true)
-		f.expect(jane, notifications.ListQuery{}, "x")
+		f.wantList(jane, notifications.ListQuery{}, "x")
 		err = db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "y", To: notifications.Users("default/jane")})
 			return err
@@ -118,7 +118,7 @@ func TestPoolOfOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.expect(jane, notifications.ListQuery{}, "y", "x")
+		f.wantList(jane, notifications.ListQuery{}, "y", "x")
 	})
 }
 

@@ -9,13 +9,13 @@ import (
 type Notification struct {
 	// ID is a UUIDv7 (RFC 9562) in canonical form.
 	ID string
-	// Created is when it was posted or, if scheduled, when it appeared: in UTC,
-	// to the millisecond.
+	// Created is when it was posted or, if it was scheduled, when it appeared.
+	// UTC, to the millisecond.
 	Created time.Time
-	// Updated is when its content was last replaced in place, in UTC; zero if
-	// never.
+	// Updated is when an update in place last replaced its content. UTC, to the
+	// millisecond; zero means never.
 	Updated time.Time
-	// Expires is when it disappears, in UTC; zero if never.
+	// Expires is when it disappears. UTC, to the millisecond; zero means never.
 	Expires time.Time
 	// Read, Saved and Archived are this user's marks.
 	Read, Saved, Archived bool
@@ -47,7 +47,7 @@ type Action struct {
 // Severity says how much a notification matters.
 type Severity string
 
-// The severities, from the least to the most severe. The empty Severity is
+// The severities, from the lowest to the highest. An empty Severity means
 // SeverityNormal in a [Draft], and no filter in a [Filter].
 const (
 	SeverityLow      Severity = "low"
@@ -56,7 +56,7 @@ const (
 	SeverityCritical Severity = "critical"
 )
 
-// severities in the order of their ranks, which are what is stored.
+// severities are indexed by rank. The database stores the rank.
 var severities = []Severity{SeverityLow, SeverityNormal, SeverityHigh, SeverityCritical}
 
 var severityRank = map[Severity]int{SeverityLow: 0, "": 1, SeverityNormal: 1, SeverityHigh: 2, SeverityCritical: 3}

@@ -2,9 +2,9 @@
 // post messages to users, to groups or to everybody, and each user lists,
 // counts, searches and marks them.
 //
-// A [Service] works over the database the host already has, PostgreSQL or
-// SQLite behind a *gorm.DB, and asks the host who is who (a [Catalog]) and who
-// may do what (a [Policy]):
+// A [Service] stores its tables in the host's PostgreSQL or SQLite database,
+// through a *gorm.DB. The host supplies a [Catalog], which knows users and
+// groups, and a [Policy], which decides who may do what:
 //
 //	svc, err := notifications.New(notifications.Config{
 //		DB:      db,
@@ -18,24 +18,25 @@
 //	})
 //	page, err := svc.List(ctx, notifications.User("jane"), notifications.ListQuery{})
 //
-// Package httpapi serves the same over HTTP, and package auth knows tokens and
-// shared secrets.
+// Package httpapi serves the same operations over HTTP. Package auth verifies
+// tokens and shared secrets.
 //
 // # Visibility
 //
-// What a user sees follows from deliveries and from the groups the user is in
-// at that moment, and from nothing else. Those who join a group see what it was
-// sent before, and those who leave it no longer do.
+// A user sees the notifications addressed to them, to the groups they are in at
+// that moment, and to everybody. A user who joins a group sees its earlier
+// notifications too; a user who leaves it sees none of them any more. Marks
+// never make a notification visible.
 //
 // # Transactions
 //
 // [Service.WithTx] and [Service.WithSQLTx] return the same Service inside the
-// host's own transaction: what its verbs do appears when that commits, and is
-// gone when it rolls back.
+// host's own transaction. Its writes appear when the transaction commits, and
+// disappear when it rolls back.
 //
 // # In the background
 //
-// New starts nothing. [Service.Run] does what must be done now and then, until
+// New starts nothing. [Service.Run] purges old notifications at intervals until
 // its context ends.
 package notifications
 
@@ -50,43 +51,44 @@ import (
 	"gorm.io/gorm"
 )
 
-// Config is what a Service is made of.
+// Config holds the settings of a [Service].
 type Config struct {
 	// DB is the host's database, PostgreSQL (encoding UTF8) or SQLite.
-	// Required. It is never opened, closed or tuned here, and conditions,
-	// scopes or naming strategies set on it do not matter.
+	// Required. The Service never opens, closes or tunes it, and ignores
+	// conditions, scopes and naming strategies set on it.
 	DB *gorm.DB
-	// Replica, if not nil, is one streaming standby of DB, PostgreSQL only.
+	// Replica is one streaming standby of DB, PostgreSQL only. Nil means none.
 	// Lists, counts, status, topics and single notifications are read from it,
-	// except while it lacks a mark of the reader, or fails: then from DB, as
-	// is everything else. So a new post shows after the replica's lag. It is
-	// never opened, closed or tuned here.
+	// so a new post shows after the replica's lag. They are read from DB if the
+	// replica fails, or lacks a mark of the reader. The Service never opens,
+	// closes or tunes it.
 	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
-	// Policy decides who may do what. Required: [AllowAll] is a choice.
+	// Policy decides who may do what. Required; [AllowAll], [Authenticated] and
+	// [NewRules] are ready ones.
 	Policy Policy
-	// GroupHistory says what members see of what their group was sent before
-	// they joined: HistoryAll, the default, or HistorySinceJoining, by the
-	// dates in [Membership].
+	// GroupHistory says whether members see what their group received before
+	// they joined: HistoryAll, the default, or HistorySinceJoining, which uses
+	// the dates in [Membership].
 	GroupHistory History
-	// SystemHistory says what users see of what was addressed to everybody
-	// before they had an account, by the dates of a catalog that implements
-	// [AccountDates]. The default is HistoryAll.
+	// SystemHistory says whether users see notifications to everybody from
+	// before they had an account. Other values than HistoryAll, the default,
+	// need a catalog that implements [AccountDates].
 	SystemHistory History
-	// IdempotencyWindow is how long an idempotency key is remembered; zero is
-	// [DefaultIdempotencyWindow].
+	// IdempotencyWindow is how long an idempotency key is remembered. Zero
+	// means [DefaultIdempotencyWindow]; negative is an error.
 	IdempotencyWindow time.Duration
-	// Retention is how old a notification becomes before [Service.Run] removes
-	// it, unless somebody saved it. Zero keeps all.
+	// Retention is the age at which [Service.Run] removes a notification,
+	// unless a user saved it. Zero keeps all; negative is an error.
 	Retention time.Duration
-	// PurgeInterval is how often [Service.Run] purges; zero is
-	// [DefaultPurgeInterval].
+	// PurgeInterval is the time between two purges of [Service.Run]. Zero means
+	// [DefaultPurgeInterval]; negative is an error.
 	PurgeInterval time.Duration
-	// Logger receives slow and failing queries, without their parameters,
-	// failures of Replica, and what Run does. Nil discards.
+	// Logger receives slow and failing queries without their parameters,
+	// failures of Replica, and the results of Run. Nil discards them.
 	Logger *slog.Logger
-	// Now is the clock. Nil is time.Now. It must be safe for concurrent use.
+	// Now is the clock. Nil means time.Now. It must be safe for concurrent use.
 	Now func() time.Time
 }
 
@@ -96,10 +98,10 @@ const (
 	DefaultPurgeInterval     = time.Hour
 )
 
-// Service is the notification inbox. It is made by [New] and is safe for
-// concurrent use; one bound to a transaction by [Service.WithTx] is as safe as
-// that transaction. Its verbs take who is asking as an argument, ask the policy
-// first, and return the errors of this package.
+// Service is the notification inbox. [New] makes it. It is safe for concurrent
+// use; a Service bound to a transaction by [Service.WithTx] is as safe as that
+// transaction. Each verb takes the caller's [Identity] as its argument who,
+// asks the policy first, and returns the errors of this package.
 type Service struct {
 	store   *store
 	catalog Catalog
@@ -113,14 +115,13 @@ type Service struct {
 	retention, purgeInterval    time.Duration
 
 	running *atomic.Bool
-	bound   *binding // to a transaction of the host; nil if to none
+	bound   *binding // the host's transaction; nil if there is none
 }
 
 var discard = slog.New(slog.DiscardHandler)
 
-// New makes a Service. It opens nothing and starts nothing; the tables are
-// made by [Service.Migrate]. It reports all faults of the configuration at
-// once.
+// New makes a Service. It opens nothing and starts nothing; [Service.Migrate]
+// creates the tables. Its error names every fault of the configuration.
 func New(cfg Config) (*Service, error) {
 	faults := cfg.check()
 	cfg.fillIn()
@@ -195,9 +196,10 @@ func (cfg *Config) fillIn() {
 	}
 }
 
-// Authorize asks the policy whether who has all the permissions. Every verb
-// does so itself; it is exported for hosts that offer operations of their own.
-// It returns [ErrUnauthenticated], [ErrForbidden], [ErrUnavailable] or nil.
+// Authorize asks the policy whether the caller has all the permissions. Every
+// verb does this itself; Authorize is for hosts that add operations of their
+// own. It returns [ErrUnauthenticated], [ErrForbidden], [ErrUnavailable] or
+// nil; in a bound Service also [ErrNoTransaction].
 func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Permission) error {
 	ctx, err := s.bind(ctx)
 	if err != nil {
@@ -205,6 +207,9 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 	}
 	if !who.valid() {
 		return ErrUnauthenticated
+	}
+	if err := s.alive(ctx); err != nil {
+		return err
 	}
 	for _, p := range permissions {
 		r := Request{Who: who, Permission: p}
@@ -218,14 +223,14 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 	return nil
 }
 
-// authorize asks the policy.
+// authorize asks the policy about one permission.
 func (s *Service) authorize(ctx context.Context, r Request) error {
 	if !r.Who.valid() {
 		return ErrUnauthenticated
 	}
 	decision, err := s.policy.Decide(ctx, r)
 	if err != nil {
-		return unavailable("policy", err)
+		return s.away("policy", err)
 	}
 	if decision != Allow {
 		return fmt.Errorf("%w: %s lacks %s", ErrForbidden, r.Who, r.Permission)
@@ -233,12 +238,12 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Ready asks whether the service can work: the database answers, all
-// [Migrations] have been applied, by [Service.Migrate] or another tool, and the
-// catalog, if it has a method Ready(context.Context) error, is ready too. The
-// error says which of them is not, and names the file of the first migration
-// that is missing. Config.Replica is not asked, as DB does its work when it is
-// away.
+// Ready reports whether the Service can work. The database must answer, all
+// [Migrations] must have been applied, by [Service.Migrate] or another tool,
+// and the catalog must be ready if it has a method Ready(context.Context)
+// error. The error names the cause, such as the file of the first missing
+// migration. Ready does not ask Config.Replica, because DB takes over when that
+// fails.
 func (s *Service) Ready(ctx context.Context) error {
 	if s.InTransaction() {
 		return ErrBound
@@ -254,12 +259,14 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run does everything that must happen in the background, until ctx ends: at
-// once and then every Config.PurgeInterval it purges. Failures are logged, and
-// the next turn goes on. It returns nil when ctx has ended and its work with
-// it. Of several instances on one database each may run; PostgreSQL lets one
-// purge at a time. A Service runs once at a time: a second Run beside the
-// first, and one of a bound Service, returns an error at once.
+// Run does the background work until ctx ends: it purges at once, and then
+// every Config.PurgeInterval. It logs a failed purge and tries again at the
+// next interval. It returns nil after ctx has ended and the last purge has
+// stopped.
+//
+// Several instances on one database may each call Run; on PostgreSQL one of
+// them purges at a time. Run returns an error at once if the Service is already
+// running, or is bound to a transaction.
 func (s *Service) Run(ctx context.Context) error {
 	if s.InTransaction() {
 		return ErrBound

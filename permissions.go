@@ -7,30 +7,33 @@ import (
 	"slices"
 )
 
-// Permission names an operation a [Policy] decides on.
+// Permission names an operation that a [Policy] decides about.
 type Permission string
 
-// The permissions. The first three are those of the Backstage plugin.
+// The permissions. The first three have the names of the Backstage plugin.
 const (
-	// PermissionCreate guards every post.
+	// PermissionCreate is needed for every post.
 	PermissionCreate Permission = "notifications.create"
-	// PermissionList guards all reading of one's inbox.
+	// PermissionList is needed to read one's inbox.
 	PermissionList Permission = "notifications.list"
-	// PermissionUpdateRead guards marking as read, saved and archived.
+	// PermissionUpdateRead is needed to mark notifications as read, saved or
+	// archived.
 	PermissionUpdateRead Permission = "notifications.update.read"
-	// PermissionCreateSystem is asked, after PermissionCreate, for a post to
+	// PermissionCreateSystem is needed, besides PermissionCreate, for a post to
 	// everybody.
 	PermissionCreateSystem Permission = "notifications.create.system"
-	// PermissionDelete guards withdrawing what one has posted.
+	// PermissionDelete is needed to withdraw one's own posts.
 	PermissionDelete Permission = "notifications.delete"
-	// PermissionDeleteAny is asked, after PermissionDelete, for withdrawing
-	// the posts of others. [AllowAll] and [Authenticated] do not give it.
+	// PermissionDeleteAny is needed, besides PermissionDelete, to withdraw the
+	// posts of others. [AllowAll] and [Authenticated] do not give it.
 	PermissionDeleteAny Permission = "notifications.delete.any"
-	// PermissionReach guards asking whom one's own post has reached.
+	// PermissionReach is needed to ask whom one's own post reached.
 	PermissionReach Permission = "notifications.reach"
-	// PermissionExplain guards [Service.Explain], which has no HTTP operation.
+	// PermissionExplain is needed for [Service.Explain], which has no HTTP
+	// operation.
 	PermissionExplain Permission = "notifications.explain"
-	// PermissionErase guards [Service.EraseUser], which has no HTTP operation.
+	// PermissionErase is needed for [Service.EraseUser], which has no HTTP
+	// operation.
 	PermissionErase Permission = "notifications.erase"
 )
 
@@ -43,34 +46,34 @@ const (
 	Allow
 )
 
-// Request is what a [Policy] decides about.
+// Request is a question to a [Policy].
 type Request struct {
-	// Who asks. It is never the zero Identity.
+	// Who is the caller. It is never the zero Identity.
 	Who Identity
-	// Permission is what they need.
+	// Permission is the permission the caller needs.
 	Permission Permission
-	// Draft is what is to be posted, with PermissionCreate and
-	// PermissionCreateSystem: a copy, as the caller wrote it, not yet checked.
-	// It is empty, and never nil, where the caller's input could not be read.
-	// Nil with other permissions.
+	// Draft is the draft to post, with PermissionCreate and
+	// PermissionCreateSystem: a copy, as the caller wrote it, not checked yet.
+	// If the caller's input cannot be read it is an empty Draft, not nil. It is
+	// nil with other permissions.
 	Draft *Draft
-	// ID is the notification concerned, as the caller wrote it, with
+	// ID is the id of the notification, as the caller wrote it, with
 	// PermissionDelete, PermissionDeleteAny, PermissionReach and
-	// PermissionExplain, and where one notification is fetched or marked.
-	// Empty where several are concerned.
+	// PermissionExplain, and when one notification is fetched or marked. It is
+	// empty for operations on several.
 	ID string
 }
 
-// Policy decides who may do what. It is asked before every operation, of Go
-// callers and HTTP callers alike. An error means that it could not decide: the
-// operation fails with [ErrUnavailable] and is not done. In a Service bound to
-// a transaction, [TxFrom] and [SQLTxFrom] find that transaction in ctx. It must
-// be safe for concurrent use.
+// Policy decides who may do what. It is asked before every operation, over HTTP
+// too. If it returns an error, the operation is not done and fails with
+// [ErrUnavailable]. In a Service bound to a transaction, [TxFrom] and
+// [SQLTxFrom] find that transaction in ctx. A Policy must be safe for
+// concurrent use.
 type Policy interface {
 	Decide(ctx context.Context, r Request) (Decision, error)
 }
 
-// Permissions lists all permissions.
+// Permissions returns all permissions.
 func Permissions() []Permission {
 	return []Permission{
 		PermissionCreate, PermissionList, PermissionUpdateRead, PermissionCreateSystem,
@@ -78,9 +81,8 @@ func Permissions() []Permission {
 	}
 }
 
-// AllowAll is the [Policy] that allows everything to everybody, guests too,
-// except [PermissionDeleteAny]: those who may touch the posts of others are to
-// be named.
+// AllowAll is the [Policy] that allows everybody, guests too, everything except
+// [PermissionDeleteAny]. Give that permission by a [Rule].
 type AllowAll struct{}
 
 // Decide implements [Policy].
@@ -88,8 +90,8 @@ func (AllowAll) Decide(_ context.Context, r Request) (Decision, error) {
 	return allowIf(r.Permission != PermissionDeleteAny), nil
 }
 
-// Authenticated is the [Policy] that allows to users and services with a proof
-// what [AllowAll] allows, and nothing to guests.
+// Authenticated is the [Policy] that allows guests nothing, and everybody else
+// what [AllowAll] allows.
 type Authenticated struct{}
 
 // Decide implements [Policy].
@@ -97,46 +99,47 @@ func (Authenticated) Decide(_ context.Context, r Request) (Decision, error) {
 	return allowIf(!r.Who.Guest && r.Permission != PermissionDeleteAny), nil
 }
 
-// anyone, in a [Rule], stands for every user or every service.
+// anyone stands in a [Rule] for every user or every service.
 const anyone = "*"
 
-// Rule allows some permissions to some users and services. It names at least
-// one permission and at least one user, group or service.
+// Rule gives permissions to users and services. It must name at least one
+// permission, and at least one user, group or service.
 type Rule struct {
-	// Allow lists the permissions.
+	// Allow lists the permissions it gives.
 	Allow []Permission
 	// Users are names in any form the [Catalog] accepts. "*" is every user,
-	// guests and users the catalog does not know included.
+	// including guests and users who are not in the catalog.
 	Users []string
-	// Groups are names in any form the catalog accepts. They stand for the
-	// users who are in them at the moment of the question.
+	// Groups are names in any form the catalog accepts. The rule applies to
+	// their members at the time of the question.
 	Groups []string
-	// Services are names as [Identity] has them, compared byte for byte:
-	// "external", "backstage-server". "*" is every service.
+	// Services are names as in [Identity], compared byte for byte: "external",
+	// "backstage-server". "*" is every service.
 	Services []string
 }
 
-// rules is the [Policy] of NewRules: for each permission who has it, the
-// rules merged.
+// rules is the [Policy] of NewRules: all rules, merged by permission.
 type rules struct {
 	catalog Catalog
 	holders map[Permission]*holders
 }
 
-// holders is who has one permission. Names are canonical.
+// holders are the users, groups and services that have one permission. Names
+// are canonical.
 type holders struct {
 	users, groups, services []string
 }
 
-// NewRules returns a [Policy] that allows what at least one of the rules
-// allows, and denies everything else. A user has what the rules allow the user
-// or a group the user is in; the catalog is asked for groups only where they
-// matter. If it cannot answer, that is the error of the decision.
+// NewRules returns a [Policy] that allows what at least one rule allows, and
+// denies everything else. A rule for a group applies to its members. The
+// catalog is asked for a user's groups only if no other rule allows the
+// operation; if it fails, the policy returns its error.
 //
-// There must be a rule. All faults of the rules are reported at once, each
-// with the index of its rule and the field: an unknown permission, a rule
-// that allows nothing or nobody, a name the catalog cannot read. Whether the
-// users and groups exist is not asked: they come and go.
+// NewRules needs a catalog and at least one rule. It reports all faults at
+// once, each with the index of the rule and the field: an unknown permission, a
+// rule without permissions or without names, a name that the catalog refuses.
+// It does not ask whether users and groups exist, because they may be added
+// later.
 func NewRules(catalog Catalog, list ...Rule) (Policy, error) {
 	if catalog == nil {
 		return nil, errors.New("notifications: NewRules needs a catalog")
@@ -160,8 +163,8 @@ func NewRules(catalog Catalog, list ...Rule) (Policy, error) {
 	return p, nil
 }
 
-// add merges a rule into the policy, and returns what is wrong with it. Each
-// fault begins with the field, to stand behind the index of the rule.
+// add merges a rule into the policy and returns its faults. Each begins with
+// the field, because NewRules puts the index of the rule before it.
 func (p *rules) add(rule Rule) []error {
 	var faults []error
 	if len(rule.Allow) == 0 {
@@ -224,14 +227,14 @@ func (p *rules) Decide(ctx context.Context, r Request) (Decision, error) {
 	}
 }
 
-// decideUser asks for the groups of the user when nothing else allows it.
+// decideUser asks for the user's groups only if no rule for users allows it.
 func (p *rules) decideUser(ctx context.Context, has *holders, who Identity) (Decision, error) {
 	if slices.Contains(has.users, anyone) {
 		return Allow, nil
 	}
 	user, err := p.catalog.Canonical(KindUser, who.Name)
 	if err != nil {
-		return Deny, nil // no rule can name a user the catalog cannot read
+		return Deny, nil // no rule can name a user the catalog refuses
 	}
 	if slices.Contains(has.users, user) {
 		return Allow, nil
@@ -248,12 +251,12 @@ func (p *rules) decideUser(ctx context.Context, has *holders, who Identity) (Dec
 	})), nil
 }
 
-// named reports whether a list holds the name, or everybody.
+// named reports whether a list contains the name, or "*".
 func named(list []string, name string) bool {
 	return slices.Contains(list, name) || slices.Contains(list, anyone)
 }
 
-// allowIf is Allow or Deny.
+// allowIf converts a bool to a Decision.
 func allowIf(yes bool) Decision {
 	if yes {
 		return Allow

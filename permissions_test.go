@@ -11,13 +11,13 @@ import (
 	"github.com/notifications-go/notifications/notificationstest"
 )
 
-// roster is a directory that counts how often it is asked for groups.
-type roster struct {
+// countingDirectory counts the calls of Groups.
+type countingDirectory struct {
 	*notificationstest.Directory
 	asked int
 }
 
-func (r *roster) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
+func (r *countingDirectory) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
 	r.asked++
 	return r.Directory.Groups(ctx, user)
 }
@@ -37,7 +37,7 @@ func TestReadyPolicies(t *testing.T) {
 	t.Parallel()
 	for _, permission := range notifications.Permissions() {
 		for _, who := range []notifications.Identity{jane, unproved, notifications.ServiceAccount("ci")} {
-			given := permission != notifications.PermissionDeleteAny // only ever by name
+			given := permission != notifications.PermissionDeleteAny // only a rule gives this one
 			if got := decide(t, notifications.AllowAll{}, who, permission) == notifications.Allow; got != given {
 				t.Errorf("AllowAll allows %s %s: %v", who, permission, got)
 			}
@@ -71,7 +71,7 @@ func TestRules(t *testing.T) {
 		read   = notifications.PermissionUpdateRead
 		system = notifications.PermissionCreateSystem
 	)
-	catalog := &roster{Directory: new(notificationstest.Directory)}
+	catalog := &countingDirectory{Directory: new(notificationstest.Directory)}
 	catalog.SetUser("default/jane", "default/ops", "default/dev")
 	catalog.SetUser("default/john", "default/dev")
 	p, err := notifications.NewRules(catalog,
@@ -86,7 +86,7 @@ func TestRules(t *testing.T) {
 	for _, tc := range []struct {
 		who   notifications.Identity
 		has   []notifications.Permission
-		asked int // how often the catalog is asked for groups, over all permissions
+		asked int // calls of Groups for all permissions together
 	}{
 		{user("Default/Jane"), []notifications.Permission{create, list, read}, 1},
 		{user("default/john"), []notifications.Permission{list, read}, 1},
@@ -116,7 +116,7 @@ func TestRules(t *testing.T) {
 		}
 	}
 
-	// What a group may do follows from who is in it now.
+	// A rule for a group follows its current members.
 	catalog.SetUser("default/john", "default/ops")
 	catalog.SetUser("default/jane")
 	if decide(t, p, user("default/john"), create) != notifications.Allow {
@@ -182,7 +182,7 @@ func TestRuleFaults(t *testing.T) {
 	}
 }
 
-// A caller who changes the rules afterwards does not change the policy.
+// Changing the rules after NewRules does not change the policy.
 func TestRulesAreCopied(t *testing.T) {
 	t.Parallel()
 	services := []string{"ci"}

@@ -15,8 +15,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// TestPlans reads how PostgreSQL means to answer list and count over 100,000
-// messages: by indexes alone, and without sorting more than a page.
+// TestPlans reads PostgreSQL's plans for list and count over 100,000 messages.
+// They must use indexes only, and sort no more than a page.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	db, st := filledForPlans(t)
@@ -52,7 +52,8 @@ func TestPlans(t *testing.T) {
 		if q.OrderBy == OrderCreated && p.sorted > 0 {
 			t.Errorf("%s: sorts %v rows that come in order\n%s", tt.name, p.sorted, p.text)
 		}
-		// The next of each audience, of which the first is taken, until there is a page.
+		// One delivery of each audience and then one more for each that was
+		// taken, until the page is full.
 		if most := q.Limit + 1 + len(reader.sources(q.System)); q.Filter == (Filter{}) && q.OrderBy == OrderCreated && p.delivered > float64(most) {
 			t.Errorf("%s: reads %v deliveries, want at most %d\n%s", tt.name, p.delivered, most, p.text)
 		}
@@ -76,7 +77,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// filledForPlans is a database of its own, filled by fillForPlans.
+// filledForPlans returns a database filled by fillForPlans.
 func filledForPlans(t *testing.T) (*gorm.DB, *store) {
 	t.Helper()
 	db := dbtest.Postgres(t)
@@ -92,7 +93,7 @@ func filledForPlans(t *testing.T) (*gorm.DB, *store) {
 }
 
 // fillForPlans stores 100,000 messages to 200 users, 10 groups and everybody,
-// and tells the planner about them.
+// and updates the planner's statistics.
 func fillForPlans(t *testing.T, db *gorm.DB) {
 	t.Helper()
 	const id = "lpad(to_hex(i), 12, '0')::text || '70008000000000000000'"
@@ -119,13 +120,13 @@ func fillForPlans(t *testing.T, db *gorm.DB) {
 	}
 }
 
-// plan is what matters here of an executed plan.
+// plan is what the tests check of an executed plan.
 type plan struct {
 	text      string
-	scanned   []string // tables read from end to end
-	sorted    float64  // rows that went into the largest sort
-	delivered float64  // deliveries that were found
-	cost      float64  // as PostgreSQL estimates it
+	scanned   []string // tables that were scanned sequentially
+	sorted    float64  // rows of the largest sort
+	delivered float64  // rows read from the deliveries
+	cost      float64  // PostgreSQL's estimate
 }
 
 func (p plan) check(t *testing.T, name string) {
@@ -135,7 +136,7 @@ func (p plan) check(t *testing.T, name string) {
 	}
 }
 
-// sentStatement is a statement as it is sent.
+// sentStatement is a statement as it was sent.
 type sentStatement struct {
 	text string
 	args []any
@@ -191,12 +192,12 @@ func (p *plan) visit(n node) {
 	}
 }
 
-// TestMergedLists compares the pages of a reader with few audiences with those
-// that a reader with many gets, who has another statement.
+// TestMergedLists compares the statement for readers with few audiences and the
+// one for readers with many. Both must return the same pages.
 func TestMergedLists(t *testing.T) {
 	t.Parallel()
 	db, merging := filledForPlans(t)
-	for _, sql := range []string{ // some of it in two audiences, and some states
+	for _, sql := range []string{ // gives some messages two audiences, and some a state
 		"INSERT INTO notification_deliveries SELECT 'group:default/g1', message_id, severity, scheduled, system, expires_at" +
 			" FROM notification_deliveries WHERE audience IN ('user:default/u7', 'system') AND message_id::text LIKE '%7000-8000%' AND severity = 1",
 		"UPDATE notification_messages SET is_system = TRUE WHERE id IN (SELECT message_id FROM notification_deliveries WHERE audience = 'system')",
@@ -208,7 +209,7 @@ func TestMergedLists(t *testing.T) {
 		}
 	}
 	other := *merging
-	other.dialect = struct{ dialect }{merging.dialect} // which cannot merge
+	other.dialect = struct{ dialect }{merging.dialect} // hides the method merged
 	reader := inbox{
 		user: UserRef("default/u7"), audience: "user:default/u7", groups: []source{{"group:default/g1", firstID}, {"group:default/g2", planID(40_000)}},
 		system: source{systemAudience, planID(500)}, readBefore: planID(60_000), now: time.Now(),
@@ -253,13 +254,12 @@ func TestMergedLists(t *testing.T) {
 	}
 }
 
-// TestReadsKeepOnePlan: PostgreSQL plans a statement anew for each reader only
-// the first five times; to plan takes longer than to read. A list it cannot
-// even tell from another reader's.
+// TestReadsKeepOnePlan: PostgreSQL plans a read for its parameters five times,
+// and then keeps one plan for all readers. Planning takes longer than reading.
 func TestReadsKeepOnePlan(t *testing.T) {
 	t.Parallel()
 	db, st := filledForPlans(t)
-	// Few have nearly everything, and the planner knows who.
+	// Few users have nearly all messages, and the planner knows which.
 	for _, sql := range []string{
 		"DELETE FROM notification_deliveries WHERE audience >= 'user:default/u12'",
 		"INSERT INTO notification_deliveries (audience, message_id) SELECT 'user:default/new' || i, gen_random_uuid() FROM generate_series(1, 300) i",
@@ -273,7 +273,7 @@ func TestReadsKeepOnePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool.SetMaxOpenConns(1) // each connection has plans of its own
+	pool.SetMaxOpenConns(1) // plans belong to a connection
 	const readers = 12
 	for i := range readers {
 		in := inbox{
@@ -285,7 +285,7 @@ func TestReadsKeepOnePlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		list := st.listByCreated(in, q, selection{Filter: q.Filter}, nil)
-		if this, any := planned(t, db, sentStatement{list.String(), list.Args()}).cost, plannedForAny(t, db, sentStatement{list.String(), list.Args()}).cost; this != any {
+		if this, any := planFor(t, db, sentStatement{list.String(), list.Args()}).cost, genericPlanFor(t, db, sentStatement{list.String(), list.Args()}).cost; this != any {
 			t.Errorf("reader %d: PostgreSQL estimates %v for a list, and %v for any reader's", i, this, any)
 		}
 		_, errList := st.list(t.Context(), in, q, nil)
@@ -312,8 +312,8 @@ func TestReadsKeepOnePlan(t *testing.T) {
 	}
 }
 
-// TestPlanReader makes sure the test above can fail: it sees the scan and the
-// sort of a query that has both.
+// TestPlanReader shows that the tests above can fail: it finds the scan and the
+// sort in a plan that has both.
 func TestPlanReader(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Postgres(t)

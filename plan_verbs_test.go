@@ -12,30 +12,30 @@ import (
 	"gorm.io/gorm"
 )
 
-// village is a catalog in which everybody is in two groups.
-type village struct{}
+// twoGroupsCatalog is a catalog in which every user is in two groups.
+type twoGroupsCatalog struct{}
 
-func (village) Canonical(_ Kind, name string) (string, error) { return name, nil }
+func (twoGroupsCatalog) Canonical(_ Kind, name string) (string, error) { return name, nil }
 
-func (village) Groups(context.Context, string) ([]Membership, error) {
+func (twoGroupsCatalog) Groups(context.Context, string) ([]Membership, error) {
 	return []Membership{{Group: "default/g1"}, {Group: "default/g2"}}, nil
 }
 
-func (village) Missing(context.Context, []Ref) ([]Ref, error) { return nil, nil }
+func (twoGroupsCatalog) Missing(context.Context, []Ref) ([]Ref, error) { return nil, nil }
 
-func (village) AccountSince(context.Context, string) (time.Time, error) {
+func (twoGroupsCatalog) AccountSince(context.Context, string) (time.Time, error) {
 	return time.UnixMilli(50_000), nil
 }
 
-// permissive allows everything.
-type permissive struct{}
+// allowEverything is a policy that allows everything, PermissionDeleteAny too.
+type allowEverything struct{}
 
-func (permissive) Decide(context.Context, Request) (Decision, error) { return Allow, nil }
+func (allowEverything) Decide(context.Context, Request) (Decision, error) { return Allow, nil }
 
 // planID is the id of the i-th message of fillForPlans.
 func planID(i int) string { return fmt.Sprintf("%08x-%04x-7000-8000-000000000000", i>>16, i&0xffff) }
 
-// planIDs are those of n messages, some of them to u7.
+// planIDs returns the ids of n messages. Some of them are addressed to u7.
 func planIDs(n int) []string {
 	list := make([]string, n)
 	for i := range list {
@@ -44,7 +44,7 @@ func planIDs(n int) []string {
 	return list
 }
 
-// plannedVerbs come in an order in which each finds something to do.
+// plannedVerbs are in an order in which each finds something to do.
 var plannedVerbs = []struct {
 	name string
 	do   func(ctx context.Context, s *Service) error
@@ -143,18 +143,19 @@ func post(d Draft) func(context.Context, *Service) error {
 	}
 }
 
-// dearPlan is a tenth of jit_above_cost, from where on PostgreSQL compiles a
-// statement before it executes it, which takes some 100 ms. Tables become more
-// than ten times as large as those here.
-const dearPlan = 10_000
+// expensivePlan is a tenth of jit_above_cost. A plan that costs more than
+// jit_above_cost is compiled first, which takes some 100 ms. Production tables
+// may be ten times as large as those of this test.
+const expensivePlan = 10_000
 
-// TestPlansOfVerbs lets a service do what it can over 100,000 messages, and
-// reads how PostgreSQL means to execute each statement of that: by indexes,
-// both with the parameters at hand and, as it may after five times, for any.
+// TestPlansOfVerbs runs every verb over 100,000 messages, and reads
+// PostgreSQL's plan of each statement. Both the plan for the parameters and the
+// generic plan, which PostgreSQL may use after five executions, must use
+// indexes.
 func TestPlansOfVerbs(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Postgres(t)
-	svc, err := New(Config{DB: db, Catalog: village{}, Policy: permissive{}, SystemHistory: HistoryRead})
+	svc, err := New(Config{DB: db, Catalog: twoGroupsCatalog{}, Policy: allowEverything{}, SystemHistory: HistoryRead})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,10 +174,10 @@ func TestPlansOfVerbs(t *testing.T) {
 				t.Error("it did nothing")
 			}
 			for _, sql := range statements {
-				for _, p := range []plan{planned(t, db, sql), plannedForAny(t, db, sql)} {
+				for _, p := range []plan{planFor(t, db, sql), genericPlanFor(t, db, sql)} {
 					p.scanned = slices.DeleteFunc(p.scanned, func(table string) bool { return readsAll(sql.String(), table) })
 					p.check(t, sql.String())
-					if p.cost >= dearPlan {
+					if p.cost >= expensivePlan {
 						t.Errorf("%s: looks dear enough to compile\n%s", sql, p.text)
 					}
 				}
@@ -185,8 +186,8 @@ func TestPlansOfVerbs(t *testing.T) {
 	}
 }
 
-// readsAll says which statements may read a table from end to end: once for an
-// erasure, and once for a purge.
+// readsAll says which statements may read a whole table: one of an erasure, and
+// one of a purge.
 func readsAll(sql, table string) bool {
 	switch {
 	case strings.HasPrefix(sql, "UPDATE notification_messages SET poster = ''"):
@@ -197,7 +198,7 @@ func readsAll(sql, table string) bool {
 	return false
 }
 
-// record returns the statements that db executes in do.
+// record returns the statements that db executes while do runs.
 func record(t *testing.T, db *gorm.DB, do func()) []sentStatement {
 	t.Helper()
 	var list []sentStatement
@@ -220,8 +221,8 @@ func record(t *testing.T, db *gorm.DB, do func()) []sentStatement {
 	return list
 }
 
-// planned is the plan for a statement with its parameters.
-func planned(t *testing.T, db *gorm.DB, sql sentStatement) plan {
+// planFor returns the plan of a statement for its parameters.
+func planFor(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	pool, err := db.DB()
 	if err != nil {
@@ -234,8 +235,8 @@ func planned(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	return parsePlan(t, text)
 }
 
-// plannedForAny is the plan for a statement whatever its parameters.
-func plannedForAny(t *testing.T, db *gorm.DB, sql sentStatement) plan {
+// genericPlanFor returns the plan of a statement for any parameters.
+func genericPlanFor(t *testing.T, db *gorm.DB, sql sentStatement) plan {
 	t.Helper()
 	var text string
 	err := db.Transaction(func(tx *gorm.DB) error {

@@ -16,32 +16,31 @@ import (
 
 // Limits of [Service.PostMany].
 const (
-	MaxDrafts      = 1000    // in one call
-	MaxDraftsBytes = 8 << 20 // of their texts, together
+	MaxDrafts      = 1000    // 1,000 in one call
+	MaxDraftsBytes = 8 << 20 // 8 MiB of text in one call
 )
 
-// Posted is what became of a post.
+// Posted is the result of a post.
 type Posted struct {
-	// ID is the notification: a new one, or an earlier one if Repeated, or if
-	// its content was replaced in place.
+	// ID is the id of the notification: a new one, or the earlier one if
+	// Repeated, or if KeepPlace replaced its content.
 	ID string
-	// Repeated reports that the idempotency key was used before for the same
-	// content: nothing was done.
+	// Repeated reports that an earlier post had the same idempotency key and
+	// content. This post changed nothing.
 	Repeated bool
-	// Replaced reports that an earlier post of the same scope was replaced, in
-	// whole or for some of its audiences. It is false if Repeated.
+	// Replaced reports that this post replaced an earlier one of the same
+	// scope, for all or some of its audience. It is false if Repeated.
 	Replaced bool
 }
 
-// Post stores a notification for its audience. When it returns without error
-// the notification is stored.
+// Post stores a notification for its audience. After it returns without an
+// error, the notification is stored.
 //
 // It needs [PermissionCreate], and for [Everyone] also
-// [PermissionCreateSystem]. A draft that breaks a limit, or that names a
-// recipient the catalog does not know, is an [*InvalidError], and nobody gets
-// it. With an idempotency key that was used before it is [ErrKeyReused], or
-// Repeated. A draft that keeps its place may be refused with
-// [ErrTargetsDiffer].
+// [PermissionCreateSystem]. A draft that breaks a limit or names a recipient
+// that the catalog does not know is an [*InvalidError], and nothing is stored.
+// A used idempotency key gives Repeated or [ErrKeyReused]. A draft with
+// KeepPlace may give [ErrTargetsDiffer].
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
 	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
 	if err != nil {
@@ -50,12 +49,14 @@ func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, erro
 	return list[0].result, nil
 }
 
-// PostMany stores many notifications in one transaction, all or none, and
-// returns what became of each, in their order: for texts that differ from
-// reader to reader. It takes 1 to 1,000 drafts, of 8 MiB together. Two drafts
-// must not have the same idempotency key, nor the same origin and scope.
-// Otherwise it is as [Service.Post], of each draft; the policy is asked about
-// each. In an [*InvalidError], "[3].Title" is the title of the fourth.
+// PostMany stores several notifications in one transaction, all or none. Use it
+// for texts that differ from reader to reader. It returns one result a draft,
+// in their order.
+//
+// It takes 1 to 1,000 drafts with up to 8 MiB of text together. No two drafts
+// may have the same idempotency key, or the same origin and scope. The rest is
+// as in [Service.Post], and the policy is asked about each draft. In an
+// [*InvalidError], "[3].Title" is the title of the fourth draft.
 func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([]Posted, error) {
 	list, err := s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
 	results := make([]Posted, len(list))
@@ -70,14 +71,14 @@ type posting struct {
 	draft     Draft
 	poster    string
 	now       time.Time
-	audiences []string // as they are stored, sorted
-	// audienceArray is the audiences as a JSON array, the column.
+	audiences []string // as stored, sorted
+	// audienceArray is the column audiences, a JSON array.
 	audienceArray string
-	actions       string // the column
-	id            string // see mint
-	content       string // hash; empty without an idempotency key
+	actions       string // the column actions
+	id            string // set by mint
+	content       string // a hash; empty without an idempotency key
 	forgotten     time.Time
-	untimely      faults // what is wrong at this moment; a repetition may be late
+	untimely      faults // faults that depend on the time; a repeated post may come late
 	result        Posted
 }
 
@@ -85,7 +86,7 @@ func (p *posting) severity() int   { return severityRank[p.draft.Severity] }
 func (p *posting) scheduled() bool { return p.draft.scheduled(p.now) }
 func (p *posting) plain() bool     { return p.draft.IdempotencyKey == "" && p.draft.Scope == "" }
 
-// expiry is the expires_at of the deliveries.
+// expiry returns the expires_at of the deliveries.
 func (p *posting) expiry() int64 {
 	if p.draft.Expires.IsZero() {
 		return never
@@ -93,13 +94,13 @@ func (p *posting) expiry() int64 {
 	return p.draft.Expires.UnixMilli()
 }
 
-// post is PostMany of drafts that nobody else has; field returns what stands
-// before the fields of a draft.
+// post is PostMany of drafts that the caller does not keep. field returns the
+// prefix of the fields of a draft.
 func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
 	postings := make([]posting, min(len(drafts), MaxDrafts))
 	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
 	for i := range postings {
-		postings[i].draft = drafts[i] // a copy, for the policy sees the other one
+		postings[i].draft = drafts[i] // a copy: the policy gets the original and may change it
 		c.list[i] = &postings[i]
 	}
 	ctx, err := s.beginPost(ctx, who, drafts)
@@ -116,7 +117,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	}
 	c.checkDistinct()
 	if len(c.faulty) == 0 {
-		// Before anything that may have changed since the first time.
+		// Before the checks whose result may have changed since the first post.
 		if err := s.store.recall(ctx, c.list); err != nil {
 			return nil, err
 		}
@@ -147,7 +148,7 @@ func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (
 	return ctx, err
 }
 
-// checkDrafts reports too many or too large drafts, before any is looked at.
+// checkDrafts refuses too many or too large drafts before looking at any.
 func checkDrafts(drafts []Draft) error {
 	if len(drafts) == 0 || len(drafts) > MaxDrafts {
 		return Invalid("drafts", fmt.Sprintf("has %d entries, it must have 1 to %d", len(drafts), MaxDrafts))
@@ -165,7 +166,7 @@ func checkDrafts(drafts []Draft) error {
 	return nil
 }
 
-// posts are the drafts of one call, and what is wrong with them.
+// posts are the drafts of one call, and their faults.
 type posts struct {
 	*Service
 	field   func(i int) string
@@ -174,20 +175,20 @@ type posts struct {
 	faulty  faults // apart from posting.untimely
 }
 
-// target is one recipient as it was named.
+// target is one recipient as the caller named it.
 type target struct {
-	post, index int // of the draft, and of the target in it
+	post, index int // of the draft, and of the target in the draft
 	named       Ref
 	canon       Ref
 }
 
-// fieldOf is where a target was written.
+// fieldOf returns the path of a target.
 func (c *posts) fieldOf(t target) string {
 	return c.field(t.post) + "To[" + strconv.Itoa(t.index) + "]"
 }
 
-// check checks a draft as far as it can be without the catalog's and the
-// database's answers.
+// check checks a draft as far as that needs no answer of the catalog or the
+// database.
 func (c *posts) check(i int) {
 	p, field := c.list[i], c.field(i)
 	var faulty faults
@@ -199,7 +200,7 @@ func (c *posts) check(i int) {
 	}
 }
 
-// resolve finds out what the audience of a draft is called.
+// resolve brings the targets of a draft into canonical form.
 func (c *posts) resolve(i int, field string) {
 	p, before := c.list[i], len(c.targets)
 	to := p.draft.To
@@ -253,8 +254,8 @@ func (c *posts) checkDistinct() {
 	}
 }
 
-// settle reports everything that is wrong with the posts that are no
-// repetitions, and makes the rest ready to be stored.
+// settle reports all faults of the posts that are not repetitions, and prepares
+// those posts for the database.
 func (c *posts) settle(ctx context.Context) error {
 	bad := c.faulty
 	missing, err := c.missing(ctx, c.named())
@@ -286,8 +287,8 @@ func (c *posts) settle(ctx context.Context) error {
 	return nil
 }
 
-// named are the users and groups of the posts that are no repetitions, each
-// once.
+// named returns the users and groups of the posts that are not repetitions,
+// each once.
 func (c *posts) named() []Ref {
 	refs := make([]Ref, 0, len(c.targets))
 	for _, t := range c.targets {
@@ -299,12 +300,13 @@ func (c *posts) named() []Ref {
 	return slices.Compact(refs)
 }
 
-// contentHash identifies what is posted, however it was written.
+// contentHash identifies the content of a post. The order of targets, the form
+// of their names and white space in metadata do not matter.
 func (p *posting) contentHash() string {
 	d := p.draft
 	var metadata bytes.Buffer
-	_ = json.Compact(&metadata, d.Metadata) // what is no JSON is refused
-	canonical, _ := json.Marshal([]any{     // of texts, numbers, bools: cannot fail
+	_ = json.Compact(&metadata, d.Metadata) // check refuses invalid JSON
+	canonical, _ := json.Marshal([]any{     // of texts, numbers and bools: cannot fail
 		d.Origin, d.Title, d.Message, d.Topic, p.severity(), d.Link, d.Icon, metadata.String(), append([]ActionDraft{}, d.Actions...),
 		d.Scope, d.KeepPlace, millis(d.Expires), millis(d.NotBefore), p.audiences,
 	})
@@ -312,8 +314,8 @@ func (p *posting) contentHash() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// mint gives a posting its id. The instant in the id of what is scheduled
-// decides where it stands in every list.
+// mint gives a posting its id. The time in the id of a scheduled notification
+// decides its place in lists.
 func (p *posting) mint(ids *ids) (err error) {
 	var due time.Time
 	if p.scheduled() {
@@ -324,7 +326,7 @@ func (p *posting) mint(ids *ids) (err error) {
 	return err
 }
 
-// post stores the postings that are no repetitions, all or none.
+// post stores the postings that are not repetitions, all or none.
 func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	repeated := func(p *posting) bool { return p.result.Repeated }
 	if slices.ContainsFunc(list, repeated) {
@@ -344,15 +346,15 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	return s.write(ctx, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
 }
 
-// postKeyed stores postings of which some have a scope, an idempotency key or
-// both. What can be refused is refused before anything is stored, so that the
-// host's transaction can go on.
+// postKeyed stores postings of which some have a scope or an idempotency key.
+// It refuses before it stores anything, so that the host's transaction can go
+// on.
 func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
 	for _, p := range list {
-		p.result = Posted{} // of an attempt before
+		p.result = Posted{} // discards the result of an earlier attempt
 	}
-	// The ids of a scope come in the order of its posts only if they are made
-	// by the holder of its lock.
+	// Ids are made after the scopes are locked, so that the ids of a scope are
+	// in the order of its posts.
 	earlier, err := s.lockScopes(db, list)
 	if err != nil {
 		return err

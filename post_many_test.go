@@ -13,23 +13,23 @@ import (
 	"gorm.io/gorm"
 )
 
-// TestPostMany: each draft becomes what it would have become by itself, in one
+// TestPostMany: each draft has the result that Post would have given, in one
 // transaction.
 func TestPostMany(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		earlier := f.postDraft(about("earlier", toJane.And(toOps)))
+		earlier := f.postDraft(scopedDraft("earlier", toJane.And(toOps)))
 		place := f.postDraft(notifications.Draft{Origin: "test", Title: "old text", Scope: "build 8", To: toJohn})
-		known := f.postDraft(keyed("known", toJane))
+		known := f.postDraft(keyedDraft("known", toJane))
 		kept := notifications.Draft{Origin: "test", Title: "new text", Scope: "build 8", KeepPlace: true, To: toJohn}
 		drafts := []notifications.Draft{
 			draft("plain", toJane),
-			about("later", toJane),
+			scopedDraft("later", toJane),
 			kept,
-			keyed("known", toJane),
+			keyedDraft("known", toJane),
 			withKey("key 9", draft("keyed", toEveryone)),
-			at(f.now().Add(time.Hour), "scheduled", toJohn),
+			scheduledDraft(f.now().Add(time.Hour), "scheduled", toJohn),
 			{
 				Origin: "ci", Title: "whole", Message: "m", Topic: "t", Severity: "high", Link: "/l", Icon: "i", Metadata: []byte(`{"a": 1.0}`),
 				Actions: []notifications.ActionDraft{{Title: "a", URL: "/?b&c"}}, Expires: f.now().Add(day), To: toJane.And(toOps),
@@ -46,7 +46,7 @@ func TestPostMany(t *testing.T) {
 		for i, want := range []notifications.Posted{
 			{}, {Replaced: true}, {ID: place, Replaced: true}, {ID: known, Repeated: true}, {}, {}, {},
 		} {
-			if want.ID == "" { // a new one
+			if want.ID == "" { // a new id
 				want.ID = posted[i].ID
 				if seen[want.ID] {
 					t.Errorf("%s has the id of another", drafts[i].Title)
@@ -57,10 +57,10 @@ func TestPostMany(t *testing.T) {
 				t.Errorf("%s became %+v, want %+v", drafts[i].Title, posted[i], want)
 			}
 		}
-		f.see(jane, "whole", "keyed", "later", "plain", "known", "earlier") // to ops, earlier is still addressed to her
-		f.see(john, "whole", "keyed", "new text", "earlier")
+		f.wantVisible(jane, "whole", "keyed", "later", "plain", "known", "earlier") // "earlier" still reaches jane through ops
+		f.wantVisible(john, "whole", "keyed", "new text", "earlier")
 		f.advance(time.Hour)
-		f.see(john, "scheduled", "whole", "keyed", "new text", "earlier")
+		f.wantVisible(john, "scheduled", "whole", "keyed", "new text", "earlier")
 		n := f.get(jane, posted[6].ID)
 		if n.Message != "m" || n.Topic != "t" || n.Severity != "high" || n.Link != "/l" || n.Icon != "i" || string(n.Metadata) != `{"a": 1.0}` ||
 			len(n.Actions) != 1 || n.Actions[0].URL != "/?b&c" || n.Expires.IsZero() || n.System {
@@ -73,15 +73,14 @@ func TestPostMany(t *testing.T) {
 	})
 }
 
-// TestPostManyAllOrNone: what is wrong with one draft keeps all of them from
-// being posted.
+// TestPostManyAllOrNone: a fault of one draft refuses all of them.
 func TestPostManyAllOrNone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
-		f.postDraft(keyed("taken", toJane))
-		f.postDraft(about("of john", toJohn))
-		before := f.list(jane, notifications.ListQuery{Filter: everything}).Items
+		f.postDraft(keyedDraft("taken", toJane))
+		f.postDraft(scopedDraft("of john", toJohn))
+		before := f.list(jane, notifications.ListQuery{Filter: withArchived}).Items
 		for name, tt := range map[string]struct {
 			drafts []notifications.Draft
 			want   error
@@ -91,10 +90,10 @@ func TestPostManyAllOrNone(t *testing.T) {
 			"a fault":     {[]notifications.Draft{draft("a", toJane), {Origin: "o", To: toJane}}, nil, []string{"[1].Title"}},
 			"faults":      {[]notifications.Draft{{}, draft("b", notifications.Users("default/jane", "default/nobody"))}, nil, []string{"[0].Origin", "[0].Title", "[0].To", "[1].To[1]"}},
 			"same key":    {[]notifications.Draft{withKey("k", draft("a", toJane)), withKey("k", draft("a", toJane))}, nil, []string{"[1].IdempotencyKey"}},
-			"same scope":  {[]notifications.Draft{about("a", toJane), draft("b", toJane), about("c", toJohn)}, nil, []string{"[2].Scope"}},
-			"key in use":  {[]notifications.Draft{draft("a", toJane), keyed("another text", toJane)}, notifications.ErrKeyReused, nil},
-			"other place": {[]notifications.Draft{draft("a", toJane), keeping("b", toJane)}, notifications.ErrTargetsDiffer, nil},
-			"late":        {[]notifications.Draft{draft("a", toJane), until(time.Now().Add(-time.Hour), "b", toJane)}, nil, []string{"[1].Expires"}},
+			"same scope":  {[]notifications.Draft{scopedDraft("a", toJane), draft("b", toJane), scopedDraft("c", toJohn)}, nil, []string{"[2].Scope"}},
+			"key in use":  {[]notifications.Draft{draft("a", toJane), keyedDraft("another text", toJane)}, notifications.ErrKeyReused, nil},
+			"other place": {[]notifications.Draft{draft("a", toJane), keepPlaceDraft("b", toJane)}, notifications.ErrTargetsDiffer, nil},
+			"late":        {[]notifications.Draft{draft("a", toJane), expiringDraft(time.Now().Add(-time.Hour), "b", toJane)}, nil, []string{"[1].Expires"}},
 		} {
 			posted, err := f.PostMany(t.Context(), ci, tt.drafts)
 			if len(posted) > 0 {
@@ -107,7 +106,7 @@ func TestPostManyAllOrNone(t *testing.T) {
 				t.Run(name, func(t *testing.T) { wantFields(t, err, tt.fields...) })
 			}
 		}
-		if after := f.list(jane, notifications.ListQuery{Filter: everything}).Items; len(after) != len(before) {
+		if after := f.list(jane, notifications.ListQuery{Filter: withArchived}).Items; len(after) != len(before) {
 			t.Errorf("jane has %q, before %q", titlesOf(after), titlesOf(before))
 		}
 	})
@@ -144,8 +143,8 @@ func TestLimitsOfPostMany(t *testing.T) {
 	})
 }
 
-// TestPostManyAsksAboutEach: the policy sees each draft, and one that it denies
-// keeps all from being posted. It cannot change what is posted.
+// TestPostManyAsksAboutEach: the policy is asked about each draft, and denying
+// one refuses all. The policy cannot change what is posted.
 func TestPostManyAsksAboutEach(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.SQLite(t))
@@ -167,12 +166,12 @@ func TestPostManyAsksAboutEach(t *testing.T) {
 	if _, err := s.PostMany(t.Context(), ci, []notifications.Draft{draft("a", toJane), draft("forbidden", toJane)}); !errors.Is(err, notifications.ErrForbidden) {
 		t.Errorf("PostMany: %v, want ErrForbidden", err)
 	}
-	f.see(jane)
+	f.wantVisible(jane)
 	drafts := []notifications.Draft{draft("b", toJane), draft("c", toEveryone)}
 	if _, err := s.PostMany(t.Context(), ci, drafts); err != nil {
 		t.Error(err)
 	}
-	f.see(jane, "c", "b")
+	f.wantVisible(jane, "c", "b")
 	if drafts[0].Title != "b" {
 		t.Errorf("the caller's draft has become %q", drafts[0].Title)
 	}

@@ -20,11 +20,11 @@ func (postgres) columns() string {
 	return "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"
 }
 
-// hidden is a subquery. PostgreSQL would find that next to nothing has expired
-// by now, which a plan for any parameters cannot know, and plan each execution
-// anew for the sake of it; in large tables that took longer than the execution.
+// hidden is a subquery. If PostgreSQL saw the time, it would find that few
+// deliveries have expired, and plan each execution for it instead of keeping a
+// general plan. In large tables the planning took longer than the execution.
 func (postgres) hidden(sql *sqltext.Text, is columnType, value any) {
-	switch is { // no text is put together for what every list has
+	switch is { // the common types first: they need no string concatenation
 	case typeInt:
 		sql.Add("(SELECT ?::bigint)", value)
 	case typeID:
@@ -67,7 +67,7 @@ func (postgres) lock(against lockKind) string {
 	}[against]
 }
 
-// purgeLock is the advisory lock that lets one instance purge at a time:
+// purgeLock is the advisory lock under which one instance purges at a time:
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
 
@@ -76,10 +76,10 @@ func (d postgres) tryPurgeLock(tx *gorm.DB) (mine bool, err error) {
 	return mine, err
 }
 
-// deliveries is a lateral join. OFFSET 0 keeps the planner from dissolving it
-// into a join that reads the whole table. LIMIT tells it how many audiences
-// there are: it would think of a hundred, and compile the query, which takes
-// longer than the query does.
+// deliveries is a lateral join. OFFSET 0 keeps the planner from turning it into
+// a join that reads the whole table. LIMIT tells the planner the number of
+// audiences: otherwise it assumes a hundred and compiles the query (JIT), which
+// takes longer than running it.
 func (postgres) deliveries(sql *sqltext.Text, sources []source, where *sqltext.Text, page string) {
 	sql.Add("(SELECT del.message_id, del.system FROM (SELECT * FROM json_to_recordset(?::json) AS item(value text, since uuid)"+
 		" LIMIT "+strconv.Itoa(len(sources))+") aud", sourcesJSON(sources))
@@ -88,9 +88,9 @@ func (postgres) deliveries(sql *sqltext.Text, sources []source, where *sqltext.T
 	sql.Add(page + " OFFSET 0) del)")
 }
 
-// merged has a branch for each source, for only then the planner merges them.
-// It is not to know which audience is which: see hidden. The condition is
-// written once, with its parameters, and then repeated.
+// merged has one branch a source, because only then the planner merges them.
+// Its parameters are subqueries; see hidden. The condition is built once, with
+// its parameters, and repeated in each branch.
 func (d postgres) merged(sql *sqltext.Text, sources []source, where *sqltext.Text, direction string) {
 	condition, end := "", " ORDER BY del.message_id "+direction+" OFFSET 0)"
 	sql.Add("(SELECT DISTINCT ON (found.message_id) found.message_id, found.system FROM (")
@@ -117,14 +117,14 @@ func (postgres) joinState(sql *sqltext.Text, user string) {
 		" WHERE st.user_ref = ? AND st.message_id = del.message_id OFFSET 0) st ON TRUE", user)
 }
 
-// joinStates reads the states from end to end rather than look up one after
-// another. It is a FULL JOIN of a subquery: the planner has no other way to do
-// it.
+// joinStates reads the user's states in one scan instead of one look-up a
+// delivery. It is a FULL JOIN with a subquery, because the planner cannot do it
+// any other way.
 func (postgres) joinStates(sql *sqltext.Text, user string) {
 	sql.Add(" FULL JOIN (SELECT * FROM notification_states WHERE user_ref = ?) st ON st.message_id = del.message_id", user)
 }
 
-// insert is one statement and so one round trip.
+// insert is one statement, and so takes one round trip.
 func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 	if len(posts) == 1 {
 		post := posts[0]
@@ -139,8 +139,8 @@ func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 	return err
 }
 
-// postgresInsert stores one message: [posting.values], [posting.copied] and the
-// audiences.
+// postgresInsert stores one message. Its parameters are [posting.values],
+// [posting.copied] and the audiences.
 var postgresInsert = func() string {
 	var d postgres
 	post := new(posting)

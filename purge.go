@@ -11,32 +11,33 @@ import (
 	"gorm.io/gorm"
 )
 
-// How much one transaction of a purge removes at most.
+// How much one transaction of a purge removes.
 const (
 	defaultPurgeBatch = 500    // messages
 	purgeStates       = 10_000 // states
 )
 
-// scopeLockKept is how long the lock row of a scope without messages is kept:
-// longer than any transaction that may still wait for it.
+// scopeLockKept is how long the lock row of a scope without messages is kept.
+// It is longer than any transaction that may wait for the row.
 const scopeLockKept = 24 * time.Hour
 
-// PurgeOptions says what [Service.Purge] removes beside what has expired, what
-// was withdrawn or replaced, and idempotency keys that are to be forgotten.
+// PurgeOptions says what [Service.Purge] removes. The zero PurgeOptions removes
+// expired, withdrawn and replaced notifications, and expired idempotency keys.
 type PurgeOptions struct {
-	// OlderThan removes what was created longer ago and nobody has saved.
-	// Zero keeps it however old it is; it must not be negative.
+	// OlderThan also removes notifications older than this that no user has
+	// saved. Zero keeps them; negative is an error.
 	OlderThan time.Duration
-	// Batch is how many notifications one transaction removes; zero is 500.
+	// Batch is the number of notifications that one transaction removes. Zero
+	// means 500; negative is an error.
 	Batch int
 }
 
-// PurgeResult is what a purge did.
+// PurgeResult is the result of [Service.Purge].
 type PurgeResult struct {
-	// Removed is how many notifications are gone for good.
+	// Removed is the number of notifications removed.
 	Removed int64
-	// Elsewhere reports that another instance was purging, and that this one
-	// left the rest to it.
+	// Elsewhere reports that another instance was purging. This one then
+	// stopped.
 	Elsewhere bool
 }
 
@@ -71,16 +72,17 @@ func (s *Service) purgeAndLog(ctx context.Context) {
 	}
 }
 
-// errElsewhere ends a purge that found another one.
+// errElsewhere ends a purge when another instance is purging.
 var errElsewhere = errors.New("another instance is purging")
 
-// Purge removes for good what nobody can see any more, and what is too old,
-// with the marks of all readers. It works in short transactions: one that is
-// interrupted has done a part of the work, and the next continues. On
-// PostgreSQL one instance purges at a time. [Service.Run] calls it now and
-// then.
+// Purge deletes expired, withdrawn and replaced notifications, with all marks
+// of them. PurgeOptions.OlderThan adds old ones. It works in short
+// transactions: an interrupted purge has done a part of the work, and the next
+// one continues. On PostgreSQL one instance purges at a time. [Service.Run]
+// calls it at intervals.
 //
-// It asks no policy: it belongs to the host, and is no operation of a user.
+// It asks no policy, because it belongs to the host and is not an operation of
+// a user.
 func (s *Service) Purge(ctx context.Context, o PurgeOptions) (PurgeResult, error) {
 	if s.InTransaction() {
 		return PurgeResult{}, ErrBound
@@ -107,9 +109,9 @@ func (s *Service) Purge(ctx context.Context, o PurgeOptions) (PurgeResult, error
 	return result, err
 }
 
-// purge is one run. First everything that is to go is withdrawn, which makes it
-// invisible and is what an interrupted run leaves behind; then what is withdrawn
-// is removed.
+// purge is one run. First it withdraws everything that must go, which makes it
+// invisible at once; an interrupted run leaves withdrawn messages behind. Then
+// it deletes all withdrawn messages.
 type purge struct {
 	*store
 	now   time.Time
@@ -122,9 +124,9 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 		return err
 	}
 	if oldest, bounded := firstIDAfter(p.now.Add(-o.OlderThan).Add(-time.Millisecond)); o.OlderThan > 0 && bounded {
-		// Not by NOT EXISTS, which the planner turns into a join that reads all
-		// states for each batch. Nor by IS NULL, which it takes for so rare that
-		// a batch looks dear enough to compile (JIT).
+		// Two other forms were slower. The planner turns NOT EXISTS into a join
+		// that reads all states for each batch. It takes IS NULL for so rare
+		// that it compiles the query (JIT).
 		nobodySaved := sqltext.Part(" AND coalesce((SELECT FALSE FROM notification_states st" +
 			" WHERE st.message_id = notification_messages.id AND st.saved_at IS NOT NULL LIMIT 1), TRUE)")
 		if err := p.withdrawAll(ctx, sqltext.Part("id < ?", oldest), nobodySaved); err != nil {
@@ -137,7 +139,7 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 	return p.removeLeftovers(ctx)
 }
 
-// tx runs one transaction of a purge. Its first statement writes, see writeTx.
+// tx runs one transaction of a purge. Its first statement writes; see writeTx.
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
 	err := p.writeTx(ctx, func(tx *gorm.DB) error {
@@ -156,12 +158,12 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	return err
 }
 
-// withdrawAll withdraws what the condition selects, a batch a transaction, in
-// the order of ids. unless is asked twice: when selecting, and again of what is
-// locked, as somebody may have saved it in between.
+// withdrawAll withdraws the messages that the condition selects, in the order
+// of ids, one batch a transaction. unless is checked twice: when selecting, and
+// after locking, because a user may save a message in between.
 func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text) error {
 	for last, more := firstID, true; more; {
-		next := last // counts once the transaction has ended well
+		next := last // set to last after the transaction has committed
 		err := p.tx(ctx, func(tx *gorm.DB) error {
 			sql := p.sql("SELECT id FROM notification_messages WHERE ").AddPart(condition).
 				Add(" AND withdrawn_at IS NULL AND id > ?", last).AddPart(unless).
@@ -183,11 +185,11 @@ func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text)
 	return nil
 }
 
-// removeAll removes what is withdrawn: first the marks of its readers, which
-// may be many, then the messages themselves.
+// removeAll deletes the withdrawn messages. It deletes the marks first, because
+// a message may have many.
 func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	for more := true; more; {
-		var gone int64 // counts once the transaction has ended well
+		var gone int64 // added to removed after the transaction has committed
 		err := p.tx(ctx, func(tx *gorm.DB) error {
 			gone = 0
 			var ids []string
@@ -210,7 +212,7 @@ func (p purge) removeAll(ctx context.Context, removed *int64) error {
 	return nil
 }
 
-// removeStates removes the marks of some messages, and reports whether that is
+// removeStates deletes marks of some messages, and reports whether it deleted
 // all of them.
 func (p purge) removeStates(tx *gorm.DB, ids []string) (bool, error) {
 	sql := p.amongIDs("DELETE FROM notification_states WHERE (user_ref, message_id) IN"+
@@ -219,8 +221,8 @@ func (p purge) removeStates(tx *gorm.DB, ids []string) (bool, error) {
 	return n < purgeStates, err
 }
 
-// removeLeftovers removes lock rows of scopes that have no messages, and states
-// that were written while their message was being removed.
+// removeLeftovers deletes lock rows of scopes without messages, and states that
+// were written while their message was being deleted.
 func (p purge) removeLeftovers(ctx context.Context) error {
 	err := p.tx(ctx, func(tx *gorm.DB) error {
 		_, err := exec(tx, p.sql("DELETE FROM notification_scopes WHERE used_at < ? AND NOT EXISTS (SELECT 1 FROM notification_messages msg"+
@@ -230,7 +232,7 @@ func (p purge) removeLeftovers(ctx context.Context) error {
 	})
 	for more := true; more && err == nil; {
 		err = p.tx(ctx, func(tx *gorm.DB) error {
-			// Looked for in order, so that nothing is read where there are none.
+			// In the order of ids, so that it reads nothing if there are none.
 			var ids []string
 			err := find(tx, p.sql("SELECT message_id FROM notification_states"+
 				" WHERE message_id < (SELECT id FROM notification_messages ORDER BY id LIMIT 1) ORDER BY message_id LIMIT "+strconv.Itoa(p.batch)), &ids)

@@ -13,8 +13,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// TestSaveWhilePurging: what somebody saved in time is kept, and what was not
-// kept was not saved.
+// TestSaveWhilePurging: a purge keeps a notification whose save succeeded, and
+// the save fails for one that it removes.
 func TestSaveWhilePurging(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -51,37 +51,38 @@ func TestSaveWhilePurging(t *testing.T) {
 					lost++
 				}
 			}
-			f.set(jane, filter(everything), unsaved, int64(len(f.list(jane, notifications.ListQuery{}).Items)))
+			f.setState(jane, filter(withArchived), unsaved, int64(len(f.list(jane, notifications.ListQuery{}).Items)))
 			if _, err := f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: day}); err != nil {
 				t.Fatal(err)
 			}
-			f.see(jane)
+			f.wantVisible(jane)
 		}
 		t.Logf("%d saved in time, %d too late", kept, lost)
-		f.rows(map[string]int64{"messages": 0, "deliveries": 0, "states": 0})
+		f.wantRows(map[string]int64{"messages": 0, "deliveries": 0, "states": 0})
 	})
 }
 
-// TestRewriteWhilePurging: a post that gives what is about to expire a new
-// expiry is not purged with it, or is a new one.
+// TestRewriteWhilePurging: a post with KeepPlace gives a new expiry to a
+// notification that is about to expire. Either the purge keeps it or the post
+// is a new one.
 func TestRewriteWhilePurging(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		later := f.with(func(cfg *notifications.Config) { cfg.Now = func() time.Time { return f.now().Add(time.Hour) } })
 		for range 50 {
-			d := keeping("first", toJane)
+			d := keepPlaceDraft("first", toJane)
 			d.Expires = f.now().Add(time.Hour)
 			f.postDraft(d)
 			concurrently(t, 2, func(i int) (err error) {
 				if i == 0 {
 					_, err = later.Purge(t.Context(), notifications.PurgeOptions{})
 				} else {
-					_, err = f.Post(t.Context(), ci, keeping("rewritten", toJane))
+					_, err = f.Post(t.Context(), ci, keepPlaceDraft("rewritten", toJane))
 				}
 				return err
 			})
-			f.see(jane, "rewritten")
+			f.wantVisible(jane, "rewritten")
 			f.withdrawScope(1)
 			if t.Failed() {
 				return
@@ -90,7 +91,7 @@ func TestRewriteWhilePurging(t *testing.T) {
 	})
 }
 
-// TestPurgesAtOnce: several purges do the work of one.
+// TestPurgesAtOnce: several purges together remove what one would.
 func TestPurgesAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -115,13 +116,12 @@ func TestPurgesAtOnce(t *testing.T) {
 		if removed.Load() != messages || !finished.Load() {
 			t.Errorf("removed %d, finished %t; want %d", removed.Load(), finished.Load(), messages)
 		}
-		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1})
-		f.see(jane, "kept")
+		f.wantRows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1})
+		f.wantVisible(jane, "kept")
 	})
 }
 
-// TestPurgeElsewhere: one instance purges at a time, and another leaves it to
-// that.
+// TestPurgeElsewhere: one instance purges at a time, and another stops.
 func TestPurgeElsewhere(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.Postgres(t))
@@ -142,20 +142,20 @@ func TestPurgeElsewhere(t *testing.T) {
 	f.purge(0, 1)
 }
 
-// TestPurgeInterrupted cancels a purge after its first statement, its second
-// and so on, until one comes to its end.
+// TestPurgeInterrupted cancels a purge after its first statement, then one
+// after its second, and so on, until one finishes.
 func TestPurgeInterrupted(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		const messages = 10
 		for i := range messages {
-			f.mark(jane, f.postDraft(withKey(fmt.Sprint(i), keyed(fmt.Sprint(i), toOps))), true)
+			f.mark(jane, f.postDraft(withKey(fmt.Sprint(i), keyedDraft(fmt.Sprint(i), toOps))), true)
 		}
-		f.postDraft(withKey("scope", about("a", toJane)))
+		f.postDraft(withKey("scope", scopedDraft("a", toJane)))
 		f.withdrawScope(1)
 		f.advance(10 * day)
-		f.set(jane, ids(f.post("kept", toOps)), saved, 1)
+		f.setState(jane, ids(f.post("kept", toOps)), saved, 1)
 		var removed int64
 		var after int64
 		for {
@@ -173,7 +173,7 @@ func TestPurgeInterrupted(t *testing.T) {
 			}
 			cancel()
 			removed += result.Removed
-			if result.Elsewhere { // PostgreSQL has not noticed the last one's end yet
+			if result.Elsewhere { // PostgreSQL still holds the lock of the cancelled purge
 				after--
 				continue
 			}
@@ -184,19 +184,19 @@ func TestPurgeInterrupted(t *testing.T) {
 				t.Fatalf("cancelled after %d statements: %v", after, err)
 			}
 			for _, n := range f.list(john, notifications.ListQuery{}).Items {
-				f.mark(john, n.ID, true) // whatever is left is whole
+				f.mark(john, n.ID, true) // a notification that is left is complete
 			}
 		}
 		if removed != messages+1 || after < 10 {
 			t.Errorf("removed %d after %d attempts, want %d", removed, after, messages+1)
 		}
-		f.see(jane, "kept")
-		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 2, "scopes": 0, "idempotency_keys": 0})
+		f.wantVisible(jane, "kept")
+		f.wantRows(map[string]int64{"messages": 1, "deliveries": 1, "states": 2, "scopes": 0, "idempotency_keys": 0})
 	})
 }
 
-// rows checks how many rows tables have.
-func (f *fixture) rows(want map[string]int64) {
+// wantRows checks the number of rows of tables.
+func (f *fixture) wantRows(want map[string]int64) {
 	f.t.Helper()
 	for table, want := range want {
 		var n int64
@@ -206,13 +206,13 @@ func (f *fixture) rows(want map[string]int64) {
 	}
 }
 
-// TestPurgeLeftovers: what belongs to no notification any more goes as well,
-// and what is young or still remembered stays.
+// TestPurgeLeftovers: a purge removes rows that belong to no notification, but
+// not young ones and not keys that are still remembered.
 func TestPurgeLeftovers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.set(jane, ids(f.postDraft(withKey("old", about("kept", toJane)))), saved, 1)
+		f.setState(jane, ids(f.postDraft(withKey("old", scopedDraft("kept", toJane)))), saved, 1)
 		for _, id := range oldIDs {
 			for _, user := range []string{"jane", "john"} {
 				if err := db.Exec("INSERT INTO notification_states (user_ref, message_id) VALUES (?, ?)", "user:default/"+user, id).Error; err != nil {
@@ -220,7 +220,7 @@ func TestPurgeLeftovers(t *testing.T) {
 				}
 			}
 		}
-		d := about("gone", toJane)
+		d := scopedDraft("gone", toJane)
 		d.Origin = "other"
 		id := f.postDraft(d)
 		f.mark(jane, id, true)
@@ -233,19 +233,19 @@ func TestPurgeLeftovers(t *testing.T) {
 		if err != nil || result.Removed != 2 {
 			t.Errorf("purged %+v, %v", result, err)
 		}
-		f.see(jane, "kept")
-		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1, "scopes": 2, "idempotency_keys": 1})
+		f.wantVisible(jane, "kept")
+		f.wantRows(map[string]int64{"messages": 1, "deliveries": 1, "states": 1, "scopes": 2, "idempotency_keys": 1})
 		f.advance(day - time.Millisecond)
 		f.purge(0, 0)
-		f.rows(map[string]int64{"scopes": 2}) // to the millisecond
+		f.wantRows(map[string]int64{"scopes": 2}) // one millisecond too early
 		f.advance(time.Millisecond)
 		f.purge(0, 0)
-		f.rows(map[string]int64{"scopes": 1})
+		f.wantRows(map[string]int64{"scopes": 1})
 	})
 }
 
-// TestPurgeManyStates: what many readers did with one notification goes in
-// several transactions.
+// TestPurgeManyStates: many marks of one notification are removed in several
+// transactions.
 func TestPurgeManyStates(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -259,12 +259,12 @@ func TestPurgeManyStates(t *testing.T) {
 		}
 		f.withdraw(id)
 		f.purge(0, 1)
-		f.rows(map[string]int64{"messages": 1, "states": 1})
-		f.marked(jane, kept, "read")
+		f.wantRows(map[string]int64{"messages": 1, "states": 1})
+		f.wantMarks(jane, kept, "read")
 	})
 }
 
-// TestPurgeByAge, to the millisecond.
+// TestPurgeByAge checks the age to the millisecond.
 func TestPurgeByAge(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -276,7 +276,7 @@ func TestPurgeByAge(t *testing.T) {
 		f.purge(day, 0)
 		f.advance(time.Millisecond)
 		f.purge(day, 1)
-		f.see(jane, "young")
+		f.wantVisible(jane, "young")
 	})
 }
 
@@ -286,6 +286,6 @@ func TestFaultsOfPurge(t *testing.T) {
 	f.post("a", toJane)
 	_, err := f.Purge(t.Context(), notifications.PurgeOptions{OlderThan: -1, Batch: -1})
 	wantFields(t, err, "OlderThan", "Batch")
-	f.purge(time.Duration(1<<63-1), 0) // from before there was time
-	f.see(jane, "a")
+	f.purge(time.Duration(1<<63-1), 0) // before the time of any id
+	f.wantVisible(jane, "a")
 }

@@ -7,16 +7,15 @@ import (
 	"gorm.io/gorm"
 )
 
-// Reach is whom a notification has reached.
+// Reach says whom a notification reached.
 type Reach struct {
-	// Audiences are the users and groups it is delivered to at present, and
-	// everybody, in the order of their refs. Those that a later post of the
-	// same scope took over are not among them.
+	// Audiences are the audiences that it is delivered to now, sorted by ref.
+	// They lack those that a later post of the same scope took over.
 	Audiences []AudienceReach
 	// Delivered is the number of Audiences.
 	Delivered int64
-	// Read, Saved and Archived are how many users have marked it so, whether
-	// or not they still see it.
+	// Read, Saved and Archived are the numbers of users who marked it so. Some
+	// of them may not see it any more.
 	Read, Saved, Archived int64
 }
 
@@ -25,14 +24,14 @@ type AudienceReach struct {
 	// Audience is the canonical ref of a user or group, or "system" for
 	// everybody.
 	Audience string
-	// Size is how many users that are now: 1 for a user, and for others what
-	// the catalog says if it is a [Sizer]. Negative where it is not known.
+	// Size is the number of users in the audience now. It is 1 for a user. For
+	// others the catalog tells it if it is a [Sizer]. Negative means unknown.
 	Size int
 }
 
-// Reach tells its poster whom a notification has reached. It needs
-// [PermissionReach]. Of the posts of others it is [ErrForbidden] for an id who
-// can see, and [ErrNotFound] for any other.
+// Reach tells the poster of a notification whom it reached. It needs
+// [PermissionReach]. For the posts of others it returns [ErrForbidden] if the
+// caller can see them, and otherwise [ErrNotFound].
 func (s *Service) Reach(ctx context.Context, who Identity, id string) (Reach, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionReach, ID: id})
 	if err != nil {
@@ -58,7 +57,7 @@ func (s *Service) Reach(ctx context.Context, who Identity, id string) (Reach, er
 	return reach, nil
 }
 
-// size fills in the size of an audience.
+// size sets the size of an audience.
 func (s *Service) size(ctx context.Context, a *AudienceReach) error {
 	if strings.HasPrefix(a.Audience, UserRef("").String()) {
 		a.Size = 1
@@ -75,7 +74,7 @@ func (s *Service) size(ctx context.Context, a *AudienceReach) error {
 	}
 	n, known, err := sizer.Size(ctx, group)
 	if err != nil {
-		return unavailable("catalog", err)
+		return s.away("catalog", err)
 	}
 	if !known {
 		n = -1
@@ -103,7 +102,7 @@ func (s *store) reach(ctx context.Context, m messageRow) (r Reach, err error) {
 	return r, err
 }
 
-// deliveredTo returns those of the audiences that a message is delivered to.
+// deliveredTo returns those of the audiences that the message is delivered to.
 func (s *store) deliveredTo(db *gorm.DB, id string, audiences []string) (found []string, err error) {
 	sql := s.amongAudiences(s.sql("SELECT audience FROM notification_deliveries WHERE message_id = ?", id), audiences)
 	err = find(db, sql.Add(" ORDER BY audience"), &found)

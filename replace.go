@@ -8,17 +8,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// ScopeKey names the posts of an identity that replace each other: see
-// Draft.Scope. Both are required.
+// ScopeKey identifies posts of one identity that replace each other; see
+// Draft.Scope. Both fields are required.
 type ScopeKey struct {
 	Origin, Scope string
 }
 
-// lockScopes lets nobody else post to the scopes of the postings until the
-// transaction ends, and returns the earlier posts of each. The locks are rows
-// rather than advisory locks: a transaction under REPEATABLE READ that waited
-// for one, and so cannot see what it waited for, gets an error and not a second
-// notification. They are taken in the order of origin and scope.
+// lockScopes keeps others from posting to the same scopes until the transaction
+// ends, and returns the earlier posts of each. It takes the locks in the order
+// of origin and scope. The locks are rows, not advisory locks: a transaction at
+// REPEATABLE READ that waited for a row gets an error, because it cannot see
+// the new post. With an advisory lock it would store a second notification.
 func (s *store) lockScopes(db *gorm.DB, list []*posting) (map[*posting][]messageRow, error) {
 	type key struct {
 		Origin string `json:"origin"`
@@ -33,7 +33,7 @@ func (s *store) lockScopes(db *gorm.DB, list []*posting) (map[*posting][]message
 		return nil, nil
 	}
 	slices.SortFunc(keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Scope, b.Scope)) })
-	// WHERE TRUE, for SQLite reads ON as that of a join otherwise.
+	// Without WHERE TRUE, SQLite would read ON as the ON of a join.
 	sql := s.sql("INSERT INTO notification_scopes (poster, origin, scope, used_at)"+
 		" SELECT CAST(? AS text), item.origin, item.scope, CAST(? AS bigint) FROM ", scoped[0].poster, scoped[0].now.UnixMilli())
 	s.dialect.objects(sql, jsonObjects(keys), typedColumn{"origin", typeText}, typedColumn{"scope", typeText})
@@ -51,9 +51,8 @@ func (s *store) lockScopes(db *gorm.DB, list []*posting) (map[*posting][]message
 	return earlier, nil
 }
 
-// postsOfScope returns the posts that still have a delivery, and keeps
-// withdrawals, purges and erasures from changing them until the transaction
-// ends.
+// postsOfScope returns the posts that still have a delivery. It locks them
+// against withdrawals, purges and erasures until the transaction ends.
 func (s *store) postsOfScope(db *gorm.DB, poster string, key ScopeKey) (earlier []messageRow, err error) {
 	err = find(db, s.sql("SELECT msg.id, msg.audiences, msg.expires_at FROM notification_messages msg"+
 		" WHERE msg.poster = ? AND msg.origin = ? AND msg.scope = ? AND msg.withdrawn_at IS NULL ORDER BY msg.id"+
@@ -61,8 +60,8 @@ func (s *store) postsOfScope(db *gorm.DB, poster string, key ScopeKey) (earlier 
 	return earlier, err
 }
 
-// keptAmong returns which of the earlier posts the posting keeps the place of;
-// -1 for none.
+// keptAmong returns the index of the earlier post whose place the posting
+// keeps, and -1 if it is a new one.
 func (p *posting) keptAmong(earlier []messageRow) (int, error) {
 	if !p.draft.KeepPlace {
 		return -1, nil
@@ -70,7 +69,7 @@ func (p *posting) keptAmong(earlier []messageRow) (int, error) {
 	alive := false
 	for i, e := range earlier {
 		if e.ExpiresAt != nil && *e.ExpiresAt <= p.now.UnixMilli() {
-			continue // nobody sees it any more
+			continue // expired: nobody sees it
 		}
 		alive = true
 		if slices.Equal(slices.Sorted(slices.Values(e.audiences())), p.audiences) {
@@ -83,8 +82,8 @@ func (p *posting) keptAmong(earlier []messageRow) (int, error) {
 	return -1, nil
 }
 
-// takeOver removes the deliveries of earlier posts to the audiences of this
-// one. An earlier post that has none left is withdrawn.
+// takeOver deletes the deliveries of earlier posts to the audiences of this
+// one. It withdraws an earlier post that has no delivery left.
 func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) error {
 	for _, e := range earlier {
 		left, taken := []string{}, []string{}
@@ -120,7 +119,7 @@ func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) error {
 	return nil
 }
 
-// noLongerSystem notes that a post is left to some audiences alone.
+// noLongerSystem records that a message is no longer addressed to everybody.
 func (s *store) noLongerSystem(db *gorm.DB, id string, left []string) error {
 	if _, err := exec(db, s.sql("UPDATE notification_messages SET is_system = FALSE WHERE id = ?", id)); err != nil {
 		return err
@@ -129,8 +128,7 @@ func (s *store) noLongerSystem(db *gorm.DB, id string, left []string) error {
 	return err
 }
 
-// rewrite replaces the content of the earlier post whose id the posting has,
-// and leaves its place.
+// rewrite replaces the content of the earlier post whose id the posting has.
 func (s *store) rewrite(db *gorm.DB, p *posting) error {
 	sql := s.sql("UPDATE notification_messages SET updated_at = ?", p.now.UnixMilli())
 	for _, c := range replacedColumns {
@@ -145,14 +143,15 @@ func (s *store) rewrite(db *gorm.DB, p *posting) error {
 	return err
 }
 
-// amongAudiences narrows a statement on deliveries, so that it takes the key.
+// amongAudiences restricts a statement to some audiences, so that it uses the
+// primary key.
 func (s *store) amongAudiences(sql *sqltext.Text, audiences []string) *sqltext.Text {
 	sql.Add(" AND audience IN (")
 	s.dialect.list(sql, typeText, audiences)
 	return sql.Add(")")
 }
 
-// delivery is the key of a delivery.
+// delivery is the key of a row of notification_deliveries.
 type delivery struct {
 	Audience  string `json:"audience"`
 	MessageID string `json:"message_id"`
@@ -166,9 +165,8 @@ func deliveriesOf(id string, audiences []string) []delivery {
 	return list
 }
 
-// removeDeliveries removes deliveries by their keys. These are a parameter
-// rather than a join, so that the planner, which knows nothing of their number,
-// always takes the key.
+// removeDeliveries deletes deliveries by key. IN with a subquery makes the
+// planner use the primary key; with a join it would guess the number of keys.
 func (s *store) removeDeliveries(db *gorm.DB, list []delivery) error {
 	if len(list) == 0 {
 		return nil

@@ -13,46 +13,46 @@ import (
 )
 
 const (
-	// maxMarked is how many users a service remembers as having marked
-	// something: some 10 MB.
+	// maxMarked is the number of users whose marks a Service remembers. They
+	// take some 10 MB.
 	maxMarked = 100_000
-	// replicaPatience is how long a replica may take to answer a reader before
-	// Config.DB is asked instead.
+	// replicaPatience is how long the replica may take to answer. After that
+	// the query goes to Config.DB.
 	replicaPatience = 5 * time.Second
-	// replicaPause is how long a replica that failed is left alone.
+	// replicaPause is how long a replica that failed gets no queries.
 	replicaPause = 5 * time.Second
 )
 
-// position is a place in PostgreSQL's write-ahead log, in bytes. The zero
-// position is before everything.
+// position is a position in PostgreSQL's write-ahead log, in bytes. Zero is
+// before everything.
 type position int64
 
-// unknown is where the log was when it could not be asked.
+// unknown is the position of a mark if the log could not be asked.
 const unknown position = math.MaxInt64
 
-// replica is a standby that reads go to, and what is known of how far it is
-// behind.
+// replica is a standby that answers reads, and what is known about its lag.
 type replica struct {
 	db        *gorm.DB
 	patience  time.Duration
 	maxMarked int
 
 	mu sync.Mutex
-	// marked is, by user, where DB's log was after the latest mark, as long as
-	// the replica was not seen there. others is at least as late as that of any
-	// user there was no room for.
+	// marked holds, for each user, the position of DB's log after their latest
+	// mark, until the replica has reached it. others holds one position for all
+	// users who had no room in marked.
 	marked map[Ref]*mark
 	others *mark
-	// reached is where the replica was seen last; pausedUntil is set when it
-	// failed.
+	// reached is the last known position of the replica. pausedUntil is set
+	// when the replica fails.
 	reached     position
 	pausedUntil time.Time
 }
 
-// mark is one user's, or what several come to. Once at is known it stays.
+// mark is the position of one user's latest mark, or of several users'. A known
+// position does not change.
 type mark struct{ at position }
 
-// newReplica checks Config.Replica, which is not nil.
+// newReplica checks Config.Replica, which must not be nil.
 func newReplica(cfg Config) (*replica, error) {
 	var faults []error
 	if name := cfg.Replica.Name(); name != "postgres" {
@@ -69,8 +69,8 @@ func newReplica(cfg Config) (*replica, error) {
 	}, errors.Join(faults...)
 }
 
-// onReplica runs a query of a reader on the replica, if that has the reader's
-// marks, and reports whether it has answered.
+// onReplica runs a reader's query on the replica if that has the reader's
+// marks. It reports whether the replica answered.
 func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) bool {
 	if s.replica.paused(in.now) {
 		return false
@@ -93,8 +93,8 @@ func (s *store) askReplica(ctx context.Context, user Ref, query func(db *gorm.DB
 	return err == nil, err
 }
 
-// replicaHas reports whether the replica has all marks of the user: those this
-// Service knows of, and those the context says another one does.
+// replicaHas reports whether the replica has all marks of the user: those made
+// through this Service, and those that [AfterMark] put into the context.
 func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	latest, at := s.replica.latest(user)
 	if at == unknown {
@@ -110,7 +110,7 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	if s.replica.has(at) {
 		return true, nil
 	}
-	// Null where it is no standby, or not any more.
+	// Null on a server that is not a standby, or is not one any more.
 	reached, err := s.logPosition(ctx, s.replica.db, "coalesce(pg_last_wal_replay_lsn(), '0/0')")
 	if err != nil {
 		return false, err
@@ -119,9 +119,9 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	return reached >= at, nil
 }
 
-// noteMark remembers, after a commit, that the user has marked something.
+// noteMark records, after the commit, that the user has marked something.
 func (s *store) noteMark(ctx context.Context, user Ref) {
-	if s.replica == nil { // or in a transaction of the host, not committed yet
+	if s.replica == nil { // or the transaction of the host has not committed yet
 		return
 	}
 	at, err := s.position(ctx)
@@ -131,9 +131,9 @@ func (s *store) noteMark(ctx context.Context, user Ref) {
 	s.replica.note(user, at)
 }
 
-// position is where the log of DB is: after everything that has been committed.
-// It is where the next record goes, for with synchronous_commit off a commit
-// may not be written yet.
+// position returns the position of DB's log after everything committed. It asks
+// for the insert position, because with synchronous_commit off a commit may not
+// be written yet.
 func (s *store) position(ctx context.Context) (position, error) {
 	return s.logPosition(ctx, s.db, "pg_current_wal_insert_lsn()")
 }
@@ -144,7 +144,7 @@ func (s *store) logPosition(ctx context.Context, db *gorm.DB, lsn string) (posit
 	return position(at), err
 }
 
-// note remembers that the user's marks are in the log before a position.
+// note records a position of the log after the user's latest mark.
 func (r *replica) note(user Ref, at position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,8 +156,8 @@ func (r *replica) note(user Ref, at position) {
 	r.marked[user] = &mark{at}
 }
 
-// forget makes room: instead of each user's mark it keeps the latest of all.
-// The caller holds mu.
+// forget makes room: it replaces the marks of all users by the latest one. The
+// caller holds mu.
 func (r *replica) forget() {
 	latest := new(mark)
 	if r.others != nil {
@@ -172,8 +172,8 @@ func (r *replica) forget() {
 	clear(r.marked)
 }
 
-// latest returns what the replica must have before it may answer the user, and
-// where that is. It forgets what the replica has.
+// latest returns the mark that the replica must have before it may answer the
+// user, and its position. It forgets marks that the replica has.
 func (r *replica) latest(user Ref) (*mark, position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,8 +195,8 @@ func (r *replica) latest(user Ref) (*mark, position) {
 	return latest, latest.at
 }
 
-// after returns a place in the log after all the user's marks: where the
-// replica has them, where it was seen.
+// after returns a position of the log after all marks of the user. If the
+// replica has them it is the replica's position.
 func (r *replica) after(user Ref) position {
 	_, at := r.latest(user)
 	r.mu.Lock()
@@ -207,8 +207,8 @@ func (r *replica) after(user Ref) position {
 	return at
 }
 
-// learn notes where DB's log was some time after a mark of which that was
-// unknown. A later mark is another one.
+// learn sets the position of a mark for which it was unknown. A later mark is
+// another value.
 func (r *replica) learn(m *mark, at position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,9 +233,9 @@ func (r *replica) paused(now time.Time) bool {
 	return now.Before(r.pausedUntil)
 }
 
-// failed leaves the replica alone for a while, unless it has only broken off a
-// query that was in the way of its recovery. What comes back may be another
-// server, so it is asked again where it is.
+// failed pauses the replica, unless it only cancelled a query that conflicted
+// with its recovery. Another server may answer afterwards, so the known
+// position is discarded.
 func (r *replica) failed(err error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,10 +244,10 @@ func (r *replica) failed(err error, now time.Time) {
 	}
 }
 
-// Marked returns a text that stands for everything who has marked by this
-// Service. Reads by another Service on the same database, in a context of
-// [AfterMark], are no older. It is empty without Config.Replica and where there
-// is nothing to wait for.
+// Marked returns a text that stands for all marks the user has made through
+// this Service. Pass it to [AfterMark] to read these marks through another
+// Service on the same database. It is empty without Config.Replica, for a
+// service, and if there is nothing to wait for.
 func (s *Service) Marked(who Identity) string {
 	if s.store.replica == nil || who.Kind != KindUser {
 		return ""
@@ -264,9 +264,9 @@ func (s *Service) Marked(who Identity) string {
 
 type markedElsewhere struct{}
 
-// AfterMark returns a context for reads that must show what a user marked by
-// another Service, which was asked for it with [Service.Marked]. What is not
-// such a text changes nothing, so that it may come from a client.
+// AfterMark returns a context for reads that must show the marks a user made
+// through another Service: marked is the result of [Service.Marked] there. A
+// client may supply it: an invalid text changes nothing.
 func AfterMark(ctx context.Context, marked string) context.Context {
 	at, err := strconv.ParseInt(marked, 36, 64)
 	if err != nil || at <= 0 {

@@ -38,7 +38,8 @@ func newReplicated(t *testing.T) *replicated {
 	return r
 }
 
-// another is a service on both that knows nothing of the first.
+// another returns a second service on both databases, which knows no marks of
+// the first.
 func (r *replicated) another(f *fixture) *fixture {
 	f.t.Helper()
 	return f.with(func(cfg *notifications.Config) {
@@ -46,18 +47,18 @@ func (r *replicated) another(f *fixture) *fixture {
 	})
 }
 
-// reset forgets what was asked and logged.
+// reset forgets recorded statements and the log.
 func (r *replicated) reset() {
 	r.primary.take()
 	r.standby.take()
 	r.log.take()
 }
 
-// statements are those that went to a database.
+// statements records the statements of a database.
 type statements struct {
 	mu   sync.Mutex
 	list []string
-	fail string // what is in those that are to fail
+	fail string // statements that contain this text fail
 }
 
 func watch(t *testing.T, db *gorm.DB) *statements {
@@ -69,14 +70,14 @@ func watch(t *testing.T, db *gorm.DB) *statements {
 		sql := db.Statement.SQL.String()
 		s.list = append(s.list, sql)
 		if s.fail != "" && strings.Contains(sql, s.fail) {
-			_ = db.AddError(errors.New("told to fail")) // which is what it returns
+			_ = db.AddError(errors.New("told to fail")) // AddError returns the same error
 		}
 	}
 	beforeStatements(t, db, see)
 	return s
 }
 
-// take returns what came since it was called last.
+// take returns the statements since its last call.
 func (s *statements) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,14 +86,15 @@ func (s *statements) take() []string {
 	return list
 }
 
-// failing makes statements with a part fail from now on; none if it is empty.
+// failing makes statements that contain the text fail from now on; none if it
+// is empty.
 func (s *statements) failing(part string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail = part
 }
 
-// containing counts statements with a part.
+// containing counts the statements that contain the text.
 func containing(list []string, part string) (n int) {
 	for _, sql := range list {
 		if strings.Contains(sql, part) {
@@ -102,7 +104,8 @@ func containing(list []string, part string) (n int) {
 	return n
 }
 
-// What tells reads, and the questions how far the two are.
+// Parts of statements by which the tests tell reads from questions for the
+// position.
 const (
 	aRead       = "notification_deliveries d"
 	howFarDB    = "pg_current_wal_insert_lsn"
@@ -110,18 +113,18 @@ const (
 	readsOfView = 5
 )
 
-// sight is what a user sees by every verb that reads.
-type sight struct {
+// view is what all reading verbs show to a user.
+type view struct {
 	listed  []string // "title" or "title, read"
 	unread  int64
 	status  notifications.Status
 	topics  int64 // unread ones of the origin
-	fetched bool  // the first one listed is read
+	fetched bool  // whether the first listed one is read
 }
 
-func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id string) sight {
+func viewOf(ctx context.Context, f *fixture, who notifications.Identity, id string) view {
 	f.t.Helper()
-	var v sight
+	var v view
 	page, err := f.List(ctx, who, notifications.ListQuery{Filter: all})
 	errs := []error{err}
 	for _, n := range page.Items {
@@ -151,11 +154,11 @@ func sightOf(ctx context.Context, f *fixture, who notifications.Identity, id str
 	return v
 }
 
-// sees checks what a user sees, all of it from one of the two.
-func (r *replicated) sees(ctx context.Context, f *fixture, who notifications.Identity, id string, from *statements, listed ...string) {
+// wantView checks what a user sees, and that all of it came from one database.
+func (r *replicated) wantView(ctx context.Context, f *fixture, who notifications.Identity, id string, from *statements, listed ...string) {
 	r.t.Helper()
 	r.reset()
-	v := sightOf(ctx, f, who, id)
+	v := viewOf(ctx, f, who, id)
 	var unread int64
 	for _, l := range listed {
 		if !strings.HasSuffix(l, ", read") {
@@ -172,7 +175,8 @@ func (r *replicated) sees(ctx context.Context, f *fixture, who notifications.Ide
 	}
 }
 
-// Whoever has just marked something sees it; everybody reads from the replica.
+// A user who has just marked something sees the mark. Other users read from the
+// replica.
 func TestReplica(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -180,55 +184,57 @@ func TestReplica(t *testing.T) {
 	first := r.post("first", notifications.Users("default/jane", "default/john", "default/guest"))
 	r.CatchUp()
 
-	// Nobody has marked anything. What only the primary has is not there.
+	// Without marks everybody reads from the replica, which lacks the second
+	// post.
 	r.Pause()
 	r.post("second", notifications.Everyone())
 	for _, who := range []notifications.Identity{jane, john, guest} {
-		r.sees(ctx, r.fixture, who, first, r.standby, "first")
+		r.wantView(ctx, r.fixture, who, first, r.standby, "first")
 	}
 	if n := len(r.primary.take()); n != 0 {
 		t.Errorf("%d statements were for the primary", n)
 	}
 
-	// Jane and the guest mark, John does not.
+	// Jane and the guest mark it, John does not.
 	r.mark(jane, first, true)
 	if n, err := r.SetState(ctx, guest, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	r.sees(ctx, r.fixture, jane, first, r.primary, "second", "first, read")
-	r.sees(ctx, r.fixture, guest, first, r.primary, "second", "first, read")
-	r.sees(ctx, r.fixture, john, first, r.standby, "first")
+	r.wantView(ctx, r.fixture, jane, first, r.primary, "second", "first, read")
+	r.wantView(ctx, r.fixture, guest, first, r.primary, "second", "first, read")
+	r.wantView(ctx, r.fixture, john, first, r.standby, "first")
 
-	// Another instance knows of it when it is told, or when the user marks
-	// there, even though nothing is left to change.
+	// Another instance knows the mark if it gets the text of Marked, or if the
+	// user marks there, even if that changes nothing.
 	other := r.another(r.fixture)
-	r.sees(ctx, other, jane, first, r.standby, "first")
-	r.sees(notifications.AfterMark(ctx, r.Marked(jane)), other, jane, first, r.primary, "second", "first, read")
+	r.wantView(ctx, other, jane, first, r.standby, "first")
+	r.wantView(notifications.AfterMark(ctx, r.Marked(jane)), other, jane, first, r.primary, "second", "first, read")
 	for _, nothing := range []string{"", "?", "-1", "0", "99999999999999999999", other.Marked(jane)} {
-		r.sees(notifications.AfterMark(ctx, nothing), other, jane, first, r.standby, "first")
+		r.wantView(notifications.AfterMark(ctx, nothing), other, jane, first, r.standby, "first")
 	}
 	other.mark(jane, first, true)
-	r.sees(ctx, other, jane, first, r.primary, "second", "first, read")
+	r.wantView(ctx, other, jane, first, r.primary, "second", "first, read")
 	third := r.another(r.fixture)
 	if n, err := third.SetState(ctx, jane, notifications.ByIDs(first), notifications.StateChange{Read: new(true)}); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
-	r.sees(ctx, third, jane, first, r.primary, "second", "first, read")
+	r.wantView(ctx, third, jane, first, r.primary, "second", "first, read")
 
-	// The replica has it: it is asked once how far it is, and then no more.
+	// When the replica has the mark, it is asked for its position once more
+	// only.
 	r.Resume()
 	r.CatchUp()
 	token := r.Marked(jane)
 	for _, ctx := range []context.Context{ctx, notifications.AfterMark(ctx, token)} {
 		for _, who := range []notifications.Identity{jane, guest} {
-			r.sees(ctx, r.fixture, who, first, r.standby, "second", "first, read")
+			r.wantView(ctx, r.fixture, who, first, r.standby, "second", "first, read")
 		}
 	}
 	r.list(jane, notifications.ListQuery{})
 	if list := r.standby.take(); containing(list, howFarIsIt) != 0 || len(list) != 1 || len(r.primary.take()) != 0 {
 		t.Errorf("a list took %q", list)
 	}
-	r.sees(ctx, r.fixture, john, first, r.standby, "second", "first")
+	r.wantView(ctx, r.fixture, john, first, r.standby, "second", "first")
 	if n := notifications.MarkedUsers(r.Service); n != 0 {
 		t.Errorf("%d users are remembered", n)
 	}
@@ -237,7 +243,7 @@ func TestReplica(t *testing.T) {
 	}
 }
 
-// Nothing but reads of users goes to the replica.
+// Only reads of users go to the replica.
 func TestReplicaTakesReadsAlone(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -278,8 +284,8 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 	}
 }
 
-// Where there is no room for more users, nobody reads from the replica before
-// it has the latest mark of all.
+// If too many users have marked something, nobody reads from the replica until
+// it has the latest mark.
 func TestReplicaRemembersABoundedNumber(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -300,22 +306,22 @@ func TestReplicaRemembersABoundedNumber(t *testing.T) {
 			t.Errorf("%d users are remembered", n)
 		}
 		for j := range i + 1 {
-			r.sees(t.Context(), r.fixture, who(j), ids[j], r.primary, "first, read")
+			r.wantView(t.Context(), r.fixture, who(j), ids[j], r.primary, "first, read")
 		}
 		if i < most {
-			r.sees(t.Context(), r.fixture, john, johns, r.standby, "first")
+			r.wantView(t.Context(), r.fixture, john, johns, r.standby, "first")
 		}
 	}
-	r.sees(t.Context(), r.fixture, john, johns, r.primary, "first")
+	r.wantView(t.Context(), r.fixture, john, johns, r.primary, "first")
 	r.Resume()
 	r.CatchUp()
 	for i := range users {
-		r.sees(t.Context(), r.fixture, who(i), ids[i], r.standby, "first, read")
+		r.wantView(t.Context(), r.fixture, who(i), ids[i], r.standby, "first, read")
 	}
-	r.sees(t.Context(), r.fixture, john, johns, r.standby, "first")
+	r.wantView(t.Context(), r.fixture, john, johns, r.standby, "first")
 }
 
-// A mark counts also where it could not be learnt how far the log was.
+// A mark counts even if the position of the log could not be read.
 func TestReplicaWhereThePositionIsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -324,8 +330,8 @@ func TestReplicaWhereThePositionIsUnknown(t *testing.T) {
 	r.Pause()
 	r.primary.failing(howFarDB)
 	r.mark(jane, first, true)
-	r.sees(t.Context(), r.fixture, jane, first, r.primary, "first, read")
-	r.sees(notifications.AfterMark(t.Context(), r.Marked(jane)), r.another(r.fixture), jane, first, r.primary, "first, read")
+	r.wantView(t.Context(), r.fixture, jane, first, r.primary, "first, read")
+	r.wantView(notifications.AfterMark(t.Context(), r.Marked(jane)), r.another(r.fixture), jane, first, r.primary, "first, read")
 	r.primary.failing("")
 	r.reset()
 	r.list(jane, notifications.ListQuery{})
@@ -333,23 +339,23 @@ func TestReplicaWhereThePositionIsUnknown(t *testing.T) {
 	if n := containing(r.primary.take(), howFarDB); n != 1 {
 		t.Errorf("the primary was asked %d times how far it is, want once", n)
 	}
-	r.sees(t.Context(), r.fixture, jane, first, r.primary, "first, read")
+	r.wantView(t.Context(), r.fixture, jane, first, r.primary, "first, read")
 	r.Resume()
 	r.CatchUp()
-	r.sees(t.Context(), r.fixture, jane, first, r.standby, "first, read")
+	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first, read")
 }
 
-// While the replica is down DB does its work, and the replica is left alone for
-// a while.
+// While the replica is down, DB answers and the replica is not asked for a
+// while.
 func TestReplicaDown(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
 	first := r.post("first", notifications.Users("default/jane"))
 	r.mark(jane, first, false)
 	r.CatchUp()
-	r.sees(t.Context(), r.fixture, jane, first, r.standby, "first")
+	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first")
 	marked := notifications.AfterMark(t.Context(), r.Marked(jane))
-	r.sees(marked, r.fixture, jane, first, r.standby, "first")
+	r.wantView(marked, r.fixture, jane, first, r.standby, "first")
 	if err := r.Standby.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +363,7 @@ func TestReplicaDown(t *testing.T) {
 	for range 2 {
 		r.reset()
 		for range 3 {
-			r.expect(jane, notifications.ListQuery{}, "first")
+			r.wantList(jane, notifications.ListQuery{}, "first")
 		}
 		if n := strings.Count(r.log.take(), told); n != 1 {
 			t.Errorf("%d warnings, want 1", n)
@@ -365,7 +371,7 @@ func TestReplicaDown(t *testing.T) {
 		if n := len(r.standby.take()); n != 1 {
 			t.Errorf("the replica was asked %d times, want once", n)
 		}
-		r.clock.pass(notifications.ReplicaPause)
+		r.clock.advance(notifications.ReplicaPause)
 	}
 	if err := r.Ready(t.Context()); err != nil {
 		t.Errorf("Ready: %v", err)
@@ -374,11 +380,11 @@ func TestReplicaDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.CatchUp()
-	// The pool may hold more than one connection that is dead.
+	// The pool may hold more than one dead connection.
 	for deadline := time.Now().Add(time.Minute); ; {
-		r.clock.pass(notifications.ReplicaPause)
+		r.clock.advance(notifications.ReplicaPause)
 		r.reset()
-		r.expect(jane, notifications.ListQuery{}, "first")
+		r.wantList(jane, notifications.ListQuery{}, "first")
 		if len(r.primary.take()) == 0 {
 			break
 		}
@@ -386,23 +392,23 @@ func TestReplicaDown(t *testing.T) {
 			t.Fatal("reads never go back to the replica")
 		}
 	}
-	// It may be another one: how far that is was forgotten.
+	// Another server may answer now, so its position is asked again.
 	if _, err := r.Count(marked, jane, all); err != nil {
 		t.Fatal(err)
 	}
 	if n := containing(r.standby.take(), howFarIsIt); n != 1 {
 		t.Errorf("the replica was asked %d times how far it is, want once", n)
 	}
-	r.sees(marked, r.fixture, jane, first, r.standby, "first")
+	r.wantView(marked, r.fixture, jane, first, r.standby, "first")
 }
 
-// A query of which the recovery of the standby gets rid, or which takes too
-// long, is asked of DB.
+// DB answers a query that the standby cancels because of its recovery, or that
+// takes too long.
 func TestReplicaBreaksOff(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
 	first := r.post("first", notifications.Users("default/jane"))
-	// On one way in, reading states takes long.
+	// For the role slow, reading states takes ten minutes.
 	for _, sql := range []string{
 		"CREATE SCHEMA slow",
 		"CREATE VIEW slow.notification_states AS SELECT s.* FROM (SELECT pg_sleep(600)) z, public.notification_states s",
@@ -428,18 +434,18 @@ func TestReplicaBreaksOff(t *testing.T) {
 		cfg.Replica, cfg.Logger = r.OpenAs(r.Standby, "slow"), slog.New(slog.NewTextHandler(r.log, nil))
 	})
 
-	// Too long.
+	// The query takes too long.
 	notifications.SetReplicaPatience(slowly.Service, 100*time.Millisecond)
 	r.reset()
 	count(slowly)
 	if text := r.log.take(); !strings.Contains(text, "the replica failed") {
-		t.Errorf("told is %q", text)
+		t.Errorf("logged %q", text)
 	}
-	r.clock.pass(notifications.ReplicaPause)
+	r.clock.advance(notifications.ReplicaPause)
 
-	// In the way of a lock that is replayed.
+	// The query conflicts with a lock that the standby replays.
 	const sleeping = " FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-	r.Until(r.Standby, "SELECT count(*) = 0"+sleeping) // the one before
+	r.Until(r.Standby, "SELECT count(*) = 0"+sleeping) // until the query before has ended
 	notifications.SetReplicaPatience(slowly.Service, time.Minute)
 	counted := make(chan struct{})
 	go func() {
@@ -450,19 +456,19 @@ func TestReplicaBreaksOff(t *testing.T) {
 	exec(t, r.db, "ALTER TABLE notification_states ADD COLUMN unused INTEGER")
 	<-counted
 	if text := r.log.take(); !strings.Contains(text, "the replica failed") || !strings.Contains(text, "40001") {
-		t.Errorf("told is %q", text)
+		t.Errorf("logged %q", text)
 	}
-	// Which is no reason to leave it alone.
+	// The replica is not paused after that.
 	r.CatchUp()
 	notifications.SetReplicaPatience(slowly.Service, 100*time.Millisecond)
 	count(slowly)
 	if text := r.log.take(); !strings.Contains(text, "the replica failed") {
 		t.Errorf("the replica was not asked: %q", text)
 	}
-	r.sees(t.Context(), r.fixture, jane, first, r.standby, "first")
+	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first")
 
-	// Whoever asks does not wait any more.
-	r.clock.pass(notifications.ReplicaPause)
+	// The caller's own deadline ends the query.
+	r.clock.advance(notifications.ReplicaPause)
 	notifications.SetReplicaPatience(slowly.Service, time.Minute)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -471,11 +477,11 @@ func TestReplicaBreaksOff(t *testing.T) {
 		t.Errorf("after the time of the caller: %v", err)
 	}
 	if text := r.log.take(); strings.Contains(text, "the replica failed") {
-		t.Errorf("told is %q", text)
+		t.Errorf("logged %q", text)
 	}
 }
 
-// Users mark and read at once, while the standby comes after.
+// Users mark and read at once, while the standby lags behind.
 func TestReplicaAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -503,23 +509,23 @@ func TestReplicaAtOnce(t *testing.T) {
 	r.CatchUp()
 	r.reset()
 	for i := range users {
-		r.expect(notifications.User(fmt.Sprint("default/u", i)), notifications.ListQuery{}, "x")
+		r.wantList(notifications.User(fmt.Sprint("default/u", i)), notifications.ListQuery{}, "x")
 	}
 	if list := r.primary.take(); len(list) > 0 {
 		t.Errorf("when the standby has come after, the primary is asked %q", list)
 	}
 }
 
-// What is no standby never has what was marked.
+// A server that is no standby never has the marks.
 func TestReplicaThatIsNone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.Postgres(t))
 	f = f.with(func(cfg *notifications.Config) { cfg.Replica = f.db })
 	id := f.post("x", notifications.Users("default/jane"))
 	seen := watch(t, f.db)
-	f.expect(jane, notifications.ListQuery{}, "x")
+	f.wantList(jane, notifications.ListQuery{}, "x")
 	f.mark(jane, id, true)
-	f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "x")
+	f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "x")
 	if list := seen.take(); containing(list, howFarIsIt) != 2 || containing(list, howFarDB) != 1 {
 		t.Errorf("the statements are %q", list)
 	}
@@ -560,7 +566,7 @@ func exec(t *testing.T, db *gorm.DB, sql string) {
 	}
 }
 
-// lockedBuffer takes a log.
+// lockedBuffer collects a log.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -572,7 +578,7 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// take returns what was written since it was called last.
+// take returns the text since its last call.
 func (b *lockedBuffer) take() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

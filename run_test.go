@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// signal is a log that tells when it has logged a message.
+// signal is a log handler on which a test can wait for a message.
 type signal struct {
 	slog.Handler
 	mu     sync.Mutex
@@ -38,7 +38,8 @@ func (s *signal) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// of is closed once a message was logged. The caller holds mu.
+// of returns a channel that is closed when the message has been logged. The
+// caller holds mu.
 func (s *signal) of(message string) chan struct{} {
 	if s.logged[message] == nil {
 		s.logged[message] = make(chan struct{})
@@ -53,14 +54,15 @@ func (s *signal) wait(message string) {
 	<-logged
 }
 
-// TestRun purges what is older than the retention, and ends with its context.
+// TestRun: Run purges notifications older than Config.Retention, and ends with
+// its context.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
 		f.post("old", toJane)
 		kept := f.post("old, saved", toJane)
-		f.set(jane, ids(kept), saved, 1)
+		f.setState(jane, ids(kept), saved, 1)
 		f.advance(2 * day)
 		f.post("new", toJane)
 		log := newSignal()
@@ -72,20 +74,20 @@ func TestRun(t *testing.T) {
 		if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "already running") {
 			t.Errorf("a second Run: %v", err)
 		}
-		f.see(jane, "new", "old, saved")
+		f.wantVisible(jane, "new", "old, saved")
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.Run(done); err != nil { // it can run again
+		if err := s.Run(done); err != nil { // it can run a second time
 			t.Errorf("Run again: %v", err)
 		}
 	})
 }
 
-// TestRunPurgesAgain: at every interval, also after a purge that failed.
+// TestRunPurgesAgain: Run purges at every interval, also after a failed purge.
 func TestRunPurgesAgain(t *testing.T) {
 	t.Parallel()
 	db := dbtest.SQLite(t)
@@ -122,8 +124,8 @@ func TestNegativeDurations(t *testing.T) {
 	}
 }
 
-// TestAll: every notification once, newest first, over several pages, until the
-// caller has enough or something fails.
+// TestAll: All returns every notification once, newest first, over several
+// pages, until the caller stops or an error occurs.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {

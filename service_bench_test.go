@@ -12,11 +12,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// The benchmarks of the hot paths are about allocations, which internal/allocs
-// holds against its baseline. Each does the same thing in each iteration.
+// The benchmarks of the hot paths count allocations, which internal/allocs
+// compares with its baseline. Each iteration does the same.
 
-// measure runs a benchmark. What is done first, a few times, prepares
-// statements and fills caches.
+// measure runs a benchmark. It first calls do a few times, to prepare
+// statements and to fill caches.
 func measure(b *testing.B, do func() error) {
 	b.Helper()
 	run := func() {
@@ -33,8 +33,8 @@ func measure(b *testing.B, do func() error) {
 	}
 }
 
-// benchUsers is how many users the catalog of the benchmarks has. They are all
-// in the group ops; jane is in two more.
+// benchUsers is the number of users in the catalog of the benchmarks. All are
+// in the group ops; jane is in two more groups.
 const benchUsers = 1000
 
 func benchUser(i int) string { return fmt.Sprintf("default/user-%04d", i) }
@@ -56,7 +56,7 @@ func benchCatalog(b *testing.B) *catalog.Files {
 	return files
 }
 
-// eachBench runs body with a service over an empty database of either kind.
+// eachBench runs body with a service over an empty database, for each dialect.
 func eachBench(b *testing.B, body func(b *testing.B, svc *notifications.Service)) {
 	b.Helper()
 	for _, kind := range []struct {
@@ -76,7 +76,7 @@ func eachBench(b *testing.B, body func(b *testing.B, svc *notifications.Service)
 	}
 }
 
-// benchDraft has what a post of a build server has.
+// benchDraft has the fields of a build server's post.
 func benchDraft(to notifications.Audience) notifications.Draft {
 	return notifications.Draft{
 		Origin: "ci", Title: "Build 4711 failed", Message: "3 of 812 tests failed on main", Topic: "builds", Link: "/builds/4711",
@@ -84,8 +84,8 @@ func benchDraft(to notifications.Audience) notifications.Draft {
 	}
 }
 
-// fillInbox posts to jane, to a group of hers and to everybody in turn, and
-// returns the ids of the first 100.
+// fillInbox posts to jane, to one of jane's groups and to everybody in turn,
+// and returns the ids of the first 100.
 func fillInbox(b *testing.B, svc *notifications.Service) []string {
 	b.Helper()
 	audiences := []notifications.Audience{notifications.Users("default/jane"), notifications.Groups("default/ops"), notifications.Everyone()}
@@ -132,7 +132,7 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
-// BenchmarkRead is what else a reader asks.
+// BenchmarkRead measures the other reads.
 func BenchmarkRead(b *testing.B) {
 	eachBench(b, func(b *testing.B, svc *notifications.Service) {
 		ids := fillInbox(b, svc)

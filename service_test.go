@@ -47,7 +47,7 @@ func TestPostAndList(t *testing.T) {
 			n.Actions[1].URL != "/log/7" || n.Actions[0].ID == n.Actions[1].ID || n.Actions[0].ID == "" {
 			t.Errorf("actions %+v", n.Actions)
 		}
-		f.expect(john, notifications.ListQuery{Filter: all})
+		f.wantList(john, notifications.ListQuery{Filter: all})
 	})
 }
 
@@ -59,18 +59,18 @@ func TestVisibilityFollowsMembership(t *testing.T) {
 		f.post("to dev and jane", notifications.Groups("default/dev").And(notifications.Users("default/jane", "user:Default/JANE")))
 		f.post("to all", notifications.Everyone())
 
-		f.expect(jane, notifications.ListQuery{Filter: personal}, "to dev and jane", "to ops")
-		f.expect(john, notifications.ListQuery{Filter: personal}, "to ops")
-		f.expect(guest, notifications.ListQuery{Filter: personal})
-		f.expect(guest, notifications.ListQuery{Filter: all}, "to all")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{System: notifications.System}}, "to all")
-		f.expect(jane, notifications.ListQuery{Filter: all}, "to all", "to dev and jane", "to ops")
+		f.wantList(jane, notifications.ListQuery{Filter: personal}, "to dev and jane", "to ops")
+		f.wantList(john, notifications.ListQuery{Filter: personal}, "to ops")
+		f.wantList(guest, notifications.ListQuery{Filter: personal})
+		f.wantList(guest, notifications.ListQuery{Filter: all}, "to all")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{System: notifications.System}}, "to all")
+		f.wantList(jane, notifications.ListQuery{Filter: all}, "to all", "to dev and jane", "to ops")
 
-		f.mark(john, id, true) // read state must not keep it visible
+		f.mark(john, id, true) // the mark must not keep it visible
 		f.directory.SetUser("default/john")
 		f.directory.SetUser("default/guest", "default/ops")
-		f.expect(john, notifications.ListQuery{Filter: all}, "to all")
-		f.expect(guest, notifications.ListQuery{Filter: personal}, "to ops")
+		f.wantList(john, notifications.ListQuery{Filter: all}, "to all")
+		f.wantList(guest, notifications.ListQuery{Filter: personal}, "to ops")
 		if err := f.MarkRead(t.Context(), john, id, false); !errors.Is(err, notifications.ErrNotFound) {
 			t.Errorf("marking what left with the membership: %v, want ErrNotFound", err)
 		}
@@ -83,10 +83,10 @@ func TestSystemAndUserAtOnce(t *testing.T) {
 		f := newFixture(t, db)
 		f.post("both", notifications.Everyone().And(notifications.Users("default/jane")))
 		for _, who := range []notifications.Identity{jane, john} {
-			f.expect(who, notifications.ListQuery{Filter: all}, "both")
+			f.wantList(who, notifications.ListQuery{Filter: all}, "both")
 		}
-		f.expect(jane, notifications.ListQuery{Filter: personal}, "both")
-		f.expect(john, notifications.ListQuery{Filter: personal})
+		f.wantList(jane, notifications.ListQuery{Filter: personal}, "both")
+		f.wantList(john, notifications.ListQuery{Filter: personal})
 	})
 }
 
@@ -98,23 +98,23 @@ func TestReadStateIsTheReadersOwn(t *testing.T) {
 		unread := notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}
 		read := notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}
 
-		f.expect(jane, unread, "to ops")
-		f.expect(jane, read)
+		f.wantList(jane, unread, "to ops")
+		f.wantList(jane, read)
 		f.mark(jane, id, true)
-		f.mark(jane, strings.ToUpper(id), true) // again, spelt otherwise
-		f.expect(jane, unread)
-		f.expect(jane, read, "to ops")
-		f.expect(john, unread, "to ops")
+		f.mark(jane, strings.ToUpper(id), true) // again, in upper case
+		f.wantList(jane, unread)
+		f.wantList(jane, read, "to ops")
+		f.wantList(john, unread, "to ops")
 		if !f.list(jane, read).Items[0].Read {
 			t.Error("Read is false after marking as read")
 		}
 		f.mark(jane, id, false)
-		f.expect(jane, unread, "to ops")
-		f.expect(jane, read)
+		f.wantList(jane, unread, "to ops")
+		f.wantList(jane, read)
 
 		fresh := f.post("marked unread first", notifications.Groups("default/ops"))
 		f.mark(jane, fresh, false)
-		f.expect(jane, unread, "marked unread first", "to ops")
+		f.wantList(jane, unread, "marked unread first", "to ops")
 	})
 }
 
@@ -129,8 +129,8 @@ func TestMarkReadTellsNothingAboutOthers(t *testing.T) {
 		if !errors.Is(errHidden, notifications.ErrNotFound) || errHidden.Error() != errUnknown.Error() {
 			t.Errorf("hidden: %v, unknown: %v; want the same ErrNotFound", errHidden, errUnknown)
 		}
-		f.expect(jane, notifications.ListQuery{Filter: all})
-		f.expect(john, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "to john")
+		f.wantList(jane, notifications.ListQuery{Filter: all})
+		f.wantList(john, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "to john")
 		for _, id := range []string{"", "7", "{" + hidden + "}", "urn:uuid:" + hidden, strings.ReplaceAll(hidden, "-", ""), hidden + "\x00"} {
 			wantFields(t, f.MarkRead(t.Context(), jane, id, true), "id")
 		}
@@ -143,7 +143,7 @@ func TestFirstMarksAtOnce(t *testing.T) {
 		f := newFixture(t, db)
 		id := f.post("once", notifications.Users("default/jane"))
 		concurrently(t, 16, func(int) error { return f.MarkRead(t.Context(), jane, id, true) })
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "once")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "once")
 	})
 }
 
@@ -198,12 +198,12 @@ func TestTextFilter(t *testing.T) {
 			{`\S`, []string{`back\slash 'quote' "double" ?`}},
 			{`'QUOTE' "double" ?`, []string{`back\slash 'quote' "double" ?`}},
 			{"οδος", []string{"ΟΔΟΣ"}},
-			{"plainE", nil}, // does not reach from the title into the message
+			{"plainE", nil}, // a text does not match across title and message
 			{"IN THE BODY", []string{"plain"}},
-			{"test", nil}, // origin is not searched
+			{"test", nil}, // the origin is not searched
 		}
 		for _, tt := range tests {
-			f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: tt.text}}, tt.titles...)
+			f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Text: tt.text}}, tt.titles...)
 		}
 	})
 }
@@ -216,26 +216,26 @@ func TestCreatedAfter(t *testing.T) {
 		f.post("first", to)
 		first := f.list(jane, notifications.ListQuery{}).Items[0].Created
 		for time.Now().UnixMilli() <= first.UnixMilli()+1 {
-			runtime.Gosched() // until ids are of another millisecond
+			runtime.Gosched() // until ids have another millisecond
 		}
 		f.post("second", to)
 		after := func(at time.Time) notifications.ListQuery {
 			return notifications.ListQuery{Filter: notifications.Filter{CreatedAfter: at}}
 		}
-		f.expect(jane, after(first), "second")
-		f.expect(jane, after(first.Add(time.Microsecond)), "second")
-		f.expect(jane, after(first.In(time.FixedZone("", 5*3600))), "second")
-		f.expect(jane, after(first.Add(-time.Microsecond)), "second", "first")
-		f.expect(jane, after(first.Add(-time.Millisecond)), "second", "first")
-		f.expect(jane, after(time.Now().Add(time.Hour)))
-		f.expect(jane, after(time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)), "second", "first")
-		f.expect(jane, after(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)))
-		f.expect(jane, after(time.Unix(1<<60, 0)))
+		f.wantList(jane, after(first), "second")
+		f.wantList(jane, after(first.Add(time.Microsecond)), "second")
+		f.wantList(jane, after(first.In(time.FixedZone("", 5*3600))), "second")
+		f.wantList(jane, after(first.Add(-time.Microsecond)), "second", "first")
+		f.wantList(jane, after(first.Add(-time.Millisecond)), "second", "first")
+		f.wantList(jane, after(time.Now().Add(time.Hour)))
+		f.wantList(jane, after(time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)), "second", "first")
+		f.wantList(jane, after(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)))
+		f.wantList(jane, after(time.Unix(1<<60, 0)))
 	})
 }
 
-// TestPagesPartition walks every order by pages, in three ways, and finds each
-// notification once although titles repeat.
+// TestPagesPartition walks through the pages of every order in three ways. Each
+// way finds every notification once, although titles repeat.
 func TestPagesPartition(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -282,7 +282,7 @@ func TestPagesPartition(t *testing.T) {
 	})
 }
 
-// walk returns the ids of all pages, each reached by the cursor before it.
+// walk returns the ids of all pages, following the cursors.
 func (f *fixture) walk(who notifications.Identity, q notifications.ListQuery) []string {
 	f.t.Helper()
 	var ids []string
@@ -335,15 +335,15 @@ func TestOrders(t *testing.T) {
 		}{
 			{"", false, []string{"Z", "é", "_", "A", "b"}},
 			{"created", true, []string{"b", "A", "_", "é", "Z"}},
-			{"title", true, []string{"_", "A", "b", "Z", "é"}}, // code points after folding: _ < a
+			{"title", true, []string{"_", "A", "b", "Z", "é"}}, // by code point after folding: _ < a
 			{"title", false, []string{"é", "Z", "b", "A", "_"}},
-			{"topic", true, []string{"_", "é", "b", "A", "Z"}}, // absent last
+			{"topic", true, []string{"_", "é", "b", "A", "Z"}}, // absent texts come last
 			{"topic", false, []string{"b", "é", "_", "Z", "A"}},
 			{"message", true, []string{"é", "_", "b", "A", "Z"}},
 			{"origin", true, []string{"_", "A", "b", "é", "Z"}},
 		}
 		for _, tt := range tests {
-			f.expect(jane, notifications.ListQuery{OrderBy: tt.order, Ascending: tt.ascending}, tt.titles...)
+			f.wantList(jane, notifications.ListQuery{OrderBy: tt.order, Ascending: tt.ascending}, tt.titles...)
 		}
 	})
 }
@@ -415,13 +415,13 @@ func TestInvalidQueries(t *testing.T) {
 func TestInvalidDrafts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.SQLite(t))
-	good := func(change func(*notifications.Draft)) notifications.Draft {
+	valid := func(change func(*notifications.Draft)) notifications.Draft {
 		d := notifications.Draft{Origin: "o", Title: "t", To: notifications.Users("default/jane")}
 		change(&d)
 		return d
 	}
 	action := func(title, url string) notifications.Draft {
-		return good(func(d *notifications.Draft) { d.Actions = []notifications.ActionDraft{{Title: title, URL: url}} })
+		return valid(func(d *notifications.Draft) { d.Actions = []notifications.ActionDraft{{Title: title, URL: url}} })
 	}
 	manyUsers := make([]string, notifications.MaxTargets+1)
 	for i := range manyUsers {
@@ -433,13 +433,13 @@ func TestInvalidDrafts(t *testing.T) {
 		fields []string
 	}{
 		{"zero", notifications.Draft{}, []string{"Origin", "Title", "To"}},
-		{"long", good(func(d *notifications.Draft) {
+		{"long", valid(func(d *notifications.Draft) {
 			d.Title, d.Topic = strings.Repeat("é", 256), strings.Repeat("x", 256)
 			d.Message = strings.Repeat("x", notifications.MaxMessageBytes+1)
 		}), []string{"Title", "Topic", "Message"}},
-		{"bytes", good(func(d *notifications.Draft) { d.Title, d.Origin, d.Message = "\xff", "a\x00", "\xc0\xaf" }),
+		{"bytes", valid(func(d *notifications.Draft) { d.Title, d.Origin, d.Message = "\xff", "a\x00", "\xc0\xaf" }),
 			[]string{"Origin", "Title", "Message"}},
-		{"actions", good(func(d *notifications.Draft) { d.Actions = make([]notifications.ActionDraft, 17) }), []string{"Actions"}},
+		{"actions", valid(func(d *notifications.Draft) { d.Actions = make([]notifications.ActionDraft, 17) }), []string{"Actions"}},
 		{"empty action", action("", ""), []string{"Actions[0].Title", "Actions[0].URL"}},
 		{"scheme", action("x", "javascript:alert(1)"), []string{"Actions[0].URL"}},
 		{"hidden scheme", action("x", "java\tscript:alert(1)"), []string{"Actions[0].URL"}},
@@ -449,14 +449,14 @@ func TestInvalidDrafts(t *testing.T) {
 		{"network path", action("x", "//evil.example"), []string{"Actions[0].URL"}},
 		{"backslash", action("x", `/\evil.example`), []string{"Actions[0].URL"}},
 		{"long url", action("x", "/"+strings.Repeat("x", notifications.MaxURLBytes)), []string{"Actions[0].URL"}},
-		{"form of a ref", good(func(d *notifications.Draft) { d.To = notifications.Users("default/jane", "ja ne") }), []string{"To[1]"}},
-		{"unknown", good(func(d *notifications.Draft) {
+		{"form of a ref", valid(func(d *notifications.Draft) { d.To = notifications.Users("default/jane", "ja ne") }), []string{"To[1]"}},
+		{"unknown", valid(func(d *notifications.Draft) {
 			d.To = notifications.Users("default/nobody", "default/jane").And(notifications.Groups("default/none"))
 		}), []string{"To[0]", "To[2]"}},
-		{"kinds do not mix", good(func(d *notifications.Draft) { d.To = notifications.Groups("default/jane") }), []string{"To[0]"}},
-		{"NUL in a ref", good(func(d *notifications.Draft) { d.To = notifications.Users("default/\x00", "\xff/x", "") }),
+		{"kinds do not mix", valid(func(d *notifications.Draft) { d.To = notifications.Groups("default/jane") }), []string{"To[0]"}},
+		{"NUL in a ref", valid(func(d *notifications.Draft) { d.To = notifications.Users("default/\x00", "\xff/x", "") }),
 			[]string{"To[0]", "To[1]", "To[2]"}},
-		{"many", good(func(d *notifications.Draft) { d.To = notifications.Users(manyUsers...) }), []string{"To"}},
+		{"many", valid(func(d *notifications.Draft) { d.To = notifications.Users(manyUsers...) }), []string{"To"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -464,14 +464,14 @@ func TestInvalidDrafts(t *testing.T) {
 			wantFields(t, err, tt.fields...)
 		})
 	}
-	f.expect(jane, notifications.ListQuery{Filter: all}) // nothing was stored
+	f.wantList(jane, notifications.ListQuery{Filter: all}) // nothing was stored
 
 	repeated := slices.Repeat([]string{"default/jane"}, 5000)
-	f.postDraft(good(func(d *notifications.Draft) { d.To = notifications.Users(repeated...) }))
-	f.postDraft(good(func(d *notifications.Draft) {
+	f.postDraft(valid(func(d *notifications.Draft) { d.To = notifications.Users(repeated...) }))
+	f.postDraft(valid(func(d *notifications.Draft) {
 		d.Title, d.Message = strings.Repeat("é", 255), strings.Repeat("x", notifications.MaxMessageBytes)
 	}))
-	f.expect(jane, notifications.ListQuery{OrderBy: "message"}, strings.Repeat("é", 255), "t")
+	f.wantList(jane, notifications.ListQuery{OrderBy: "message"}, strings.Repeat("é", 255), "t")
 }
 
 func TestDatabaseAway(t *testing.T) {
@@ -523,9 +523,9 @@ func TestPostTx(t *testing.T) {
 		if err := order(2, rollBack); !errors.Is(err, rollBack) {
 			t.Fatal(err)
 		}
-		f.expect(jane, notifications.ListQuery{}, "order 1")
+		f.wantList(jane, notifications.ListQuery{}, "order 1")
 
-		// A draft that is refused leaves the transaction usable.
+		// A refused draft leaves the transaction usable.
 		err := db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "shop", Title: "x", To: notifications.Users("default/none")})
 			wantFields(t, err, "To[0]")
@@ -541,18 +541,19 @@ func TestPostTx(t *testing.T) {
 	})
 }
 
-// TestTaintedHandle: conditions the host left on its handle are not inherited.
+// TestTaintedHandle: conditions that the host set on its handle have no effect.
 func TestTaintedHandle(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db.Where("1 = 0").Limit(1).Table("nonsense").Order("nonsense"))
 		f.post("x", notifications.Users("default/jane"))
 		f.post("y", notifications.Users("default/jane"))
-		f.expect(jane, notifications.ListQuery{}, "y", "x")
+		f.wantList(jane, notifications.ListQuery{}, "y", "x")
 	})
 }
 
-// TestHostsConfiguration: whatever the host set GORM to, the queries are ours.
+// TestHostsConfiguration: the settings of the host's GORM do not change the
+// library's queries.
 func TestHostsConfiguration(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -566,12 +567,12 @@ func TestHostsConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := newFixture(t, hosts)
-		for i := range 10 { // prepared statements turn generic after five
+		for i := range 10 { // after five executions PostgreSQL may use a generic plan
 			id := f.post(fmt.Sprint(i), notifications.Groups("default/ops", "default/dev"))
 			f.mark(jane, id, i%2 == 0)
 			f.list(jane, notifications.ListQuery{OrderBy: "title"})
 		}
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "9", "7", "5", "3", "1")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "9", "7", "5", "3", "1")
 		err = hosts.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "tx", To: notifications.Users("default/jane")})
 			return err
@@ -579,9 +580,9 @@ func TestHostsConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TX"}}, "tx")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TX"}}, "tx")
 
-		// All or nothing, also where the deliveries are a statement of their own.
+		// All or nothing, even if deliveries are stored by a second statement.
 		rename := func(from, to string) {
 			if err := db.Exec("ALTER TABLE " + from + " RENAME TO " + to).Error; err != nil {
 				t.Fatal(err)
@@ -598,14 +599,14 @@ func TestHostsConfiguration(t *testing.T) {
 			t.Error("a post is stored without its deliveries")
 		}
 		if db.Name() != "sqlite" {
-			return // PostgreSQL lets nothing follow a failure in a transaction
+			return // after a failure PostgreSQL refuses all further statements of the transaction
 		}
 		err = hosts.Transaction(func(tx *gorm.DB) error {
 			tx.Exec("ALTER TABLE notification_deliveries RENAME TO elsewhere")
 			if _, err := f.WithTx(tx).Post(t.Context(), ci, notifications.Draft{Origin: "o", Title: "half", To: notifications.Users("default/jane")}); err == nil {
 				t.Error("a post is stored without its deliveries in the host's transaction")
 			}
-			return tx.Exec("ALTER TABLE elsewhere RENAME TO notification_deliveries").Error // and the host goes on
+			return tx.Exec("ALTER TABLE elsewhere RENAME TO notification_deliveries").Error // the host's transaction goes on
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -619,7 +620,8 @@ func TestHostsConfiguration(t *testing.T) {
 	})
 }
 
-// TestManyGroups has a reader in more groups than SQLite allows branches.
+// TestManyGroups has a reader in more groups than SQLite allows branches in a
+// statement.
 func TestManyGroups(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -631,9 +633,9 @@ func TestManyGroups(t *testing.T) {
 		f.directory.SetUser("default/jane", refs...)
 		f.post("to all groups", notifications.Groups(refs...))
 		id := f.post("to the last", notifications.Groups(refs[699]))
-		f.expect(jane, notifications.ListQuery{}, "to the last", "to all groups")
+		f.wantList(jane, notifications.ListQuery{}, "to the last", "to all groups")
 		f.mark(jane, id, true)
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "to all groups")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "to all groups")
 	})
 }
 
@@ -663,8 +665,8 @@ func TestSameUser(t *testing.T) {
 	}
 }
 
-// TestPluginRefuses: what a plugin of the host's answers is an error of the
-// verb, whichever way the verb asks the database.
+// TestPluginRefuses: an error of a GORM plugin of the host becomes an error of
+// the verb.
 func TestPluginRefuses(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {

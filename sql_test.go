@@ -15,7 +15,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// sqlCase is something that is done, whose statements are a golden file.
+// sqlCase is one call, whose statements are in a golden file.
 type sqlCase struct {
 	file string
 	do   func(f *fixture) error
@@ -44,8 +44,8 @@ func posting(file string, drafts ...notifications.Draft) sqlCase {
 	}}
 }
 
-// afterwards looks for the page after the first of q.
-func afterwards(file string, q notifications.ListQuery, first int) sqlCase {
+// nextPage lists the page after the first one of q.
+func nextPage(file string, q notifications.ListQuery, first int) sqlCase {
 	return sqlCase{file, func(f *fixture) error {
 		q.Limit = first
 		q.After = f.list(jane, q).Next
@@ -55,26 +55,26 @@ func afterwards(file string, q notifications.ListQuery, first int) sqlCase {
 	}}
 }
 
-// filtered asks for everything a filter can ask for.
+// filtered uses every condition of a filter.
 var filtered = notifications.Filter{
 	Text: "x", CreatedAfter: time.UnixMilli(1), Read: notifications.Unread, Saved: notifications.NotSaved,
 	Archived: notifications.NotArchived, MinSeverity: "low", Topic: "t", Origin: "o",
 }
 
-// marked asks for marks alone.
+// marked uses only the conditions on marks.
 var marked = notifications.Filter{Read: notifications.Read, Saved: notifications.Saved, Archived: notifications.Archived}
 
-// sqlCases come in an order in which each finds something to do.
+// sqlCases are in an order in which each finds something to do.
 var sqlCases = []sqlCase{
 	posting("post", draft("first", toJane.And(toOps))),
 	posting("post_many", draft("second", toJane), draft("third", toEveryone)),
-	posting("post_scoped", about("fourth", toJane.And(toJohn))),
-	posting("post_replaces_all_of_an_earlier_one", about("fifth", toJane.And(toJohn).And(toEveryone))),
-	posting("post_replaces_part_of_an_earlier_one", about("sixth", toEveryone)),
-	posting("post_keeps_place", keeping("seventh", toEveryone)),
-	posting("post_keyed", keyed("eighth", toJane)),
-	posting("post_keyed_again", keyed("eighth", toJane)),
-	posting("post_many_scoped_and_keyed", withKey("key 2", about("ninth", toEveryone)), withKey("key 3", draft("tenth", toJane))),
+	posting("post_scoped", scopedDraft("fourth", toJane.And(toJohn))),
+	posting("post_replaces_all_of_an_earlier_one", scopedDraft("fifth", toJane.And(toJohn).And(toEveryone))),
+	posting("post_replaces_part_of_an_earlier_one", scopedDraft("sixth", toEveryone)),
+	posting("post_keeps_place", keepPlaceDraft("seventh", toEveryone)),
+	posting("post_keyed", keyedDraft("eighth", toJane)),
+	posting("post_keyed_again", keyedDraft("eighth", toJane)),
+	posting("post_many_scoped_and_keyed", withKey("key 2", scopedDraft("ninth", toEveryone)), withKey("key 3", draft("tenth", toJane))),
 	{"post_in_a_transaction_of_the_host", func(f *fixture) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(f.t.Context(), ci, draft("in a transaction", toJane))
@@ -83,10 +83,11 @@ var sqlCases = []sqlCase{
 	}},
 	listing("list_created", jane, notifications.ListQuery{}),
 	listing("list_created_personal", jane, notifications.ListQuery{Filter: personal}),
+	listing("list_created_unread", jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}),
 	listing("list_created_filtered", jane, notifications.ListQuery{Filter: filtered}),
 	listing("list_created_of_marks", jane, notifications.ListQuery{Filter: marked}),
 	listing("list_created_oldest_first", jane, notifications.ListQuery{Ascending: true, Offset: 1}),
-	afterwards("list_created_after_a_cursor", notifications.ListQuery{}, 1),
+	nextPage("list_created_after_a_cursor", notifications.ListQuery{}, 1),
 	listing("list_created_of_many_audiences", busy, notifications.ListQuery{}),
 	listing("list_created_filtered_of_many_audiences", busy, notifications.ListQuery{Filter: filtered}),
 	listing("list_created_of_marks_of_many_audiences", busy, notifications.ListQuery{Filter: marked}),
@@ -94,11 +95,12 @@ var sqlCases = []sqlCase{
 	listing("list_by_title", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle}),
 	listing("list_by_message_filtered", jane, notifications.ListQuery{OrderBy: notifications.OrderMessage, Filter: filtered}),
 	listing("list_by_origin", jane, notifications.ListQuery{OrderBy: notifications.OrderOrigin, Ascending: true}),
-	afterwards("list_by_title_after_a_cursor", notifications.ListQuery{OrderBy: notifications.OrderTitle}, 1),
-	afterwards("list_by_topic_after_a_cursor_without_one", notifications.ListQuery{OrderBy: notifications.OrderTopic}, 1),
+	nextPage("list_by_title_after_a_cursor", notifications.ListQuery{OrderBy: notifications.OrderTitle}, 1),
+	nextPage("list_by_topic_after_a_cursor_without_one", notifications.ListQuery{OrderBy: notifications.OrderTopic}, 1),
 	{"get", func(f *fixture) error { _, err := f.Get(f.t.Context(), jane, f.newest()); return err }},
 	counting("count", notifications.Filter{}),
 	counting("count_whatever_the_state", notifications.Filter{Archived: notifications.ArchivedOrNot}),
+	counting("count_unread", notifications.Filter{Read: notifications.Unread}),
 	counting("count_filtered", filtered),
 	counting("count_of_marks", marked),
 	{"status", func(f *fixture) error {
@@ -115,7 +117,7 @@ var sqlCases = []sqlCase{
 	marking("mark_all_up_to_an_id", notifications.ByFilterUpTo(all, "ffffffff-ffff-ffff-ffff-ffffffffffff"), read),
 	marking("mark_all_states_by_filter", notifications.ByFilter(filtered), notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}),
 	marking("save", notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), saved),
-	marking("archive_no_more", notifications.ByFilter(everything), notifications.StateChange{Archived: new(false)}),
+	marking("archive_no_more", notifications.ByFilter(withArchived), notifications.StateChange{Archived: new(false)}),
 	{"reach", func(f *fixture) error { _, err := f.Reach(f.t.Context(), ci, f.newest()); return err }},
 	{"explain", func(f *fixture) error {
 		_, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: f.newest(), User: "default/jane"})
@@ -142,7 +144,8 @@ var sqlCases = []sqlCase{
 	{"migrate", func(f *fixture) error { return f.Migrate(f.t.Context()) }},
 }
 
-// readBeforeCases are those in which the age of an account matters.
+// readBeforeCases are the cases whose statements depend on the age of the
+// account.
 var readBeforeCases = []sqlCase{
 	listing("history_read_list_unread", jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}),
 	listing("history_read_list_read_by_title", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle, Filter: notifications.Filter{Read: notifications.Read}}),
@@ -161,10 +164,10 @@ func draft(title string, to notifications.Audience) notifications.Draft {
 	return notifications.Draft{Origin: "test", Title: title, To: to}
 }
 
-// newest is the id of jane's newest notification.
+// newest returns the id of jane's newest notification.
 func (f *fixture) newest() string {
 	f.t.Helper()
-	n := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 1}).Items
+	n := f.list(jane, notifications.ListQuery{Filter: withArchived, Limit: 1}).Items
 	if len(n) == 0 {
 		f.t.Fatal("jane has no notification")
 	}
@@ -172,8 +175,8 @@ func (f *fixture) newest() string {
 	return n[0].ID
 }
 
-// TestSQL holds every statement that is sent against the files in testdata/sql,
-// where people read it.
+// TestSQL compares every statement that the library sends with the files in
+// testdata/sql, where people read it.
 func TestSQL(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -207,8 +210,8 @@ func TestSQL(t *testing.T) {
 	})
 }
 
-// everyLineIsInAFile asks in every combination of filters, and looks for
-// statements of which some line is in none of the files.
+// everyLineIsInAFile runs lists and counts with every combination of filters.
+// Each line of their statements must occur in some golden file.
 func everyLineIsInAFile(f *fixture, lines sqlgolden.Lines) {
 	f.t.Helper()
 	told := map[string]bool{}
@@ -238,7 +241,7 @@ func everyLineIsInAFile(f *fixture, lines sqlgolden.Lines) {
 	}
 }
 
-// TestAliases: in every statement an alias means one thing.
+// TestAliases: an alias means the same in every statement.
 func TestAliases(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"msg": "notification_messages", "del": "notification_deliveries", "st": "notification_states"}
@@ -255,7 +258,7 @@ func TestAliases(t *testing.T) {
 		for _, m := range pattern.FindAllStringSubmatch(string(text), -1) {
 			table, alias := m[1], m[2]
 			if strings.ToUpper(alias) == alias || alias == "held" && strings.Contains(m[0], "INTO") {
-				continue // a keyword; the row that an upsert finds
+				continue // a keyword, or the existing row of an upsert
 			}
 			if want[alias] != table {
 				t.Errorf("%s: %s is called %s", file, table, alias)

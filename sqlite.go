@@ -15,7 +15,7 @@ func (sqlite) encoding() string          { return "PRAGMA encoding" }
 func (sqlite) columns() string           { return "SELECT name FROM pragma_table_info(?)" }
 func (sqlite) statement() *sqltext.Text  { return sqltext.Statement(false) }
 
-// hidden is a plain parameter: SQLite plans without looking at values.
+// hidden is a plain parameter, because SQLite plans without looking at values.
 func (sqlite) hidden(sql *sqltext.Text, _ columnType, value any) { sql.Add("?", value) }
 
 func (sqlite) list(sql *sqltext.Text, _ columnType, values []string) {
@@ -40,14 +40,16 @@ func (sqlite) contains(sql *sqltext.Text, column, text string) {
 func (sqlite) messageAudiences() string { return "json_each(notification_messages.audiences) AS aud" }
 func (sqlite) audienceArray() string    { return "json_group_array(aud.value)" }
 
-// lock returns nothing: a transaction that writes is the only one.
+// lock returns nothing: a transaction that writes excludes all others that
+// write.
 func (sqlite) lock(lockKind) string { return "" }
 
-// tryPurgeLock needs no lock but that of the writing transaction.
+// tryPurgeLock needs no lock, because the transaction holds SQLite's write
+// lock.
 func (sqlite) tryPurgeLock(*gorm.DB) (bool, error) { return true, nil }
 
-// deliveries does without lateral joins, which SQLite does not have. For the
-// sake of a page it lets an IN list refer to the row at hand.
+// deliveries is a plain join, because SQLite has no lateral ones. For a page it
+// uses IN with a subquery, which may refer to the row aud.
 func (d sqlite) deliveries(sql *sqltext.Text, sources []source, where *sqltext.Text, page string) {
 	sql.Add("(SELECT del.message_id, del.system FROM ")
 	d.objects(sql, sourcesJSON(sources), typedColumn{"value", typeText}, typedColumn{"since", typeID})
@@ -68,8 +70,9 @@ func (sqlite) joinState(sql *sqltext.Text, user string) {
 
 func (d sqlite) joinStates(sql *sqltext.Text, user string) { d.joinState(sql, user) }
 
-// insert is a transaction, or a savepoint in the host's one. Its first
-// statement writes, so it waits for the lock instead of failing to upgrade.
+// insert is a transaction, or a savepoint in the host's transaction. Its first
+// statement writes, so SQLite waits for the write lock; a read first would fail
+// if another writer came in between.
 func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 	insert := func(tx *gorm.DB) error {
 		if len(posts) == 1 {
@@ -84,7 +87,7 @@ func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 		_, err := exec(tx, deliveries)
 		return err
 	}
-	if db.DisableNestedTransaction { // in a transaction with others, see package writequeue
+	if db.DisableNestedTransaction { // it shares a transaction with others, see package writequeue
 		return insert(db)
 	}
 	return db.Transaction(insert)
@@ -98,8 +101,8 @@ func (sqlite) insertOne(tx *gorm.DB, post *posting) error {
 	return err
 }
 
-// sqliteInsertDelivery stores the deliveries of one message: [posting.copied]
-// and the audiences.
+// sqliteInsertDelivery stores the deliveries of one message. Its parameters are
+// [posting.copied] and the audiences.
 var sqliteInsertDelivery = func() string {
 	var d sqlite
 	post := new(posting)

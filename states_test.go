@@ -18,23 +18,23 @@ func TestMarksOfManyKinds(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		a, b, c := f.post("a", toJane), f.post("b", toOps), f.post("c", toEveryone)
-		f.set(jane, ids(a, strings.ToUpper(b), c, a), read, 3) // each once, in any spelling
-		f.set(jane, ids(a, b, c), read, 0)
-		f.set(jane, ids(a, b), notifications.StateChange{Read: new(true), Saved: new(true)}, 2)
-		f.set(jane, ids(a, b, c), notifications.StateChange{Read: new(false), Saved: new(true), Archived: new(false)}, 3)
-		f.marked(jane, a, "saved")
-		f.marked(jane, c, "saved")
-		f.set(jane, ids(a), notifications.StateChange{Read: new(true), Saved: new(false), Archived: new(true)}, 1)
-		f.marked(jane, a, "read archived")
-		f.set(jane, ids(b), notifications.StateChange{Read: new(false), Archived: new(false)}, 0)
-		f.marked(john, b, "")
-		f.counted(john, notifications.Status{Unread: 2})
+		f.setState(jane, ids(a, strings.ToUpper(b), c, a), read, 3) // each once, in any form of its id
+		f.setState(jane, ids(a, b, c), read, 0)
+		f.setState(jane, ids(a, b), notifications.StateChange{Read: new(true), Saved: new(true)}, 2)
+		f.setState(jane, ids(a, b, c), notifications.StateChange{Read: new(false), Saved: new(true), Archived: new(false)}, 3)
+		f.wantMarks(jane, a, "saved")
+		f.wantMarks(jane, c, "saved")
+		f.setState(jane, ids(a), notifications.StateChange{Read: new(true), Saved: new(false), Archived: new(true)}, 1)
+		f.wantMarks(jane, a, "read archived")
+		f.setState(jane, ids(b), notifications.StateChange{Read: new(false), Archived: new(false)}, 0)
+		f.wantMarks(john, b, "")
+		f.wantStatus(john, notifications.Status{Unread: 2})
 
-		// What was never touched needs no state to be unmarked.
+		// Removing a mark that a notification never had writes no state.
 		d := f.post("d", toJane)
-		f.set(jane, ids(d), notifications.StateChange{Read: new(false), Saved: new(false), Archived: new(false)}, 0)
-		f.set(jane, ids("01890000-0000-7000-8000-000000000000"), read, 0)
-		f.rows(map[string]int64{"states": 3})
+		f.setState(jane, ids(d), notifications.StateChange{Read: new(false), Saved: new(false), Archived: new(false)}, 0)
+		f.setState(jane, ids("01890000-0000-7000-8000-000000000000"), read, 0)
+		f.wantRows(map[string]int64{"states": 3})
 	})
 }
 
@@ -46,10 +46,10 @@ func TestUpTo(t *testing.T) {
 		for i := range 5 {
 			list = append(list, f.post(fmt.Sprint(i), []notifications.Audience{toJane, toOps}[i%2]))
 		}
-		f.set(jane, upTo("00000000-0000-7000-8000-000000000000"), read, 0)
-		f.set(jane, upTo(strings.ToUpper(list[1])), read, 2)
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "4", "3", "2")
-		f.set(jane, upTo("ffffffff-ffff-7fff-bfff-ffffffffffff"), archived, 5) // need not exist
+		f.setState(jane, upTo("00000000-0000-7000-8000-000000000000"), read, 0)
+		f.setState(jane, upTo(strings.ToUpper(list[1])), read, 2)
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}, "4", "3", "2")
+		f.setState(jane, upTo("ffffffff-ffff-7fff-bfff-ffffffffffff"), archived, 5) // the id need not exist
 	})
 }
 
@@ -82,17 +82,18 @@ func TestFaultsOfSetState(t *testing.T) {
 			}
 		})
 	}
-	f.marked(jane, id, "")
-	f.set(jane, ids(many...), read, 1)
+	f.wantMarks(jane, id, "")
+	f.setState(jane, ids(many...), read, 1)
 }
 
-// sample is a notification as a test made it.
+// sample is a notification as the test posted and marked it.
 type sample struct {
 	notifications.Notification
-	toUser bool // to jane or her group, perhaps beside everybody
+	toUser bool // to jane or jane's group, perhaps to everybody too
 }
 
-// samples stores notifications of every kind, marked by jane in every way.
+// samples stores notifications of every kind, with every combination of jane's
+// marks.
 func (f *fixture) samples() []sample {
 	f.t.Helper()
 	severities := []notifications.Severity{"", "low", "normal", "high", "critical"}
@@ -115,8 +116,8 @@ func (f *fixture) samples() []sample {
 	return list
 }
 
-// selects says whether a filter of jane selects a sample, written without a
-// look at the library.
+// selects reports whether jane's filter selects a sample, independently of the
+// library's code.
 func selects(f notifications.Filter, s sample) bool {
 	rank := []notifications.Severity{"low", "normal", "high", "critical"}
 	return (f.System == notifications.SystemOrNot || f.System == notifications.System && s.System || f.System == notifications.NotSystem && s.toUser) &&
@@ -127,7 +128,7 @@ func selects(f notifications.Filter, s sample) bool {
 		(f.Topic == "" || s.Topic == f.Topic) && (f.Origin == "" || s.Origin == f.Origin) && strings.Contains(s.Title, f.Text)
 }
 
-// stateFilters are all ways to ask for states.
+// stateFilters returns all combinations of filters by marks.
 func stateFilters() []notifications.Filter {
 	var list []notifications.Filter
 	for _, read := range []notifications.ReadFilter{notifications.ReadOrUnread, notifications.Unread, notifications.Read} {
@@ -140,8 +141,8 @@ func stateFilters() []notifications.Filter {
 	return list
 }
 
-// TestFilters asks in every combination, and compares list and count with what
-// plain Go selects.
+// TestFilters tries every combination of filters, and compares list and count
+// with the result of selects.
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -156,14 +157,14 @@ func TestFilters(t *testing.T) {
 					want = append(want, s.Title)
 				}
 			}
-			f.expect(jane, notifications.ListQuery{Filter: filter, Limit: 100}, want...)
+			f.wantList(jane, notifications.ListQuery{Filter: filter, Limit: 100}, want...)
 		}
 		for _, filter := range stateFilters() {
 			for _, filter.System = range []notifications.SystemFilter{notifications.NotSystem, notifications.System, notifications.SystemOrNot} {
 				check(filter)
 			}
 			for _, filter.MinSeverity = range []notifications.Severity{"", "low", "normal", "high", "critical"} {
-				for _, filter.Topic = range []string{"", "build", "BUILD"} { // byte for byte
+				for _, filter.Topic = range []string{"", "build", "BUILD"} { // compared byte for byte
 					for _, filter.Origin = range []string{"", "ci"} {
 						check(filter)
 					}
@@ -172,12 +173,12 @@ func TestFilters(t *testing.T) {
 			filter.Text = "3"
 			check(filter)
 		}
-		consistent(f, jane)
+		wantConsistent(f, jane)
 	})
 }
 
-// consistent checks that status, topics and counts of who say the same.
-func consistent(f *fixture, who notifications.Identity) {
+// wantConsistent checks that the reader's status, topics and counts agree.
+func wantConsistent(f *fixture, who notifications.Identity) {
 	f.t.Helper()
 	count := func(filter notifications.Filter) int64 {
 		n, err := f.Count(f.t.Context(), who, filter)
@@ -219,8 +220,8 @@ func consistent(f *fixture, who notifications.Identity) {
 	}
 }
 
-// TestMarkByFilter marks what a list of the same filter shows, and nothing
-// else.
+// TestMarkByFilter: a filter marks exactly the notifications that its list
+// shows.
 func TestMarkByFilter(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -230,7 +231,7 @@ func TestMarkByFilter(t *testing.T) {
 			{MinSeverity: "high"}, {Topic: "build"}, {Origin: "shop", Archived: notifications.ArchivedOrNot}, {Saved: notifications.Saved},
 			{Archived: notifications.Archived, System: notifications.System}, {Text: "1"},
 		} {
-			before := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
+			before := f.list(jane, notifications.ListQuery{Filter: withArchived, Limit: 100}).Items
 			listed := idsOf(f.list(jane, notifications.ListQuery{Filter: chosen, Limit: 100}).Items)
 			var changes int64
 			for i, n := range before {
@@ -244,17 +245,17 @@ func TestMarkByFilter(t *testing.T) {
 			if changes == 0 {
 				t.Fatalf("%+v selects nothing to change", chosen)
 			}
-			f.set(jane, filter(chosen), notifications.StateChange{Read: new(false), Saved: new(true)}, changes)
-			after := f.list(jane, notifications.ListQuery{Filter: everything, Limit: 100}).Items
+			f.setState(jane, filter(chosen), notifications.StateChange{Read: new(false), Saved: new(true)}, changes)
+			after := f.list(jane, notifications.ListQuery{Filter: withArchived, Limit: 100}).Items
 			if fmt.Sprint(after) != fmt.Sprint(before) {
 				t.Errorf("marking %+v left\n%+v, want\n%+v", chosen, after, before)
 			}
 		}
-		consistent(f, jane)
+		wantConsistent(f, jane)
 	})
 }
 
-// TestPagesOfFilters walks by cursor, under filters and with scheduled posts.
+// TestPagesOfFilters follows cursors, with filters and with scheduled posts.
 func TestPagesOfFilters(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -266,10 +267,10 @@ func TestPagesOfFilters(t *testing.T) {
 			if i%4 == 0 {
 				d.NotBefore = f.now().Add(time.Duration(i%16) * time.Hour)
 			}
-			f.set(jane, ids(f.postDraft(d)), notifications.StateChange{Archived: new(i%8 == 1)}, map[bool]int64{true: 1}[i%8 == 1])
+			f.setState(jane, ids(f.postDraft(d)), notifications.StateChange{Archived: new(i%8 == 1)}, map[bool]int64{true: 1}[i%8 == 1])
 			f.advance(time.Minute)
 		}
-		f.advance(6 * time.Hour) // some have appeared, others have not
+		f.advance(6 * time.Hour) // some have appeared
 		for _, filter := range []notifications.Filter{
 			{}, {MinSeverity: "high"}, {Topic: "x"}, {Origin: "o", Topic: "y", MinSeverity: "critical"},
 			{Archived: notifications.ArchivedOrNot, Topic: "y"}, {Saved: notifications.NotSaved, MinSeverity: "high"},
@@ -294,7 +295,8 @@ func TestPagesOfFilters(t *testing.T) {
 			}
 		}
 
-		// What appears between two pages is neither seen twice nor in the way.
+		// A notification that appears between two pages neither repeats nor
+		// hides another.
 		q := notifications.ListQuery{Limit: 10, Ascending: true}
 		first := f.list(jane, q)
 		f.advance(day)
@@ -314,7 +316,8 @@ func TestPagesOfFilters(t *testing.T) {
 	})
 }
 
-// TestCursorsBelongToTheirFilter: each field of a filter is a part of it.
+// TestCursorsBelongToTheirFilter: a cursor is refused if any field of the
+// filter differs.
 func TestCursorsBelongToTheirFilter(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, dbtest.SQLite(t))
@@ -345,7 +348,7 @@ func TestCursorsBelongToTheirFilter(t *testing.T) {
 		_, err := f.List(t.Context(), jane, notifications.ListQuery{Filter: other, Limit: 1, After: next})
 		t.Run(name, func(t *testing.T) { wantFields(t, err, "After") })
 	}
-	f.expect(jane, notifications.ListQuery{Filter: base, Limit: 2, After: next}, "t", "t")
+	f.wantList(jane, notifications.ListQuery{Filter: base, Limit: 2, After: next}, "t", "t")
 }
 
 func TestFaultsOfFilters(t *testing.T) {
@@ -374,5 +377,5 @@ func TestFaultsOfFilters(t *testing.T) {
 	wantFields(t, err, "System")
 	_, err = f.Topics(t.Context(), jane, -1)
 	wantFields(t, err, "System")
-	f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: long[2:], Origin: long[2:]}})
+	f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Topic: long[2:], Origin: long[2:]}})
 }

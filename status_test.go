@@ -34,7 +34,7 @@ func TestTopics(t *testing.T) {
 			id := f.postDraft(d)
 			switch d.Topic {
 			case "put away":
-				f.set(jane, ids(id), archived, 1)
+				f.setState(jane, ids(id), archived, 1)
 			case "é", "B":
 				f.mark(jane, id, true)
 			}
@@ -58,11 +58,12 @@ func TestTopics(t *testing.T) {
 				t.Errorf("Topics(%d) = %+v, want %+v", scope, got, want)
 			}
 		}
-		consistent(f, jane)
+		wantConsistent(f, jane)
 	})
 }
 
-// TestTopicsOfHistory: what counts as read without a state is no unread topic.
+// TestTopicsOfHistory: notifications that count as read without a state are not
+// unread in topics.
 func TestTopicsOfHistory(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -84,14 +85,14 @@ func TestTopicsOfHistory(t *testing.T) {
 	})
 }
 
-// TestMaxTopics: of too many topics, those with the most unread are there, then
-// those with the most at all; origins have a limit of their own.
+// TestMaxTopics: of too many topics, it returns those with the most unread,
+// then those with the most in total. Origins have their own limit.
 func TestMaxTopics(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		fill(t, db, 2*notifications.MaxTopics+2)
-		// 1,001 topics of two each.
+		// 1,001 topics with two notifications each.
 		const number = "(SELECT count(*) FROM notification_messages o WHERE o.id < notification_messages.id) / 2"
 		topic := "printf('%04d', " + number + ")"
 		if db.Name() == "postgres" {
@@ -115,11 +116,11 @@ func TestMaxTopics(t *testing.T) {
 				}
 			}
 		}
-		f.set(jane, ids(oldest[:3]...), read, 3)
-		more("0000", 1) // many, and none unread
+		f.setState(jane, ids(oldest[:3]...), read, 3)
+		more("0000", 1) // many, but none unread
 		begins(notifications.TopicCount{Name: "0001", Unread: 1, Total: 2})
 		f.mark(jane, oldest[3], true)
-		more("0001", 2) // none unread either, and more
+		more("0001", 2) // more, but none unread
 		begins(notifications.TopicCount{Name: "0001", Total: 4})
 	})
 }
@@ -128,16 +129,16 @@ func TestStatusOfManyKinds(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newClockedFixture(t, db)
-		f.counted(jane, notifications.Status{})
+		f.wantStatus(jane, notifications.Status{})
 		f.samples()
-		f.postDraft(at(f.now().Add(day), "not yet", toJane))
-		f.postDraft(until(f.now().Add(day/2), "over", toJane))
+		f.postDraft(scheduledDraft(f.now().Add(day), "not yet", toJane))
+		f.postDraft(expiringDraft(f.now().Add(day/2), "over", toJane))
 		f.directory.SetAccount("default/jane", f.advance(day/2))
 		f.post("new", toEveryone)
 		for _, h := range []*fixture{f, f.with(systemRead), f.with(systemSinceJoining), f.with(groupsSinceJoining)} {
-			consistent(h, jane)
-			consistent(h, john)
-			consistent(h, guest)
+			wantConsistent(h, jane)
+			wantConsistent(h, john)
+			wantConsistent(h, guest)
 		}
 	})
 }

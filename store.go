@@ -15,29 +15,29 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// messageRow is a row of notification_messages: what was said, one row a post,
-// never changed by readers. The columns that hold the content are in
-// [messageColumns]. Times are in Unix milliseconds.
+// messageRow is a row of notification_messages, one a post. Readers never
+// change it. Its content is in [messageColumns]. Times are in Unix
+// milliseconds.
 type messageRow struct {
-	ID     string `gorm:"column:id;primaryKey"` // UUIDv7, so ordered by creation
+	ID     string `gorm:"column:id;primaryKey"` // UUIDv7: the order of ids is that of creation
 	Poster string `gorm:"column:poster"`        // "service:ci", "user:default/jane"; empty if unknown
 	Origin string `gorm:"column:origin"`
-	Scope  string `gorm:"column:scope"` // null is scanned as empty
-	// Audiences is the JSON array of the audiences whose deliveries are left,
-	// so that they are found by the message.
+	Scope  string `gorm:"column:scope"` // null becomes empty
+	// Audiences is a JSON array of the audiences of its deliveries, so that
+	// these can be found by key.
 	Audiences   string  `gorm:"column:audiences"`
 	IsSystem    bool    `gorm:"column:is_system"`
 	ExpiresAt   *int64  `gorm:"column:expires_at"`
-	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the instant in ID
-	WithdrawnAt *int64  `gorm:"column:withdrawn_at"` // no delivery is left; to be purged
-	ReplacedBy  *string `gorm:"column:replaced_by"`  // the post that took over an audience last
+	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the time in ID
+	WithdrawnAt *int64  `gorm:"column:withdrawn_at"` // no delivery is left; a purge will delete it
+	ReplacedBy  *string `gorm:"column:replaced_by"`  // the last post that took over an audience
 }
 
-// selectMessage selects a [messageRow] msg.
+// selectMessage selects a [messageRow] from the alias msg.
 const selectMessage = `SELECT msg.id, msg.poster, msg.origin, coalesce(msg.scope, '') AS scope, msg.audiences, msg.is_system,
 	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by FROM notification_messages msg`
 
-// audiences are those whose deliveries are left.
+// audiences returns the audiences of the remaining deliveries.
 func (m messageRow) audiences() []string {
 	var list []string
 	_ = json.Unmarshal([]byte(m.Audiences), &list) // stored by this package
@@ -45,21 +45,21 @@ func (m messageRow) audiences() []string {
 }
 
 // A row of notification_deliveries says whom a message is for: one row a
-// target, never one a member of a group. It alone, with the reader's groups and
-// the time, decides visibility. The audience is "user:…", "group:…" or
-// "system". What follows the key (audience, message_id) is a copy from the
-// message.
+// target, not one a member of a group. These rows, the reader's groups and the
+// time decide visibility, and nothing else does. The audience is "user:…",
+// "group:…" or "system". The columns after the key (audience, message_id) are
+// copies from the message.
 
-// systemAudience is the audience of what is addressed to everybody. Those of
-// users and groups have a colon, so it is none of them.
+// systemAudience is the audience of everybody. Those of users and groups
+// contain a colon, so none of them equals it.
 const systemAudience = "system"
 
 // never is the expires_at of a delivery that does not expire.
 const never = math.MaxInt64
 
-// stateRow is a row of notification_states: a user's marks of a message, absent
-// until the first. The times are in Unix milliseconds; null is unread, not
-// saved, not archived.
+// stateRow is a row of notification_states: a user's marks of a message,
+// written with the first mark. Times are in Unix milliseconds; null means
+// unread, not saved, not archived.
 type stateRow struct {
 	UserRef    string `gorm:"column:user_ref;primaryKey"`
 	MessageID  string `gorm:"column:message_id;primaryKey"`
@@ -68,7 +68,7 @@ type stateRow struct {
 	ArchivedAt *int64 `gorm:"column:archived_at"`
 }
 
-// store is the queries. It asks nobody for permission.
+// store runs the queries. It does not check permissions.
 type store struct {
 	root    *gorm.DB // Config.DB
 	db      *gorm.DB // root, or a transaction of the host
@@ -76,8 +76,8 @@ type store struct {
 	log     *slog.Logger
 	gormLog logger.Interface
 	dialect dialect
-	queue   *writequeue.Queue // where the database takes one writer at a time; else nil
-	replica *replica          // where reads go that may be a little late; nil if there is none
+	queue   *writequeue.Queue // for SQLite, which takes one writer at a time; else nil
+	replica *replica          // answers reads that may be a little late; nil if there is none
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -95,8 +95,8 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	return s, nil
 }
 
-// in is the store in a transaction of the host: nothing queues or is tried
-// again, and nothing else is read.
+// in returns the store in a transaction of the host. It does not queue, try
+// again or read from the replica.
 func (s *store) in(tx *gorm.DB) *store {
 	return &store{root: s.root, db: tx, bound: true, log: s.log, gormLog: s.gormLog, dialect: s.dialect}
 }
@@ -106,12 +106,12 @@ func (s *store) in(tx *gorm.DB) *store {
 func (s *store) session(ctx context.Context, db *gorm.DB) *gorm.DB {
 	ours := db.Session(&gorm.Session{
 		NewDB:                  true,
-		Context:                ctx, // WithContext afterwards would bring the conditions back
+		Context:                ctx, // a later WithContext would bring the host's conditions back
 		SkipDefaultTransaction: true,
 		SkipHooks:              true,
 		Logger:                 s.gormLog,
 	})
-	ours.DisableNestedTransaction = false // on a copy: in the host's transaction, what fails is taken back alone
+	ours.DisableNestedTransaction = false // on a copy; a verb that fails in the host's transaction is undone by a savepoint
 	return ours
 }
 
@@ -120,7 +120,7 @@ func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
 	return s.ended(do(s.session(ctx, s.db)))
 }
 
-// readFor runs queries of a reader, which may go to the replica.
+// readFor runs queries of a reader, on the replica if that is possible.
 func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) error) error {
 	if s.replica != nil && s.onReplica(ctx, in, do) {
 		return nil
@@ -128,16 +128,17 @@ func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) erro
 	return s.read(ctx, do)
 }
 
-// write runs a statement or transaction that writes. Where the database takes
-// one writer at a time, those of this service queue in order: SQLite itself
-// lets them poll, and some starve. What met another transaction is tried again.
-// In a transaction of the host it does neither.
+// write runs a statement or transaction that writes. On SQLite the writes of
+// this Service wait in a queue, in order: SQLite makes waiting writers poll,
+// and some never get the lock. A transaction that conflicts with another one is
+// tried again. In the host's transaction nothing waits in the queue or is tried
+// again.
 func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	run, attempts := func() error { return do(s.session(ctx, s.db)) }, 5
 	switch {
 	case s.bound:
 		attempts = 1
-	case s.queue != nil: // and the driver has been waiting for the lock
+	case s.queue != nil: // no second attempt: the driver has already waited for the lock
 		attempts = 1
 		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
 		run = func() error { return s.queue.Run(ctx, begin, do) }
@@ -145,7 +146,7 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.ended(run())
 		if cause := ctx.Err(); cause != nil && errors.Is(err, ErrUnavailable) && !errors.Is(err, cause) {
-			return fmt.Errorf("%w: %w", err, cause) // database/sql says of a transaction only that it is over
+			return fmt.Errorf("%w: %w", err, cause) // database/sql only says that the transaction has ended, not why
 		}
 		if !errors.Is(err, ErrRetry) || attempt == attempts {
 			return err
@@ -153,49 +154,48 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	}
 }
 
-// writeTx is write in a transaction of its own, or a savepoint of the host's.
-// On SQLite its first statement must write, so that it waits for the lock
-// instead of failing to upgrade.
+// writeTx is write in a transaction, or in a savepoint of the host's one. Its
+// first statement must write: then SQLite waits for the write lock, while a
+// read first would fail if another writer came in between.
 func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
 }
 
-// find runs a statement and scans what it returns into dest, as GORM's Find
-// does. Not Scan: on its way GORM would log the parameters, regardless of the
-// logger. Not Row: it is nil if a plugin of the host's refuses.
+// find runs a query and scans the result into dest, as GORM's Find does. GORM's
+// Scan would log the parameters, regardless of the logger. Row is nil if a
+// plugin of the host refuses the query.
 func find(db *gorm.DB, sql *sqltext.Text, dest any) error { return raw(db, sql).Find(dest).Error }
 
-// exec runs a statement that returns nothing, and tells how many rows it
+// exec runs a statement that returns no rows, and returns how many rows it
 // changed.
 func exec(db *gorm.DB, sql *sqltext.Text) (int64, error) {
 	return execText(db, sql.String(), sql.Args())
 }
 
-// execText is exec of a statement whose text is written once.
+// execText is exec for a statement whose text is built only once.
 func execText(db *gorm.DB, text string, args []any) (int64, error) {
 	db = rawText(db, text, args)
 	done := db.Callback().Raw().Execute(db)
 	return done.RowsAffected, done.Error
 }
 
-// raw is GORM's Raw for a statement that is as the database wants it. GORM
-// would look for parameters byte by byte, which takes longer than SQLite takes
-// to store a row.
+// raw is GORM's Raw for a finished statement. GORM would search the text for
+// parameters byte by byte, which takes longer than SQLite takes to store a row.
 func raw(db *gorm.DB, sql *sqltext.Text) *gorm.DB { return rawText(db, sql.String(), sql.Args()) }
 
 func rawText(db *gorm.DB, text string, args []any) *gorm.DB {
-	db = db.Clauses() // none, but a statement of its own
+	db = db.Clauses() // no clauses, but a new statement
 	db.Statement.SQL.WriteString(text)
 	db.Statement.Vars = args
 	return db
 }
 
-// sql begins a statement.
+// sql begins a statement of the dialect.
 func (s *store) sql(text string, args ...any) *sqltext.Text {
 	return s.dialect.statement().Add(text, args...)
 }
 
-// slowQuery is how long a query may take without being logged.
+// slowQuery is the duration after which a query is logged as slow.
 const slowQuery = time.Second
 
 func newGormLogger(log *slog.Logger) logger.Interface {
@@ -204,8 +204,9 @@ func newGormLogger(log *slog.Logger) logger.Interface {
 	})}
 }
 
-// quiet logs slow and failing queries only. GORM writes every query out, by a
-// regular expression on PostgreSQL, before it looks which they are.
+// quiet drops the queries that are neither slow nor failed before GORM formats
+// them: GORM formats every query first, on PostgreSQL with a regular
+// expression.
 type quiet struct{ logger.Interface }
 
 // Trace implements [logger.Interface].
@@ -215,11 +216,12 @@ func (q quiet) Trace(ctx context.Context, begin time.Time, query func() (sql str
 	}
 }
 
-// ParamsFilter implements [gorm.ParamsFilter]: parameters are not logged.
+// ParamsFilter implements [gorm.ParamsFilter]. It removes the parameters from
+// logs.
 func (quiet) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) { return sql, nil }
 
-// cancelAsDebug logs a query that the caller cancelled at level Debug: it is
-// no fault.
+// cancelAsDebug logs a query that the caller cancelled at level Debug, because
+// it is not a fault.
 type cancelAsDebug struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
@@ -233,7 +235,7 @@ func (h cancelAsDebug) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// value is a text that may be null, null being empty.
+// value returns a text that may be null; null becomes empty.
 func value(s *string) string {
 	if s == nil {
 		return ""
@@ -241,7 +243,7 @@ func value(s *string) string {
 	return *s
 }
 
-// optional is a text to be stored, null if it is empty.
+// optional returns a text to store; empty becomes null.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -249,7 +251,7 @@ func optional(s string) *string {
 	return &s
 }
 
-// instant is a stored time, null being zero.
+// instant returns a stored time; null becomes the zero time.
 func instant(ms *int64) time.Time {
 	if ms == nil {
 		return time.Time{}
@@ -257,7 +259,7 @@ func instant(ms *int64) time.Time {
 	return time.UnixMilli(*ms).UTC()
 }
 
-// millis is a time as it is stored; nil for the zero time.
+// millis returns a time to store; the zero time becomes null.
 func millis(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
@@ -265,7 +267,7 @@ func millis(t time.Time) *int64 {
 	return new(t.UnixMilli())
 }
 
-// jsonArray passes a list of any length as one parameter.
+// jsonArray encodes a list of any length as one parameter.
 func jsonArray(list []string) string {
 	if list == nil {
 		return "[]"

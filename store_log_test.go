@@ -11,8 +11,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// What is logged of queries: those that fail and those that are slow, without
-// their parameters.
+// TestQueriesLogged: failed and slow queries are logged, without their
+// parameters.
 func TestQueriesLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {

@@ -14,7 +14,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// A query that its caller cancelled is no fault, one that fails is.
+// A query that its caller cancelled is logged at level Debug, one that failed
+// is not.
 func TestCancelledQueriesAreNoFaults(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -31,14 +32,14 @@ func TestCancelledQueriesAreNoFaults(t *testing.T) {
 				t.Error("no error")
 			}
 			if text := out.String(); !strings.Contains(text, level) || strings.Count(text, "level=") != 1 {
-				t.Errorf("want %s, told is %s", level, text)
+				t.Errorf("want %s, logged %s", level, text)
 			}
 		}
 	})
 }
 
-// TestCancelledWrite: why a write was interrupted stays recognisable, however the
-// database reports it.
+// TestCancelledWrite: the error of an interrupted write matches the context's
+// error, whatever the database returns.
 func TestCancelledWrite(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -49,7 +50,7 @@ func TestCancelledWrite(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		err = st.writeTx(ctx, func(tx *gorm.DB) error {
 			cancel()
-			for { // until database/sql has noticed, and says no more than that it is over
+			for { // until database/sql itself has rolled back
 				err := tx.WithContext(t.Context()).Exec("SELECT 1").Error
 				if errors.Is(err, sql.ErrTxDone) {
 					return err

@@ -10,31 +10,31 @@ import (
 	"gorm.io/gorm"
 )
 
-// binding is what makes a Service one of the host's transaction.
+// binding is the host's transaction that a Service is bound to.
 type binding struct {
-	tx    *gorm.DB // nil with a fault
-	fault error    // why it is no transaction
+	tx    *gorm.DB // nil if there is a fault
+	fault error    // why it is not a transaction
 }
 
-// WithTx returns the same Service inside the host's transaction: every verb of
-// it reads and writes there, and what it does appears when tx commits and is
-// gone when it rolls back. The Catalog and the Policy find tx in their context;
-// see [TxFrom]. No second connection is taken.
+// WithTx returns the same Service inside the host's transaction. All its verbs
+// read and write in tx and take no second connection. Their writes appear when
+// tx commits, and disappear when it rolls back. The Catalog and the Policy find
+// tx in their context; see [TxFrom].
 //
-// tx is a transaction on the database of Config.DB, begun by the host. If it is
-// something else, or has ended, every verb returns [ErrNoTransaction]. An error
-// that matches [ErrRetry] says that the transaction met another one. Migrate,
-// Baseline, Run, Purge, Ready and httpapi.New refuse the returned Service:
-// [ErrBound].
+// tx must be a transaction that the host has begun on Config.DB. If it is not,
+// or has ended, every verb returns [ErrNoTransaction]. If it conflicts with
+// another transaction, the error matches [ErrRetry]. The returned Service
+// refuses Migrate, PendingMigrations, Baseline, Run, Purge and Ready with
+// [ErrBound]; so does httpapi.New.
 //
-// On PostgreSQL a failed statement of a verb is taken back alone, by a
-// savepoint, where the verb has several. A verb that is a single statement
-// spoils the whole transaction when that fails, as any statement does. Bad
-// input, ErrKeyReused and ErrTargetsDiffer are no failed statements.
+// On PostgreSQL a failed statement aborts the host's transaction, with one
+// exception: a verb that runs several statements uses a savepoint, and undoes
+// only its own work. Invalid input, ErrKeyReused and ErrTargetsDiffer abort
+// nothing.
 //
 // On SQLite a verb that writes takes the write lock before it asks the policy
-// and the catalog. A host that has read in the same transaction before may
-// then get [ErrRetry]; BEGIN IMMEDIATE ("_txlock=immediate") avoids that.
+// and the catalog. If the host has read in the transaction before, the verb may
+// return [ErrRetry]; BEGIN IMMEDIATE ("_txlock=immediate") avoids that.
 func (s *Service) WithTx(tx *gorm.DB) *Service {
 	if tx == nil {
 		return s.boundTo(&binding{fault: fmt.Errorf("%w: it is nil", ErrNoTransaction)})
@@ -45,13 +45,13 @@ func (s *Service) WithTx(tx *gorm.DB) *Service {
 	return s.boundTo(&binding{tx: tx})
 }
 
-// WithSQLTx is [Service.WithTx] for a host that has its transactions from
-// database/sql, or from a package over it, such as sqlx.
+// WithSQLTx is [Service.WithTx] for a transaction of database/sql, or of a
+// package based on it, such as sqlx.
 func (s *Service) WithSQLTx(tx *sql.Tx) *Service {
 	if tx == nil {
 		return s.boundTo(&binding{fault: fmt.Errorf("%w: it is nil", ErrNoTransaction)})
 	}
-	// With a context the session has a statement of its own; else tx would
+	// A session with a context has its own statement. Without one, tx would
 	// become the connection of Config.DB.
 	db := s.store.root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true, Context: context.Background()})
 	db.Statement.ConnPool = tx
@@ -69,7 +69,7 @@ func (s *Service) boundTo(b *binding) *Service {
 }
 
 // checkTransaction returns ErrNoTransaction for a handle that is not in a
-// transaction, or in one of another kind of database.
+// transaction, or belongs to another kind of database.
 func (s *store) checkTransaction(tx *gorm.DB) error {
 	switch {
 	case tx.Statement == nil || !isTransaction(tx):
@@ -80,21 +80,31 @@ func (s *store) checkTransaction(tx *gorm.DB) error {
 	return nil
 }
 
-// isTransaction reports whether a handle is in a transaction.
+// isTransaction reports whether a handle is in a transaction. One that could
+// not begin holds a nil pointer.
 func isTransaction(db *gorm.DB) bool {
-	if _, is := db.Statement.ConnPool.(gorm.TxCommitter); !is {
+	conn := connOf(db)
+	if _, is := conn.(gorm.TxCommitter); !is {
 		return false
 	}
-	v := reflect.ValueOf(db.Statement.ConnPool)
+	v := reflect.ValueOf(conn)
 	return v.Kind() != reflect.Pointer || !v.IsNil()
 }
 
-// txKey is the key of a context's transaction, a *gorm.DB.
+// connOf returns the connection of a handle, without GORM's prepared statements.
+func connOf(db *gorm.DB) gorm.ConnPool {
+	if prepared, is := db.Statement.ConnPool.(*gorm.PreparedStmtTX); is && prepared != nil {
+		return prepared.Tx
+	}
+	return db.Statement.ConnPool
+}
+
+// txKey is the context key of the host's transaction, a *gorm.DB.
 type txKey struct{}
 
-// TxFrom returns the host's transaction that a Service bound by
-// [Service.WithTx] or [Service.WithSQLTx] gives to its Catalog and Policy, as a
-// handle without conditions; false if there is none.
+// TxFrom returns the host's transaction in the context that a bound Service
+// gives to its Catalog and Policy; false if there is none. The handle has no
+// conditions. See [Service.WithTx] and [Service.WithSQLTx].
 func TxFrom(ctx context.Context) (*gorm.DB, bool) {
 	tx, ok := ctx.Value(txKey{}).(*gorm.DB)
 	if !ok {
@@ -103,22 +113,18 @@ func TxFrom(ctx context.Context) (*gorm.DB, bool) {
 	return tx.Session(&gorm.Session{NewDB: true, Context: ctx}), true
 }
 
-// SQLTxFrom is [TxFrom] for a host that uses database/sql. It is false too
-// where GORM's transaction is none of database/sql.
+// SQLTxFrom is [TxFrom] for hosts that use database/sql. It is also false if
+// GORM's transaction is not one of database/sql.
 func SQLTxFrom(ctx context.Context) (*sql.Tx, bool) {
 	tx, ok := ctx.Value(txKey{}).(*gorm.DB)
 	if !ok {
 		return nil, false
 	}
-	pool := tx.Statement.ConnPool
-	if prepared, is := pool.(*gorm.PreparedStmtTX); is {
-		pool = prepared.Tx
-	}
-	sqlTx, ok := pool.(*sql.Tx)
+	sqlTx, ok := connOf(tx).(*sql.Tx)
 	return sqlTx, ok
 }
 
-// bind returns the context in which the policy and the catalog are asked.
+// bind returns the context for the policy and the catalog.
 func (s *Service) bind(ctx context.Context) (context.Context, error) {
 	if s.bound == nil {
 		return ctx, nil
@@ -137,10 +143,10 @@ const (
 	writes
 )
 
-// begin is the first line of every verb: it asks the policy, and returns the
-// context for what follows. A bound Service takes SQLite's write lock before
-// anything reads: whoever reads first and then writes may find that somebody
-// else has written, and cannot go on.
+// begin is the first line of every verb. It asks the policy, and returns the
+// context for the rest of the verb. A bound Service takes SQLite's write lock
+// before anything reads: a transaction that reads first fails if another one
+// writes before it does.
 func (s *Service) begin(ctx context.Context, does access, r Request) (context.Context, error) {
 	ctx, err := s.bind(ctx)
 	if err != nil {
@@ -154,7 +160,7 @@ func (s *Service) begin(ctx context.Context, does access, r Request) (context.Co
 	return ctx, s.authorize(ctx, r)
 }
 
-// lockForWriting takes SQLite's write lock, by a statement that changes
+// lockForWriting takes SQLite's write lock, with a statement that changes
 // nothing.
 func (s *store) lockForWriting(ctx context.Context) error {
 	if !s.dialect.oneWriter() {
@@ -163,10 +169,27 @@ func (s *store) lockForWriting(ctx context.Context) error {
 	return s.ended(s.session(ctx, s.db).Exec("UPDATE notification_scopes SET used_at = used_at WHERE FALSE").Error)
 }
 
-// ended is failed, which also knows that a transaction of the host has ended.
+// ended is failed, but also recognises that the host's transaction has ended.
 func (s *store) ended(err error) error {
 	if s.bound && errors.Is(err, sql.ErrTxDone) {
 		return fmt.Errorf("%w: it has ended: %w", ErrNoTransaction, err)
 	}
 	return failed(err)
+}
+
+// away returns the error of a policy or catalog that failed. The cause may be
+// that the host's transaction, in which they asked, has ended.
+func (s *Service) away(what string, err error) error {
+	if s.bound != nil && errors.Is(err, sql.ErrTxDone) {
+		return s.store.ended(err)
+	}
+	return unavailable(what, err)
+}
+
+// alive fails if the transaction of a bound Service has ended.
+func (s *Service) alive(ctx context.Context) error {
+	if s.bound == nil {
+		return nil
+	}
+	return s.store.read(ctx, func(db *gorm.DB) error { return db.Exec("SELECT 1").Error })
 }

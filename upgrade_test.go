@@ -13,8 +13,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// migrator applies the migrations step by step and takes them back, as a
-// host's own goose would.
+// migrator returns goose with the migrations, as a host would use it.
 func migrator(t *testing.T, db *gorm.DB) *goose.Provider {
 	t.Helper()
 	pool, err := db.DB()
@@ -40,13 +39,13 @@ func migrator(t *testing.T, db *gorm.DB) *goose.Provider {
 	return provider
 }
 
-// The ids of what version 1 stored, in the order of their creation.
+// The ids of the rows of version 1, in the order of creation.
 var oldIDs = []string{
 	"01890000-0001-7000-8000-000000000001", "01890000-0002-7000-8000-000000000002",
 	"01890000-0003-7000-8000-000000000003", "01890000-0004-7000-8000-000000000004",
 }
 
-// newVersion1 is a database of version 1 with data, and a service over it.
+// newVersion1 returns a database of version 1 with data, and a service over it.
 func newVersion1(t *testing.T, db *gorm.DB) (*fixture, *goose.Provider) {
 	t.Helper()
 	m := migrator(t, db)
@@ -94,29 +93,29 @@ func TestUpgrade(t *testing.T) {
 			t.Error(err)
 		}
 
-		f.see(jane, "To all and two", "To all", "To ops", "To Jane")
-		f.see(john, "To all and two", "To all", "To ops")
-		f.see(guest, "To all and two", "To all")
-		f.expect(jane, notifications.ListQuery{Filter: personal}, "To all and two", "To ops", "To Jane")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TO J", MinSeverity: "normal", Origin: "CI"}}, "To Jane")
-		f.expect(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
-		f.marked(jane, oldIDs[0], "read")
-		f.marked(jane, oldIDs[1], "")
-		f.marked(john, oldIDs[1], "read")
-		f.counted(jane, notifications.Status{Unread: 3, Read: 1})
+		f.wantVisible(jane, "To all and two", "To all", "To ops", "To Jane")
+		f.wantVisible(john, "To all and two", "To all", "To ops")
+		f.wantVisible(guest, "To all and two", "To all")
+		f.wantList(jane, notifications.ListQuery{Filter: personal}, "To all and two", "To ops", "To Jane")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Text: "TO J", MinSeverity: "normal", Origin: "CI"}}, "To Jane")
+		f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{MinSeverity: "high"}})
+		f.wantMarks(jane, oldIDs[0], "read")
+		f.wantMarks(jane, oldIDs[1], "")
+		f.wantMarks(john, oldIDs[1], "read")
+		f.wantStatus(jane, notifications.Status{Unread: 3, Read: 1})
 		for i, id := range oldIDs {
 			n := f.get(jane, id)
 			if n.System != (i >= 2) || n.Severity != "normal" || n.Message != "Body" || len(n.Actions) != 1 || n.Actions[0].URL != "/x" ||
 				n.Created.UnixMilli() != 0x018900000001+int64(i) || !n.Expires.IsZero() || !n.Updated.IsZero() || n.Metadata != nil {
 				t.Errorf("%+v", n)
 			}
-			f.because(id, "default/guest", map[bool]notifications.ReasonCode{true: "system", false: "not-addressed"}[i >= 2])
+			f.wantReasons(id, "default/guest", map[bool]notifications.ReasonCode{true: "system", false: "not-addressed"}[i >= 2])
 		}
-		consistent(f, jane)
+		wantConsistent(f, jane)
 	})
 }
 
-// TestOldRows: what is new works on rows of version 1.
+// TestOldRows: new verbs work on rows of version 1.
 func TestOldRows(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -125,12 +124,12 @@ func TestOldRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[2]).Created)
-		f.with(systemRead).counted(jane, notifications.Status{Unread: 3, Read: 1}) // one joined at the very moment
+		f.with(systemRead).wantStatus(jane, notifications.Status{Unread: 3, Read: 1}) // one user joined at that very moment
 		f.directory.SetAccount("default/jane", f.get(jane, oldIDs[3]).Created)
-		f.with(systemRead).counted(jane, notifications.Status{Unread: 2, Read: 2})
-		f.with(systemSinceJoining).see(jane, "To all and two", "To ops", "To Jane")
+		f.with(systemRead).wantStatus(jane, notifications.Status{Unread: 2, Read: 2})
+		f.with(systemSinceJoining).wantVisible(jane, "To all and two", "To ops", "To Jane")
 
-		// Nobody knows who posted it.
+		// The poster is unknown.
 		mere := f.with(withoutDeleteAny)
 		for _, who := range []notifications.Identity{ci, jane, {Kind: notifications.KindService, Name: " "}} {
 			if err := mere.Withdraw(t.Context(), who, oldIDs[1]); err == nil {
@@ -142,25 +141,26 @@ func TestOldRows(t *testing.T) {
 		}
 		f.erase("default/john")
 		if found := f.mentions("john"); len(found) > 0 {
-			t.Errorf("after erasing, he is in %q", found)
+			t.Errorf(`after the erasure "john" is in %q`, found)
 		}
-		f.see(john, "To all and two", "To all", "To ops")
-		f.set(jane, ids(oldIDs...), notifications.StateChange{Archived: new(true)}, 4)
-		f.set(jane, ids(oldIDs[0]), saved, 1)
+		f.wantVisible(john, "To all and two", "To all", "To ops")
+		f.setState(jane, ids(oldIDs...), notifications.StateChange{Archived: new(true)}, 4)
+		f.setState(jane, ids(oldIDs[0]), saved, 1)
 		f.withdraw(oldIDs[3])
-		f.hidden(guest, oldIDs[3])
-		f.hidden(jane, oldIDs[3])
+		f.wantHidden(guest, oldIDs[3])
+		f.wantHidden(jane, oldIDs[3])
 		f.post("new", toJane)
 		f.purge(0, 1)
 		f.purge(day, 2)
-		f.see(jane, "new", "To Jane")
-		f.set(jane, ids(oldIDs[0]), unsaved, 1)
+		f.wantVisible(jane, "new", "To Jane")
+		f.setState(jane, ids(oldIDs[0]), unsaved, 1)
 		f.purge(day, 1)
-		f.rows(map[string]int64{"messages": 1, "deliveries": 1, "states": 0})
+		f.wantRows(map[string]int64{"messages": 1, "deliveries": 1, "states": 0})
 	})
 }
 
-// TestDowngrade: the way back works with data, and the way up again.
+// TestDowngrade undoes the migrations on a database with data, and applies them
+// again.
 func TestDowngrade(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -168,8 +168,8 @@ func TestDowngrade(t *testing.T) {
 		if err := f.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.postDraft(withKey("k", about("new", toOps)))
-		f.set(jane, ids(oldIDs[2]), allMarks, 1)
+		f.postDraft(withKey("k", scopedDraft("new", toOps)))
+		f.setState(jane, ids(oldIDs[2]), allMarks, 1)
 		f.withdraw(oldIDs[0])
 		if _, err := m.DownTo(t.Context(), 1); err != nil {
 			t.Fatal(err)
@@ -184,12 +184,12 @@ func TestDowngrade(t *testing.T) {
 		if want := []string{"To ops", "To all", "To all and two", "new"}; err != nil || !slices.Equal(visible, want) {
 			t.Errorf("version 1 shows %q, %v; want %q", visible, err, want)
 		}
-		f.rows(map[string]int64{"states": 4})
+		f.wantRows(map[string]int64{"states": 4})
 		if err := f.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.see(jane, "new", "To all and two", "To all", "To ops")
-		f.marked(jane, oldIDs[2], "read") // saved and archived are lost
+		f.wantVisible(jane, "new", "To all and two", "To all", "To ops")
+		f.wantMarks(jane, oldIDs[2], "read") // saved and archived are lost
 		if _, err := m.DownTo(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -202,6 +202,6 @@ func TestDowngrade(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.post("anew", toJane)
-		f.see(jane, "anew")
+		f.wantVisible(jane, "anew")
 	})
 }

@@ -13,22 +13,22 @@ import (
 
 var errAway = errors.New("away")
 
-// verb is a method of Service that asks for somebody.
+// verb is a method of Service that has a caller.
 type verb struct {
 	name string
 	do   func(f *fixture, who notifications.Identity) error
 	// asks are the permissions it needs, in order.
 	asks []notifications.Permission
-	// catalog says that it cannot do without the catalog, reads that it is
-	// for readers alone.
+	// catalog reports whether it needs the catalog, reads whether it is for
+	// readers only.
 	catalog, reads bool
 }
 
-// verbs are all of them. Those that need a notification of jane's post one
-// first, as jane.
+// verbs are all verbs. Those that need a notification of jane's first post one
+// as jane.
 var verbs = []verb{
 	{"Post", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Post(f.t.Context(), who, good(func(*notifications.Draft) {}))
+		_, err := f.Post(f.t.Context(), who, validDraft(func(*notifications.Draft) {}))
 		return err
 	}, []notifications.Permission{"notifications.create"}, true, false},
 	{"Post to everybody", func(f *fixture, who notifications.Identity) error {
@@ -37,7 +37,7 @@ var verbs = []verb{
 	}, []notifications.Permission{"notifications.create", "notifications.create.system"}, false, false},
 	{"PostTx", func(f *fixture, who notifications.Identity) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
-			_, err := f.WithTx(tx).Post(f.t.Context(), who, good(func(*notifications.Draft) {}))
+			_, err := f.WithTx(tx).Post(f.t.Context(), who, validDraft(func(*notifications.Draft) {}))
 			return err
 		})
 	}, []notifications.Permission{"notifications.create"}, true, false},
@@ -50,7 +50,7 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Get", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Get(f.t.Context(), who, f.ofJane())
+		_, err := f.Get(f.t.Context(), who, f.postedByJane())
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"Status", func(f *fixture, who notifications.Identity) error {
@@ -62,24 +62,24 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.list"}, true, true},
 	{"MarkRead", func(f *fixture, who notifications.Identity) error {
-		return f.MarkRead(f.t.Context(), who, f.ofJane(), true)
+		return f.MarkRead(f.t.Context(), who, f.postedByJane(), true)
 	}, []notifications.Permission{"notifications.update.read"}, true, true},
 	{"SetState", func(f *fixture, who notifications.Identity) error {
 		_, err := f.SetState(f.t.Context(), who, filter(all), allMarks)
 		return err
 	}, []notifications.Permission{"notifications.update.read"}, true, true},
 	{"Withdraw", func(f *fixture, who notifications.Identity) error {
-		return f.Withdraw(f.t.Context(), who, f.ofJane())
+		return f.Withdraw(f.t.Context(), who, f.postedByJane())
 	}, []notifications.Permission{"notifications.delete"}, false, false},
 	{"Withdraw of another's", func(f *fixture, who notifications.Identity) error {
-		return f.Withdraw(f.t.Context(), who, f.ofCI())
+		return f.Withdraw(f.t.Context(), who, f.postedByCI())
 	}, []notifications.Permission{"notifications.delete", "notifications.delete.any"}, false, false},
 	{"WithdrawScope", func(f *fixture, who notifications.Identity) error {
 		_, err := f.WithdrawScope(f.t.Context(), who, notifications.ScopeKey{Origin: "o", Scope: "s"})
 		return err
 	}, []notifications.Permission{"notifications.delete"}, false, false},
 	{"Reach", func(f *fixture, who notifications.Identity) error {
-		_, err := f.Reach(f.t.Context(), who, f.ofJane())
+		_, err := f.Reach(f.t.Context(), who, f.postedByJane())
 		return err
 	}, []notifications.Permission{"notifications.reach"}, false, false},
 	{"Explain", func(f *fixture, who notifications.Identity) error {
@@ -91,28 +91,31 @@ var verbs = []verb{
 	}, []notifications.Permission{"notifications.erase"}, false, false},
 }
 
-// ofJane is a new notification that jane has posted to herself, whatever state
-// catalog and policy are in.
-func (f *fixture) ofJane() string { return f.sound().postAs(jane, good(func(*notifications.Draft) {})) }
+// postedByJane returns the id of a new notification by jane to jane. It does
+// not use f's catalog and policy, which may fail.
+func (f *fixture) postedByJane() string {
+	return f.healthy().postAs(jane, validDraft(func(*notifications.Draft) {}))
+}
 
-// ofCI is one that jane sees and has not posted.
-func (f *fixture) ofCI() string { return f.sound().post("of ci", toJane) }
+// postedByCI returns the id of a new notification by ci to jane.
+func (f *fixture) postedByCI() string { return f.healthy().post("of ci", toJane) }
 
-// sound is a service over the same database whose catalog and policy are well.
-func (f *fixture) sound() *fixture {
+// healthy returns a service over the same database whose catalog and policy
+// work.
+func (f *fixture) healthy() *fixture {
 	f.t.Helper()
 	g := &fixture{t: f.t, db: f.db, directory: newDirectory()}
 	return g.with(nil)
 }
 
-// withPolicy is the service with another policy.
+// withPolicy returns the service with another policy.
 func (f *fixture) withPolicy(p policyFunc) *fixture {
 	f.t.Helper()
 	return f.with(func(cfg *notifications.Config) { cfg.Policy = p })
 }
 
-// TestPermissions: what each verb asks the policy, and what becomes of the
-// answer.
+// TestPermissions: which permissions each verb asks the policy for, and what it
+// returns for each answer.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	var asked []notifications.Permission // by any verb
@@ -161,8 +164,8 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestCatalogAway: what needs the catalog says that it is away, and the rest
-// works.
+// TestCatalogAway: verbs that need the catalog return ErrUnavailable, and the
+// others work.
 func TestCatalogAway(t *testing.T) {
 	t.Parallel()
 	for _, v := range verbs {
@@ -183,9 +186,10 @@ func TestCatalogAway(t *testing.T) {
 			}
 		})
 	}
-	// Why one may not touch what another has posted depends on what one sees.
+	// Whether it is ErrForbidden or ErrNotFound depends on what the caller
+	// sees, and so on the catalog.
 	f := newFixture(t, dbtest.SQLite(t)).with(withoutDeleteAny)
-	id := f.ofCI()
+	id := f.postedByCI()
 	f.directory.Fail(errAway)
 	_, reachErr := f.Reach(t.Context(), jane, id)
 	for name, err := range map[string]error{"Withdraw": f.Withdraw(t.Context(), jane, id), "Reach": reachErr} {
@@ -195,8 +199,8 @@ func TestCatalogAway(t *testing.T) {
 	}
 }
 
-// TestWhoMay: nobody is let in without a name, and no service or stranger
-// into an inbox.
+// TestWhoMay: a caller without a name is not authenticated. A service or an
+// unknown user has no inbox.
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 255-len("default/"))

@@ -9,9 +9,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// whereVisible is the condition for a delivery delel, to an audience aud, that
-// the reader may see now and the selection lets through. Everything that reads
-// or marks goes through it, so list, count and marks agree.
+// whereVisible is the condition for a delivery del, to an audience aud, that
+// the reader can see now and the selection includes. Lists, counts and marks
+// all use it, so they agree.
 func (s *store) whereVisible(in inbox, sel selection) *sqltext.Text {
 	sql := s.whereDelivered(in, sel)
 	filterState(sql, in, sel.Filter)
@@ -19,13 +19,13 @@ func (s *store) whereVisible(in inbox, sel selection) *sqltext.Text {
 	return sql
 }
 
-// whereDelivered is the part of whereVisible that is about the delivery alone.
+// whereDelivered is the part of whereVisible that looks only at the delivery.
 func (s *store) whereDelivered(in inbox, sel selection) *sqltext.Text {
 	sql := sqltext.Part("del.audience = aud.value AND del.message_id >= aud.since AND del.expires_at > ")
 	s.dialect.hidden(sql, typeInt, in.now.UnixMilli())
 	if due, bounded := firstIDAfter(in.now); bounded {
-		// Only what was scheduled is hidden by the clock: clocks of instances
-		// differ, and what was posted at once must be visible at once.
+		// Only scheduled notifications are compared with the clock. The clocks
+		// of instances differ, and an ordinary post must be visible at once.
 		sql.Add(" AND (NOT del.scheduled OR del.message_id < ")
 		s.dialect.hidden(sql, typeID, due)
 		sql.Add(")")
@@ -47,14 +47,15 @@ func (s *store) whereDelivered(in inbox, sel selection) *sqltext.Text {
 	return sql
 }
 
-// condition is SQL for true or false, with its arguments.
+// condition is a condition in SQL, with its arguments.
 type condition struct {
 	sql  string
 	args []any
 }
 
-// stateQuestions is what a filter asks of the reader's state st of a message,
-// and, in step, what the answer is for a delivery del of one that has none.
+// stateQuestions are a filter's conditions on the reader's state st of a
+// message. untouched holds, for each, the condition on the delivery del if
+// there is no state.
 type stateQuestions struct {
 	state     []string
 	untouched []condition
@@ -90,7 +91,7 @@ func questionsOf(in inbox, f Filter) (q stateQuestions) {
 	return q
 }
 
-// addUntouched adds what the answers come to where there is no state.
+// addUntouched adds the conditions for a delivery without a state.
 func (q stateQuestions) addUntouched(sql *sqltext.Text) {
 	and := ""
 	for _, c := range q.untouched {
@@ -104,9 +105,9 @@ func (q stateQuestions) addUntouched(sql *sqltext.Text) {
 	}
 }
 
-// filterState adds what the filter asks of the reader's state. It is asked in
-// a scalar subquery rather than by EXISTS, which the planner could turn into a
-// join that reads and sorts every state of the reader for the sake of a page.
+// filterState adds the filter's conditions on the reader's state. It uses a
+// scalar subquery: the planner could turn EXISTS into a join that reads and
+// sorts all states of the reader for one page.
 func filterState(sql *sqltext.Text, in inbox, f Filter) {
 	q := questionsOf(in, f)
 	if len(q.state) == 0 {
@@ -118,8 +119,8 @@ func filterState(sql *sqltext.Text, in inbox, f Filter) {
 	sql.Add(")")
 }
 
-// stateAnswers is what the filter asks of the reader's state st of a delivery del,
-// outer joined. It reports whether that is anything.
+// stateAnswers adds the filter's conditions on the reader's state st, outer
+// joined to a delivery del. It reports whether there are any.
 func stateAnswers(sql *sqltext.Text, in inbox, f Filter) bool {
 	q := questionsOf(in, f)
 	if len(q.state) == 0 {
@@ -132,7 +133,7 @@ func stateAnswers(sql *sqltext.Text, in inbox, f Filter) bool {
 	return true
 }
 
-// filterMessage adds what the filter asks of the message itself.
+// filterMessage adds the filter's conditions on the message.
 func (s *store) filterMessage(sql *sqltext.Text, f Filter) {
 	if f.Text == "" && f.Topic == "" && f.Origin == "" {
 		return
@@ -155,16 +156,16 @@ func (s *store) filterMessage(sql *sqltext.Text, f Filter) {
 	sql.Add(")")
 }
 
-// selectVisible adds a selection of message_id and system of every message
-// selected, each once.
+// selectVisible adds a query for message_id and system of every visible message
+// that the selection includes, each once.
 func (s *store) selectVisible(sql *sqltext.Text, in inbox, sel selection) {
 	sql.Add("SELECT DISTINCT del.message_id, del.system FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
 	sql.Add(" del")
 }
 
-// isRead is whether the message del counts as read, st being the reader's state
-// of it, outer joined.
+// isRead is the condition that the message del counts as read, st being the
+// reader's state of it, outer joined.
 func isRead(in inbox) condition {
 	if in.readBefore == firstID {
 		return condition{"(st.read_at IS NOT NULL)", nil}

@@ -8,10 +8,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// Withdraw takes a notification back: it is gone for everybody at once. It
+// Withdraw takes a notification back: it disappears for everybody at once. It
 // needs [PermissionDelete], and for the posts of others also
-// [PermissionDeleteAny]. Without that it is [ErrForbidden] for an id who can
-// see, and [ErrNotFound] for any other.
+// [PermissionDeleteAny]. Without that the error is [ErrForbidden] if the caller
+// can see the notification, and otherwise [ErrNotFound].
 func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete, ID: id})
 	if err != nil {
@@ -26,13 +26,13 @@ func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
 	}
 	n, err := s.store.withdraw(ctx, s.now().UnixMilli(), func(*gorm.DB) ([]string, error) { return []string{id}, nil })
 	if err == nil && n == 0 {
-		return ErrNotFound // somebody else was faster
+		return ErrNotFound // another call withdrew it meanwhile
 	}
 	return err
 }
 
-// WithdrawScope takes back the posts of who with this origin and scope, and
-// returns how many notifications that were. It needs [PermissionDelete].
+// WithdrawScope takes back the caller's posts with this origin and scope, and
+// returns how many notifications it withdrew. It needs [PermissionDelete].
 func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey) (int64, error) {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete})
 	if err != nil {
@@ -46,7 +46,8 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey)
 	}
 	poster, now := s.nameOf(who), s.now().UnixMilli()
 	return s.store.withdraw(ctx, now, func(tx *gorm.DB) ([]string, error) {
-		// Waits for somebody who is just posting to the scope, see lockScopes.
+		// This waits for a post to the scope in another transaction; see
+		// lockScopes.
 		if _, err := exec(tx, s.store.sql("UPDATE notification_scopes SET used_at = ? WHERE poster = ? AND origin = ? AND scope = ?",
 			now, poster, key.Origin, key.Scope)); err != nil {
 			return nil, err
@@ -60,11 +61,11 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey)
 	})
 }
 
-// ownPost returns a message that who posted, or, with the permission for the
-// posts of others if that is not empty, that somebody posted. What is withdrawn
-// is not found. Of other messages, whether or not they exist, everything is
-// asked alike, so that a policy or catalog that is away does not tell them
-// apart.
+// ownPost returns a message that the caller posted. If others is not empty, a
+// caller with that permission gets the messages of others too. Withdrawn
+// messages are not found. For a message that the caller may not have and for
+// one that does not exist it asks the policy and the catalog the same
+// questions: an error of theirs must not tell the two apart.
 func (s *Service) ownPost(ctx context.Context, who Identity, id string, others Permission) (messageRow, error) {
 	m, err := s.store.message(ctx, id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -86,12 +87,12 @@ func (s *Service) ownPost(ctx context.Context, who Identity, id string, others P
 	return m, s.forbiddenOrNotFound(ctx, who, id)
 }
 
-// forbiddenOrNotFound is why who may not do something to a message of somebody
-// else: only those who see it are told that it exists.
+// forbiddenOrNotFound returns the error for a message of somebody else: only a
+// caller who sees the message learns that it exists.
 func (s *Service) forbiddenOrNotFound(ctx context.Context, who Identity, id string) error {
 	in, err := s.inbox(ctx, who)
 	if errors.Is(err, ErrForbidden) {
-		return ErrNotFound // who has no inbox
+		return ErrNotFound // the caller has no inbox
 	}
 	if err != nil {
 		return err
@@ -118,8 +119,8 @@ func (s *store) message(ctx context.Context, id string) (m messageRow, err error
 	return m, err
 }
 
-// withdraw removes all deliveries of the messages that which names, in one
-// transaction, and returns how many messages that were.
+// withdraw deletes all deliveries of the messages that which returns, in one
+// transaction. It returns how many messages it withdrew.
 func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB) ([]string, error)) (n int64, err error) {
 	err = s.writeTx(ctx, func(tx *gorm.DB) error {
 		n = 0
@@ -133,8 +134,8 @@ func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB)
 	return n, err
 }
 
-// withdrawTx is withdraw of those of the messages that and, more SQL over
-// notification_messages, lets through.
+// withdrawTx is withdraw for the messages that meet the condition and, which is
+// SQL over notification_messages.
 func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and *sqltext.Text) (int64, error) {
 	sql := s.sql("UPDATE notification_messages SET withdrawn_at = ? WHERE withdrawn_at IS NULL AND id IN (", now)
 	s.dialect.list(sql, typeID, ids)

@@ -16,8 +16,8 @@ import (
 
 const unknownID = "01890000-0000-7000-8000-000000000000"
 
-// TestWithdraw: who may, and what others are told. AllowAll gives everything
-// but PermissionDeleteAny.
+// TestWithdraw: who may withdraw, and which error others get. AllowAll allows
+// everything except PermissionDeleteAny.
 func TestWithdraw(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -31,7 +31,7 @@ func TestWithdraw(t *testing.T) {
 		id := f.post("to ops", toOps)
 		f.mark(jane, id, true)
 		refused(jane, id, notifications.ErrForbidden) // sees it
-		refused(guest, id, notifications.ErrNotFound) // does not
+		refused(guest, id, notifications.ErrNotFound) // does not see it
 		refused(notifications.User("default/stranger"), id, notifications.ErrNotFound)
 		refused(notifications.ServiceAccount("cd"), id, notifications.ErrNotFound)
 		refused(notifications.User("service:ci"), id, notifications.ErrNotFound)
@@ -39,17 +39,18 @@ func TestWithdraw(t *testing.T) {
 		for _, bad := range []string{"", "x", "{" + id + "}"} {
 			wantFields(t, f.Withdraw(t.Context(), ci, bad), "id")
 		}
-		f.see(jane, "to ops")
+		f.wantVisible(jane, "to ops")
 		if err := f.Withdraw(t.Context(), ci, strings.ToUpper(id)); err != nil {
 			t.Error(err)
 		}
-		f.see(jane)
-		f.see(john)
-		f.hidden(jane, id)
+		f.wantVisible(jane)
+		f.wantVisible(john)
+		f.wantHidden(jane, id)
 		refused(ci, id, notifications.ErrNotFound)
 		refused(jane, id, notifications.ErrNotFound)
 
-		// A user may, in any spelling of his ref, whether he sees it or not.
+		// A user may withdraw their own post, by any form of their name,
+		// without seeing it.
 		for _, spelling := range []string{"default/john", "user:Default/JOHN"} {
 			id := f.postAs(john, notifications.Draft{Origin: "o", Title: "of john", To: toJane})
 			refused(jane, id, notifications.ErrForbidden)
@@ -57,7 +58,7 @@ func TestWithdraw(t *testing.T) {
 				t.Errorf("%s: %v", spelling, err)
 			}
 		}
-		scheduled := f.postDraft(at(time.Now().Add(day), "not yet", toJane))
+		scheduled := f.postDraft(scheduledDraft(time.Now().Add(day), "not yet", toJane))
 		refused(jane, scheduled, notifications.ErrNotFound)
 	})
 }
@@ -85,16 +86,16 @@ func TestWithdrawAny(t *testing.T) {
 			if err := h.Withdraw(t.Context(), who, unknownID); !errors.Is(err, notifications.ErrNotFound) {
 				t.Errorf("%s, of nothing: %v", who, err)
 			}
-			f.withdrawn(id, want == nil)
+			f.wantWithdrawn(id, want == nil)
 		}
 		hidden := f.post("to guest", notifications.Users("default/guest"))
-		if err := h.Withdraw(t.Context(), jane, hidden); err != nil { // though she does not see it
+		if err := h.Withdraw(t.Context(), jane, hidden); err != nil { // although jane does not see it
 			t.Error(err)
 		}
 		if err := h.Withdraw(t.Context(), jane, hidden); !errors.Is(err, notifications.ErrNotFound) {
 			t.Errorf("a second time: %v", err)
 		}
-		// The permission is for withdrawing alone.
+		// The permission allows withdrawing only.
 		id := f.post("to ops", toOps)
 		if _, err := h.Reach(t.Context(), jane, id); !errors.Is(err, notifications.ErrForbidden) {
 			t.Errorf("Reach: %v, want ErrForbidden", err)
@@ -102,8 +103,9 @@ func TestWithdrawAny(t *testing.T) {
 	})
 }
 
-// withdrawn checks whether a notification to ops is gone, and lets it go.
-func (f *fixture) withdrawn(id string, want bool) {
+// wantWithdrawn checks whether a notification to ops is withdrawn, and
+// withdraws it.
+func (f *fixture) wantWithdrawn(id string, want bool) {
 	f.t.Helper()
 	_, err := f.Get(f.t.Context(), john, id)
 	if gone := errors.Is(err, notifications.ErrNotFound); gone != want {
@@ -126,10 +128,10 @@ func TestWithdrawScope(t *testing.T) {
 			}
 			return n
 		}
-		f.postDraft(about("ci", toJane.And(toOps)))
-		f.postDraft(about("ci again", toJane))
-		f.postAs(john, about("john", toJane))
-		other := about("other scope", toJane)
+		f.postDraft(scopedDraft("ci", toJane.And(toOps)))
+		f.postDraft(scopedDraft("ci again", toJane))
+		f.postAs(john, scopedDraft("john", toJane))
+		other := scopedDraft("other scope", toJane)
 		other.Scope = "build 70"
 		f.postDraft(other)
 		f.post("no scope", toJane)
@@ -145,7 +147,7 @@ func TestWithdrawScope(t *testing.T) {
 				t.Errorf("by %s, %q %q: %d, want %d", tt.who, tt.origin, tt.scope, n, tt.want)
 			}
 		}
-		f.see(jane, "no scope", "other scope")
+		f.wantVisible(jane, "no scope", "other scope")
 		_, err := f.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: "", Scope: ""})
 		wantFields(t, err, "Origin", "Scope")
 		long := strings.Repeat("x", notifications.MaxTitleChars+1)
@@ -154,14 +156,14 @@ func TestWithdrawScope(t *testing.T) {
 	})
 }
 
-// sized is a directory that knows other sizes.
-type sized struct {
+// sizedDirectory is a directory with given sizes.
+type sizedDirectory struct {
 	*notificationstest.Directory
 	sizes map[string]int
 	err   error
 }
 
-func (s sized) Size(_ context.Context, group string) (int, bool, error) {
+func (s sizedDirectory) Size(_ context.Context, group string) (int, bool, error) {
 	n, known := s.sizes[group]
 	return n, known, s.err
 }
@@ -171,11 +173,11 @@ func TestReach(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)
 		id := f.post("a", toEveryone.And(toOps).And(notifications.Groups("default/dev")).And(toJane))
-		f.set(jane, ids(id), allMarks, 1)
-		f.set(john, ids(id), read, 1)
-		f.set(guest, ids(id), read, 1)
-		f.set(guest, ids(id), unread, 1)
-		catalog := sized{f.directory, map[string]int{"": 1000, "default/ops": 0}, nil}
+		f.setState(jane, ids(id), allMarks, 1)
+		f.setState(john, ids(id), read, 1)
+		f.setState(guest, ids(id), read, 1)
+		f.setState(guest, ids(id), unread, 1)
+		catalog := sizedDirectory{f.directory, map[string]int{"": 1000, "default/ops": 0}, nil}
 		withSizes := f.with(func(cfg *notifications.Config) { cfg.Catalog = catalog })
 		for name, tt := range map[string]struct {
 			svc   *fixture
@@ -200,8 +202,8 @@ func TestReach(t *testing.T) {
 		if !errors.Is(err, notifications.ErrUnavailable) {
 			t.Errorf("with a catalog that fails: %v, want ErrUnavailable", err)
 		}
-		f.directory.SetUser("default/john") // he does not see it by his group any more, and has read it still
-		f.reach(id, 2, "group:default/dev", "group:default/ops", "system", "user:default/jane")
+		f.directory.SetUser("default/john") // john left the group, but has read it
+		f.wantReach(id, 2, "group:default/dev", "group:default/ops", "system", "user:default/jane")
 
 		ofJohn := f.postAs(john, notifications.Draft{Origin: "o", Title: "t", To: toJane})
 		for who, want := range map[notifications.Identity]error{
@@ -226,7 +228,7 @@ func TestGet(t *testing.T) {
 		id := f.postDraft(notifications.Draft{
 			Origin: "o", Title: "t", Message: "m", Topic: "x", Actions: []notifications.ActionDraft{{Title: "a", URL: "/a"}}, To: toJane.And(toEveryone),
 		})
-		f.set(jane, ids(id), allMarks, 1)
+		f.setState(jane, ids(id), allMarks, 1)
 		n := f.get(jane, strings.ToUpper(id))
 		if n.ID != id || n.Message != "m" || n.Topic != "x" || len(n.Actions) != 1 || !n.System || !n.Read || !n.Saved || !n.Archived {
 			t.Errorf("got %+v", n)

@@ -13,11 +13,12 @@ import (
 )
 
 // BenchmarkGroupCommit posts to a SQLite file with synchronous=FULL, by one
-// poster and by sixteen, in turns. It reports how many times as many posts a
-// second sixteen make; and how many times as many a loop stores that does the
-// same SQL, over database/sql alone, sixteen in a transaction instead of one,
-// which is what SQLite lets sharing gain. To one inbox they share the pages that
-// a commit writes, to many they do not.
+// poster and by sixteen in turn. It reports the ratio of their posts a second.
+//
+// It also reports the gain that SQLite allows: a loop over database/sql runs
+// the same SQL, with one post a transaction and with sixteen. In one inbox,
+// posts of a transaction share the pages that a commit writes; in many inboxes
+// they do not.
 func BenchmarkGroupCommit(b *testing.B) {
 	for _, inboxes := range []int{1, 100_000} {
 		b.Run(fmt.Sprintf("%d_inboxes", inboxes), func(b *testing.B) { benchmarkGroupCommit(b, inboxes) })
@@ -41,7 +42,7 @@ func benchmarkGroupCommit(b *testing.B, inboxes int) {
 		b.Fatal(err)
 	}
 	var posted atomic.Int64
-	user := func() string { // the next is elsewhere in the index
+	user := func() string { // the next one is elsewhere in the index
 		const stride = 7919
 		return benchInbox(int(posted.Add(1)*stride) % inboxes)
 	}

@@ -13,14 +13,15 @@ import (
 	"github.com/notifications-go/notifications/internal/fold"
 )
 
-// entity is what is kept of a document of kind User or Group.
+// entity is the content of a document of kind User or Group, as far as it is
+// kept.
 type entity struct {
 	ref   notifications.Ref // canonical
 	place string            // file and line
 	links []string          // canonical: the groups of a user, the members of a group
 }
 
-// parse returns the entities of a file and everything that is wrong with it.
+// parse returns the entities of a file, and all its faults.
 func parse(file string, data []byte) ([]entity, []error) {
 	if !utf8.Valid(data) {
 		return nil, []error{fmt.Errorf("%s: is not valid UTF-8", file)}
@@ -39,7 +40,8 @@ func parse(file string, data []byte) ([]entity, []error) {
 	return entities, faults
 }
 
-// entity reads the document; false if it defines neither user nor group.
+// entity reads the document. It returns false if the document defines no user
+// or group.
 func (d *document) entity() (entity, bool) {
 	body := d.parse()
 	if body == nil {
@@ -66,7 +68,8 @@ func (d *document) entity() (entity, bool) {
 	return e, name != ""
 }
 
-// kind returns the kind of the entity; false if it is not one of ours.
+// kind returns the kind of the entity, and false if it is neither User nor
+// Group.
 func (d *document) kind(root *ast.MappingNode) (notifications.Kind, bool) {
 	d.subject = "entity"
 	n := d.get(root, "kind")
@@ -80,8 +83,8 @@ func (d *document) kind(root *ast.MappingNode) (notifications.Kind, bool) {
 	return kind, ok && checkKind(kind) == nil
 }
 
-// name returns the namespace of the entity and its canonical name. If one is
-// wrong there is a fault, and a value to go on with.
+// name returns the namespace of the entity and its canonical name. If one has a
+// fault, it returns the default namespace or an empty name.
 func (d *document) name(root *ast.MappingNode, kind notifications.Kind) (namespace, name string) {
 	metadata := d.mapping(root, "metadata")
 	namespace = "default"
@@ -108,7 +111,7 @@ func (d *document) name(root *ast.MappingNode, kind notifications.Kind) (namespa
 	return namespace, name
 }
 
-// part returns text that can be one side of the "/" in a ref.
+// part returns a text that can be one side of the "/" in a ref.
 func (d *document) part(n ast.Node, field string) (string, bool) {
 	text, ok := d.text(n, field)
 	switch {
@@ -127,7 +130,7 @@ func (d *document) part(n ast.Node, field string) (string, bool) {
 	return text, true
 }
 
-// refs returns the canonical names in a list of spec.
+// refs returns the canonical names in a list under spec.
 func (d *document) refs(spec *ast.MappingNode, key string, kind notifications.Kind, namespace string) []string {
 	n := d.get(spec, key)
 	if n == nil {
@@ -174,7 +177,7 @@ func (d *document) text(n ast.Node, field string) (string, bool) {
 	return "", false
 }
 
-// mapping returns the mapping under a key, nil if there is none.
+// mapping returns the mapping under a key, and nil if there is none.
 func (d *document) mapping(root *ast.MappingNode, key string) *ast.MappingNode {
 	n := d.get(root, key)
 	if n == nil {
@@ -190,8 +193,8 @@ func (d *document) mapping(root *ast.MappingNode, key string) *ast.MappingNode {
 	return m
 }
 
-// refuseMerge notes a merge key, which is not in YAML 1.2: what it brings in
-// would be left out in silence.
+// refuseMerge reports a merge key. YAML 1.2 has none, so its content would be
+// ignored silently.
 func (d *document) refuseMerge(m *ast.MappingNode, field string) {
 	for _, v := range m.Values {
 		if v.Key.IsMergeKey() {

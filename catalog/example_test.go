@@ -33,7 +33,7 @@ func ExampleLoad() {
 	// default/jane is in default/ops
 }
 
-// Mistakes in the files are reported together, each with its place.
+// The error names all faults of the files, each with its place.
 func ExampleLoadFS_mistakes() {
 	_, err := catalog.LoadFS(fstest.MapFS{"org.yaml": {Data: []byte(`
 kind: User
@@ -59,7 +59,7 @@ metadata:
 }
 
 func ExampleOpen() {
-	// The host's own users: 42 and 43, of whom 42 is an editor.
+	// The host has the users 42 and 43, and 42 is an editor.
 	cat := catalog.Open(func(_ context.Context, user string) ([]string, error) {
 		if user == "42" {
 			return []string{"editors"}, nil

@@ -1,5 +1,6 @@
-// Package catalog has two ready catalogs. [Files] takes users and groups from
-// Backstage entity files. [Open] is for a host that has users of its own.
+// Package catalog has two implementations of [notifications.Catalog]. [Files]
+// reads users and groups from Backstage entity files. [Open] is for hosts with
+// users of their own.
 package catalog
 
 import (
@@ -16,34 +17,34 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// maxFileBytes is the size above which a file is refused unread.
+// maxFileBytes is the size of the largest file that is read.
 const maxFileBytes = 32 << 20
 
-// Files is a catalog of the entities of kind User and Group in Backstage
-// entity files (YAML, any number of documents a file). Of an entity it reads
-// kind, metadata.name, metadata.namespace ("default" if absent), of a user
-// spec.memberOf and of a group spec.members. Documents of other kinds and
-// empty ones are ignored.
+// Files is a catalog of the entities of kind User and Group in Backstage entity
+// files: YAML with any number of documents. It reads kind, metadata.name and
+// metadata.namespace ("default" if absent) of each entity, spec.memberOf of
+// users and spec.members of groups. It ignores empty documents and those of
+// other kinds.
 //
-// A user is in the groups the user's entity names and in those that name the
-// user, and in no others: spec.parent and spec.children do not count. A membership of or in
-// something the files do not define is ignored.
+// A user is a member of the groups in the user's memberOf, and of the groups
+// that list the user under members. spec.parent and spec.children have no
+// effect. Memberships that name an undefined user or group are ignored.
 //
-// A ref is "namespace/name" or "kind:namespace/name", compared without regard
-// to case. In the files, and only there, the namespace may be left out too; it
-// is then that of the entity the ref stands in.
+// A ref is "namespace/name" or "kind:namespace/name", and its case does not
+// matter. Within the files, and only there, the namespace may be absent; it is
+// then that of the entity that contains the ref.
 //
-// A file is at most 32 MiB long, a document in it 1 MiB and 5,000 keys. Anchors
-// and aliases are followed one step; merge keys ("<<") are an error in what is
-// read.
+// Limits: 32 MiB a file, 1 MiB and 5,000 keys a document. Anchors and aliases
+// are followed one step. Merge keys ("<<") in the parts that are read are an
+// error.
 //
-// The methods are safe for concurrent use. The zero Files is not usable: see
-// [Load] and [LoadFS].
+// Its methods are safe for concurrent use. The zero Files is not usable: use
+// [Load] or [LoadFS].
 type Files struct {
 	open  func(name string) (fs.File, error)
 	paths []string
 
-	reload sync.Mutex // held while reading, so that the last reading wins
+	reload sync.Mutex // held while reading, so that the last call of Reload wins
 	now    atomic.Pointer[snapshot]
 }
 
@@ -52,13 +53,13 @@ var (
 	_ notifications.Sizer   = (*Files)(nil)
 )
 
-// Load reads the named files, at least one. The error tells every fault of
-// every file, one a line, with file and line.
+// Load reads the named files, at least one. Its error lists every fault of
+// every file, one a line, with the file and the line.
 func Load(paths ...string) (*Files, error) {
 	return load(func(name string) (fs.File, error) { return os.Open(name) }, paths)
 }
 
-// LoadFS is [Load] for the files of a file system, such as an [embed.FS].
+// LoadFS is [Load] for files of a file system, such as an [embed.FS].
 func LoadFS(fsys fs.FS, paths ...string) (*Files, error) {
 	return load(fsys.Open, paths)
 }
@@ -74,10 +75,10 @@ func load(open func(string) (fs.File, error), paths []string) (*Files, error) {
 	return f, nil
 }
 
-// Reload reads the files again. From its return on, what they say now is the
-// catalog. If anything is wrong with any of them, the error is that of [Load]
-// and the catalog stays as it was. Replace a file by renaming a new one over
-// it: the first half of a file may be valid too.
+// Reload reads the files again. When it returns, the catalog has their new
+// content. If a file has a fault, it returns the error of [Load] and the
+// catalog stays as it is. To change a file, rename a complete one over it: half
+// a file may be valid.
 func (f *Files) Reload() error {
 	f.reload.Lock()
 	defer f.reload.Unlock()
@@ -119,15 +120,15 @@ func (f *Files) read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Len returns how many users and groups there are.
+// Len returns the number of users and the number of groups.
 func (f *Files) Len() (users, groups int) {
 	now := f.now.Load()
 	return len(now.users), len(now.groups)
 }
 
 // Canonical returns "default/jane" for "default/jane" and for
-// "User:Default/Jane". A ref without a "/", of another kind, with white space,
-// or with more than 255 bytes after its kind is an error.
+// "User:Default/Jane". It returns an error for a ref without a "/", of another
+// kind, with white space, or with more than 255 bytes after its kind.
 func (*Files) Canonical(kind notifications.Kind, ref string) (string, error) {
 	return canonical(kind, ref, "")
 }
@@ -137,8 +138,8 @@ func (f *Files) Groups(_ context.Context, user string) ([]notifications.Membersh
 	return slices.Clone(f.now.Load().users[user]), nil
 }
 
-// Missing returns, in their order, the refs the files do not define. It never
-// fails.
+// Missing returns the refs that the files do not define, in their order. It
+// never fails.
 func (f *Files) Missing(_ context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
 	now := f.now.Load()
 	var missing []notifications.Ref
@@ -150,9 +151,9 @@ func (f *Files) Missing(_ context.Context, refs []notifications.Ref) ([]notifica
 	return missing, nil
 }
 
-// Size returns how many users are in the group, a canonical name, or how many
-// the files define for the empty name. It reports false for a group they do not
-// define, and never fails.
+// Size returns how many users are in the group, by its canonical name, and
+// false if the files do not define it. For the empty name it returns the number
+// of users. It never fails.
 func (f *Files) Size(_ context.Context, group string) (int, bool, error) {
 	now := f.now.Load()
 	if group == "" {

@@ -16,13 +16,13 @@ import (
 	"github.com/notifications-go/notifications/catalog"
 )
 
-// load makes a catalog of one file.
+// load returns a catalog of one file.
 func load(t *testing.T, text string) (*catalog.Files, error) {
 	t.Helper()
 	return catalog.LoadFS(fstest.MapFS{"org.yaml": {Data: []byte(text)}}, "org.yaml")
 }
 
-// mustLoad is load for a file that is right.
+// mustLoad is load for a file without faults.
 func mustLoad(t *testing.T, text string) *catalog.Files {
 	t.Helper()
 	files, err := load(t, text)
@@ -32,7 +32,7 @@ func mustLoad(t *testing.T, text string) *catalog.Files {
 	return files
 }
 
-// groupsOf returns the refs of the groups of a user.
+// groupsOf returns the refs of the user's groups.
 func groupsOf(t *testing.T, files *catalog.Files, user string) []string {
 	t.Helper()
 	in, err := files.Groups(t.Context(), ref(user).Name)
@@ -47,7 +47,7 @@ func groupsOf(t *testing.T, files *catalog.Files, user string) []string {
 	return names(in)
 }
 
-// defined returns those of refs that the files define.
+// defined returns the refs that the files define.
 func defined(t *testing.T, files *catalog.Files, refs ...string) []string {
 	t.Helper()
 	missing, err := files.Missing(t.Context(), refsOf(refs))
@@ -57,7 +57,7 @@ func defined(t *testing.T, files *catalog.Files, refs ...string) []string {
 	return slices.DeleteFunc(refs, func(text string) bool { return slices.Contains(missing, ref(text)) })
 }
 
-// ref reads "user:default/jane".
+// ref parses "user:default/jane".
 func ref(text string) notifications.Ref {
 	kind, name, _ := strings.Cut(text, ":")
 	return notifications.Ref{Kind: notifications.Kind(kind), Name: name}
@@ -129,7 +129,7 @@ spec: {members: [JANE, user:guest]}
 		"user:default/guest":  {"default/both", "default/child", "other/dev"},
 		"user:default/idle":   nil,
 		"user:default/nobody": nil,
-		"user:Default/Jane":   nil, // not a canonical ref
+		"user:Default/Jane":   nil, // not canonical
 		"group:default/ops":   nil,
 		"":                    nil,
 	} {
@@ -141,10 +141,10 @@ spec: {members: [JANE, user:guest]}
 		t.Errorf("Len() = %d, %d, want 4, 6", users, groups)
 	}
 	for group, want := range map[string]int{
-		"":             4, // everybody
-		"default/ops":  1, // named by the user
-		"other/qa":     1, // naming the user, twice
-		"default/both": 2, // one by both ends
+		"":             4, // all users
+		"default/ops":  1, // the user names it
+		"other/qa":     1, // it names the user, twice
+		"default/both": 2, // two users, one of them by both ends
 		"other/dev":    3,
 	} {
 		if got := sizeOf(t, files, group); got != want {
@@ -153,7 +153,7 @@ spec: {members: [JANE, user:guest]}
 	}
 }
 
-// sizeOf returns how many users are in a group; negative if that is not known.
+// sizeOf returns the number of members of a group; negative if it is unknown.
 func sizeOf(t *testing.T, files *catalog.Files, group string) int {
 	t.Helper()
 	n, known, err := files.Size(t.Context(), group)
@@ -172,7 +172,7 @@ func TestSizeOfWhatIsNoGroup(t *testing.T) {
 	for group, want := range map[string]int{
 		"default/empty":       0,
 		"default/gone":        -1,
-		"group:default/empty": -1, // not a canonical name
+		"group:default/empty": -1, // not canonical
 		"user:default/a":      -1,
 	} {
 		if got := sizeOf(t, files, group); got != want {
@@ -214,7 +214,7 @@ func TestLoadWithoutFiles(t *testing.T) {
 	}
 }
 
-// What Groups returns is the caller's.
+// The caller may change the result of Groups.
 func TestGroupsAreCopied(t *testing.T) {
 	t.Parallel()
 	files := mustLoad(t, "kind: User\nmetadata: {name: a}\nspec: {memberOf: [g]}\n---\nkind: Group\nmetadata: {name: g}\n")
@@ -290,7 +290,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// Readers see the files as they were before or after a reload, never between.
+// During a reload, readers see either the old or the new content of all files.
 func TestReloadWhileReading(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -353,7 +353,7 @@ func TestReloadWhileReading(t *testing.T) {
 	}
 }
 
-// Every fault of every file is told at once.
+// An error names every fault of every file.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := catalog.LoadFS(fstest.MapFS{

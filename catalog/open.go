@@ -10,21 +10,20 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// Open returns the catalog in which everybody exists: every id the host calls a
-// user or a group is one. It suits a host that has users of its own and has
-// looked them up before it asks.
+// Open returns the catalog in which every user and every group exists. It is
+// for hosts that have users of their own, and have looked up each name before
+// they call the Service.
 //
-// The host's ids are kept byte for byte: they are not folded and need no "/". An
-// id is 1 to 255 bytes of valid UTF-8 without NUL. One that begins with a kind
-// and a colon, such as "user:42", is refused: it is a ref of the entity
-// catalogs, and would be another user than "42". How many users there are, or in
-// a group, this catalog cannot tell: it is no [notifications.Sizer].
+// Names are the host's ids. They are compared byte for byte and need no "/". An
+// id is 1 to 255 bytes of valid UTF-8 without NUL. An id with a kind and a
+// colon before it, such as "user:42", is an error, because it would be another
+// user than "42". The catalog knows no sizes: it is not a
+// [notifications.Sizer].
 //
-// groups returns the ids of the groups the user is in now, in any order. Nil
-// means that nobody is in any group. It is called on every read, from many
-// goroutines at once; its error is returned unchanged, and an invalid id is left
-// out, for nothing can have been posted to it. The slice it returns is not
-// modified.
+// groups returns the ids of the groups that the user is in now, in any order.
+// It is called on every read, and must be safe for concurrent use. Open returns
+// its errors unchanged, ignores invalid ids, and does not modify its result.
+// Nil means that groups have no members.
 func Open(groups func(ctx context.Context, user string) ([]string, error)) notifications.Catalog {
 	return open{groups}
 }
@@ -33,7 +32,7 @@ type open struct {
 	groups func(ctx context.Context, user string) ([]string, error)
 }
 
-// Canonical returns the id as it is, if it is one.
+// Canonical returns a valid id as it is.
 func (open) Canonical(kind notifications.Kind, id string) (string, error) {
 	if err := checkKind(kind); err != nil {
 		return "", err
@@ -56,7 +55,7 @@ func (open) Canonical(kind notifications.Kind, id string) (string, error) {
 	return id, nil
 }
 
-// Groups asks the host.
+// Groups calls the host's function.
 func (o open) Groups(ctx context.Context, user string) ([]notifications.Membership, error) {
 	if o.groups == nil {
 		return nil, nil
@@ -74,7 +73,7 @@ func (o open) Groups(ctx context.Context, user string) ([]notifications.Membersh
 	return in, nil
 }
 
-// Missing returns none.
+// Missing returns none: everybody exists.
 func (open) Missing(context.Context, []notifications.Ref) ([]notifications.Ref, error) {
 	return nil, nil
 }

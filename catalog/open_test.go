@@ -15,7 +15,7 @@ func TestOpenGroups(t *testing.T) {
 	t.Parallel()
 	away := errors.New("directory away")
 	hosts := map[string][]string{
-		"42":  {"Editors", "group:x", "a/b"}, // "group:x" is no id
+		"42":  {"Editors", "group:x", "a/b"}, // "group:x" is not an id
 		"odd": {"", "fine", "a\x00b", "\xff", strings.Repeat("n", 256)},
 	}
 	open := catalog.Open(func(_ context.Context, user string) ([]string, error) {
@@ -53,7 +53,8 @@ func TestOpenWithoutGroups(t *testing.T) {
 	}
 }
 
-// The context is the caller's, so that a host's look-up ends with the request.
+// The host's function gets the context of the call, so that a look-up ends with
+// the request.
 func TestOpenPassesContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,7 +73,7 @@ func TestOpenHasEverybody(t *testing.T) {
 	}
 }
 
-// names returns the refs of the groups, nil for none.
+// names returns the names of the groups, and nil if there are none.
 func names(in []notifications.Membership) []string {
 	var refs []string
 	for _, m := range in {
@@ -81,7 +82,7 @@ func names(in []notifications.Membership) []string {
 	return refs
 }
 
-// Zero users would be a lie, and -1 is for the library to say.
+// Open is not a Sizer, because it would have to return false for every group.
 func TestOpenKnowsNoSizes(t *testing.T) {
 	t.Parallel()
 	if _, is := catalog.Open(nil).(notifications.Sizer); is {

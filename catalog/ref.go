@@ -11,10 +11,10 @@ import (
 	"github.com/notifications-go/notifications/internal/fold"
 )
 
-// maxNameBytes is the longest name, without its kind, that is a ref.
+// maxNameBytes limits a name without its kind.
 const maxNameBytes = 255
 
-// What is wrong with a ref. The texts reach its writer.
+// The faults of a ref. Callers see these texts.
 var (
 	errForm    = errors.New("must be of the form namespace/name")
 	errUTF8    = errors.New("is not valid UTF-8")
@@ -22,8 +22,9 @@ var (
 	errTooLong = fmt.Errorf("is longer than %d bytes", maxNameBytes)
 )
 
-// canonical returns the one form of an entity's name: "default/jane". A ref
-// without a namespace is in the given one; if that is empty, it is an error.
+// canonical returns the canonical form of an entity's name: "default/jane". A
+// ref without a namespace gets the given one; if that is empty too, it is an
+// error.
 func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	if err := checkKind(kind); err != nil {
 		return "", err
@@ -31,7 +32,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	if !utf8.ValidString(ref) {
 		return "", errUTF8
 	}
-	// Folded first: what is checked is what is kept.
+	// Folded before the checks, so that they check the name that is kept.
 	name := fold.Text(ref)
 	if prefix, rest, ok := strings.Cut(name, ":"); ok {
 		if err := checkPrefix(kind, prefix); err != nil {
@@ -54,7 +55,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 	return name, nil
 }
 
-// checkPrefix judges the kind a ref names against the kind that is wanted.
+// checkPrefix compares the kind before a ref with the expected kind.
 func checkPrefix(kind notifications.Kind, prefix string) error {
 	switch {
 	case prefix == string(kind):
@@ -67,7 +68,7 @@ func checkPrefix(kind notifications.Kind, prefix string) error {
 	return fmt.Errorf("names an entity of another kind, a %s is expected", kind)
 }
 
-// checkKind refuses the kinds that no catalog holds.
+// checkKind refuses kinds other than users and groups.
 func checkKind(kind notifications.Kind) error {
 	if kind != notifications.KindUser && kind != notifications.KindGroup {
 		return fmt.Errorf("a catalog has no entities of the kind %q", kind)

@@ -23,7 +23,7 @@ func TestFilesCanonical(t *testing.T) {
 	tests := []struct {
 		kind      notifications.Kind
 		ref, want string
-		wrong     string // the error, if one is due
+		wrong     string // the error, if there is one
 	}{
 		{kind: user, ref: "default/guest", want: "default/guest"},
 		{kind: user, ref: "user:default/guest", want: "default/guest"},
@@ -162,7 +162,8 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// checkForm checks what every catalog promises of a ref.
+// checkForm checks the form that every catalog promises for its canonical
+// names.
 func checkForm(t *testing.T, ref, canon string, err error) {
 	t.Helper()
 	if err != nil {

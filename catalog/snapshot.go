@@ -8,13 +8,13 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// snapshot is what the files said at one time. It never changes.
+// snapshot is the content of the files at one time. It never changes.
 type snapshot struct {
 	users  map[string][]notifications.Membership // by name; every user has an entry
-	groups map[string]int                        // how many users are in it, by name
+	groups map[string]int                        // the number of members, by name
 }
 
-// has reports whether a user or group is defined.
+// has reports whether the user or group is defined.
 func (s *snapshot) has(ref notifications.Ref) (defined bool) {
 	switch ref.Kind {
 	case notifications.KindUser:
@@ -25,7 +25,8 @@ func (s *snapshot) has(ref notifications.Ref) (defined bool) {
 	return defined
 }
 
-// build joins entities to a snapshot and reports those defined twice.
+// build makes a snapshot of the entities, and reports those that are defined
+// twice.
 func build(entities []entity) (*snapshot, []error) {
 	s := &snapshot{users: make(map[string][]notifications.Membership), groups: make(map[string]int)}
 	var faults []error
@@ -53,7 +54,7 @@ func build(entities []entity) (*snapshot, []error) {
 	}
 	for user, in := range s.users {
 		slices.SortFunc(in, func(a, b notifications.Membership) int { return cmp.Compare(a.Group, b.Group) })
-		in = slices.Compact(in) // both ends may name the membership
+		in = slices.Compact(in) // the user and the group may both name the membership
 		s.users[user] = in
 		for _, m := range in {
 			s.groups[m.Group]++
@@ -62,7 +63,7 @@ func build(entities []entity) (*snapshot, []error) {
 	return s, faults
 }
 
-// join makes the user a member of the group if both exist.
+// join makes the user a member of the group, if both exist.
 func (s *snapshot) join(user, group string) {
 	if s.has(notifications.UserRef(user)) && s.has(notifications.GroupRef(group)) {
 		s.users[user] = append(s.users[user], notifications.Membership{Group: group})

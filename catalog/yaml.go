@@ -12,25 +12,25 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The limits of one document. What the library does for keys and for nesting
-// is recursive and grows with their square, so they are counted beforehand.
+// The limits of one document. The YAML library is recursive, and slower than
+// linear, in keys and nesting, so keys and nesting are counted first.
 const (
 	maxDocumentBytes = 1 << 20
-	maxKnots         = 5000
+	maxNestingTokens = 5000
 )
 
-// chunk is the text of one YAML document.
+// chunk is the text of one document.
 type chunk struct {
 	line int // number of its first line in the file
 	data string
 }
 
-// split cuts a file into its documents. Those of blank lines and comments alone
-// are left out, and so are directives, which bear on nothing we read. A line
-// that begins with "---" or "..." and then ends or has white space is a marker
-// wherever it stands (YAML 1.2.2, 9.1.2). The library is given one document at
-// a time because it drops whatever follows an empty one, and takes time by the
-// square of their number.
+// split splits a file into its documents. It drops documents of blank lines and
+// comments, and directives, which have no effect here. A line that begins with
+// "---" or "..." and then ends or has white space is always a marker (YAML
+// 1.2.2, 9.1.2). The YAML library gets one document at a time: it ignores
+// everything after an empty document, and its time grows with the square of
+// their number.
 func split(text string) []chunk {
 	var chunks []chunk
 	start, startLine, begun := 0, 1, false
@@ -63,8 +63,8 @@ func isMarker(line, marker string) bool {
 	return ok && (rest == "" || strings.ContainsAny(rest[:1], " \t\n"))
 }
 
-// isPrologue reports whether a line may precede the "---" of its document:
-// blank, a comment, a directive.
+// isPrologue reports whether a line may come before the "---" of its document:
+// it is blank, a comment or a directive.
 func isPrologue(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '#' || line[0] == '%'
@@ -75,21 +75,21 @@ type document struct {
 	chunk
 	file string
 
-	root    ast.Node // its content
-	targets targets  // found when the first alias is met
-	subject string   // the entity it defines, as far as known
+	root    ast.Node // the content
+	targets targets  // set when the first alias is resolved
+	subject string   // the entity, for faults
 	faults  []error
 }
 
-// parse returns the content of the document, nil if it has none.
+// parse returns the content of the document, and nil if it has none.
 func (d *document) parse() ast.Node {
 	if len(d.data) > maxDocumentBytes {
 		d.fail(d.line, "the document is larger than %d bytes", maxDocumentBytes)
 		return nil
 	}
 	tokens := lexer.Tokenize(d.data)
-	if knots(tokens) > maxKnots {
-		d.fail(d.line, "the document has more than %d keys, or is nested as deeply", maxKnots)
+	if nestingTokens(tokens) > maxNestingTokens {
+		d.fail(d.line, "the document has more than %d keys, or is nested as deeply", maxNestingTokens)
 		return nil
 	}
 	for _, t := range tokens {
@@ -104,7 +104,7 @@ func (d *document) parse() ast.Node {
 		if doc.Body == nil || doc.Body.Type() == ast.NullType {
 			continue
 		}
-		if d.root != nil { // the library sees a marker in "...x"
+		if d.root != nil { // the library takes "...x" for a marker
 			d.fail(lineOf(doc.Body), "this begins another document")
 		}
 		d.root = doc.Body
@@ -112,8 +112,8 @@ func (d *document) parse() ast.Node {
 	return d.root
 }
 
-// knots counts the tokens for which the library goes one call deeper.
-func knots(tokens token.Tokens) int {
+// nestingTokens counts the tokens that make the library recurse.
+func nestingTokens(tokens token.Tokens) int {
 	n := 0
 	for i, t := range tokens {
 		switch t.Type {
@@ -129,7 +129,7 @@ func knots(tokens token.Tokens) int {
 	return n
 }
 
-// malformed notes that the document is not YAML.
+// malformed reports that the document is not valid YAML.
 func (d *document) malformed(err error) {
 	line, reason := d.line, err.Error()
 	var located yaml.Error
@@ -142,20 +142,20 @@ func (d *document) malformed(err error) {
 	d.fail(line, "%s", reason)
 }
 
-// fail notes a fault at a line of the file.
+// fail reports a fault at a line of the file.
 func (d *document) fail(line int, format string, args ...any) {
 	d.faults = append(d.faults, fmt.Errorf("%s:%d: %s", d.file, line, fmt.Sprintf(format, args...)))
 }
 
-// fault notes what is wrong with a field of the entity, at the line of n.
+// fault reports a fault of a field of the entity, at the line of n.
 func (d *document) fault(n ast.Node, field, format string, args ...any) {
 	d.fail(lineOf(n), "%s: %s: %s", d.subject, field, fmt.Sprintf(format, args...))
 }
 
 func lineOf(n ast.Node) int { return n.GetToken().Position.Line }
 
-// resolve returns what an anchor names or an alias stands for. It goes one
-// step only, so it ends. An alias of nothing is returned as it is.
+// resolve returns the value of an anchor or an alias. It follows one step only,
+// so it always ends. An alias without an anchor is returned as it is.
 func (d *document) resolve(n ast.Node) ast.Node {
 	if alias, ok := n.(*ast.AliasNode); ok {
 		if d.targets == nil {
@@ -171,8 +171,8 @@ func (d *document) resolve(n ast.Node) ast.Node {
 	return n
 }
 
-// targets has the anchor each alias stands for: the last of that name before
-// it, nil if there is none.
+// targets maps each alias to its anchor: the last one of that name before it,
+// or nil.
 type targets map[*ast.AliasNode]*ast.AnchorNode
 
 func findTargets(root ast.Node) targets {
@@ -181,7 +181,7 @@ func findTargets(root ast.Node) targets {
 	return v.targets
 }
 
-// anchorVisitor meets the nodes in the order of the text.
+// anchorVisitor visits the nodes in the order of the text.
 type anchorVisitor struct {
 	targets targets
 	anchors map[string]*ast.AnchorNode // so far
@@ -198,7 +198,7 @@ func (v anchorVisitor) Visit(n ast.Node) ast.Visitor {
 	return v
 }
 
-// get returns the value of a key, nil if it is absent or null.
+// get returns the value of a key, and nil if it is absent or null.
 func (d *document) get(m *ast.MappingNode, key string) ast.Node {
 	if m == nil {
 		return nil
@@ -224,9 +224,10 @@ func keyText(key ast.Node) string {
 	return ""
 }
 
-// unsplit returns the string "user:jane" for the mapping "user: jane" that the
-// library makes of it in {memberOf: [user:jane]}. Within braces it ends a plain
-// scalar at a colon even if no white space follows (YAML 1.2.2, 7.3.3).
+// unsplit returns the string "user:jane" for the mapping "user: jane". The
+// library parses {memberOf: [user:jane]} as such a mapping: within braces it
+// ends a plain scalar at a colon even without white space after it (YAML 1.2.2,
+// 7.3.3).
 func unsplit(m *ast.MappingNode) (string, bool) {
 	if m.IsFlowStyle || len(m.Values) != 1 {
 		return "", false

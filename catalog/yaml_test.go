@@ -11,8 +11,8 @@ import (
 	"github.com/notifications-go/notifications/catalog"
 )
 
-// TestSpellings holds forms of YAML that all define user a, in group g, and
-// group g.
+// TestSpellings has forms of YAML that all define the user a in the group g,
+// and the group g.
 func TestSpellings(t *testing.T) {
 	t.Parallel()
 	const plain = "kind: User\nmetadata:\n  name: a\nspec:\n  memberOf:\n    - g\n---\nkind: Group\nmetadata:\n  name: g\n"
@@ -116,8 +116,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestLimits holds files that would cost the YAML library, or a naive
-// expansion of aliases, more time or memory than there is.
+// TestLimits has files that would take the YAML library, or a naive expansion
+// of aliases, too much time or memory.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	const big = "org.yaml:1: the document is larger than 1048576 bytes"
@@ -147,7 +147,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Aliases are never expanded, so a file that means a billion things is small.
+// Aliases are never expanded, so a file of nested aliases stays small.
 func TestBillionLaughs(t *testing.T) {
 	t.Parallel()
 	var lists, merges strings.Builder
@@ -174,8 +174,8 @@ func TestBillionLaughs(t *testing.T) {
 	}
 }
 
-// FuzzLoad feeds arbitrary bytes as a file: they are a catalog, or the error
-// names the file and a line it has.
+// FuzzLoad loads arbitrary bytes. The result is a catalog, or an error with the
+// name of the file and a line in it.
 func FuzzLoad(f *testing.F) {
 	for _, text := range []string{
 		"kind: User\nmetadata: {name: a}\nspec: {memberOf: [g]}\n---\nkind: Group\nmetadata: {name: g}\nspec: {members: [a]}\n",

@@ -14,8 +14,8 @@ import (
 	"github.com/notifications-go/notifications/notificationstest"
 )
 
-// TestChallenge: a stranger is told the ways in that are configured and no
-// others, so that a host with cookies never hears of bearer tokens.
+// TestChallenge: a 401 names the configured ways to authenticate and no others.
+// A host with cookies never mentions bearer tokens.
 func TestChallenge(t *testing.T) {
 	t.Parallel()
 	svc := notificationstest.New(t)
@@ -28,10 +28,10 @@ func TestChallenge(t *testing.T) {
 		detail  string
 	}{
 		"session": {httpapi.Config{Identify: func(*http.Request) (notifications.Identity, error) { return notifications.Identity{}, nil }},
-			[]string{"Session"}, "this needs to be signed in"},
-		"token":            {httpapi.Config{Verifier: nobody}, []string{"Bearer"}, "this needs a valid bearer token"},
-		"secret":           {httpapi.Config{Secrets: nobody}, []string{"notifications-secret"}, "this needs the header notifications-secret"},
-		"token and secret": {httpapi.Config{Verifier: nobody, Secrets: nobody}, []string{"Bearer"}, "this needs a valid bearer token or the header notifications-secret"},
+			[]string{"Session"}, "this operation needs a signed-in user"},
+		"token":            {httpapi.Config{Verifier: nobody}, []string{"Bearer"}, "this operation needs a valid bearer token"},
+		"secret":           {httpapi.Config{Secrets: nobody}, []string{"notifications-secret"}, "this operation needs the header notifications-secret"},
+		"token and secret": {httpapi.Config{Verifier: nobody, Secrets: nobody}, []string{"Bearer"}, "this operation needs a valid bearer token or the header notifications-secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,8 @@ func (f verifierFunc) Verify(_ context.Context, token string) (notifications.Ide
 	return f(token)
 }
 
-// TestServiceOfATransaction: a handler outlives the transaction.
+// TestServiceOfATransaction: New refuses a bound service, because the handler
+// lives longer than a transaction.
 func TestServiceOfATransaction(t *testing.T) {
 	t.Parallel()
 	svc := notificationstest.New(t)

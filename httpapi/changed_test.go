@@ -12,8 +12,8 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 )
 
-// What differs from the plugin on purpose: a test for each row of the table
-// in docs/from-backstage.md.
+// Behaviour that differs from the plugin on purpose: one test for each row of
+// the table in docs/from-backstage.md.
 
 func TestChangedReadStateGrantsNoVisibility(t *testing.T) {
 	eachServer(t, func(s *server) {
@@ -23,7 +23,7 @@ func TestChangedReadStateGrantsNoVisibility(t *testing.T) {
 		if hidden.body != unknown.body {
 			t.Errorf("an invisible id answers %s, an unknown one %s", hidden.body, unknown.body)
 		}
-		s.expect(john, "?messageScope=all")
+		s.wantTitles(john, "?messageScope=all")
 	})
 }
 
@@ -31,13 +31,13 @@ func TestChangedGroupMessagesGoWithTheMembership(t *testing.T) {
 	eachServer(t, func(s *server) {
 		id := s.post(`{"origin":"o","title":"for ops","targetGroups":["default/ops"]}`)
 		s.do("PUT", "/notifications/read?read=true&messageId="+id, as(jane)).want(http.StatusOK)
-		s.expect(jane, "", "for ops")
-		s.expect("user:default/guest", "")
+		s.wantTitles(jane, "", "for ops")
+		s.wantTitles("user:default/guest", "")
 
 		s.people("jane: [], guest: [ops]")
-		s.expect(jane, "?messageScope=all")
+		s.wantTitles(jane, "?messageScope=all")
 		s.do("PUT", "/notifications/read?read=false&messageId="+id, as(jane)).problem(http.StatusNotFound)
-		s.expect("user:default/guest", "", "for ops") // joined later
+		s.wantTitles("user:default/guest", "", "for ops") // joined later
 	})
 }
 
@@ -53,7 +53,7 @@ func TestChangedInvalidInputIsNamed(t *testing.T) {
 }
 
 func TestChangedNobodyIsLetInByDefault(t *testing.T) {
-	if _, err := httpapi.New(nil, httpapi.Config{}); err == nil || !strings.Contains(err.Error(), "nobody could get in") {
+	if _, err := httpapi.New(nil, httpapi.Config{}); err == nil || !strings.Contains(err.Error(), "nobody can be identified") {
 		t.Errorf("New without any way to identify a caller: %v", err)
 	}
 	eachServer(t, func(s *server) {
@@ -137,10 +137,10 @@ func TestChangedTextIsLiteral(t *testing.T) {
 	eachServer(t, func(s *server) {
 		s.post(`{"origin":"o","title":"100% of ÉCLAIRS","targetUsers":["default/jane"]}`)
 		s.post(`{"origin":"o","title":"under_score","message":"x","targetUsers":["default/jane"]}`)
-		s.expect(jane, "?containsText=%25", "100% of ÉCLAIRS")
-		s.expect(jane, "?containsText=_", "under_score")
-		s.expect(jane, "?containsText=%C3%A9clairs", "100% of ÉCLAIRS")
-		s.expect(jane, "?containsText=%5C")
+		s.wantTitles(jane, "?containsText=%25", "100% of ÉCLAIRS")
+		s.wantTitles(jane, "?containsText=_", "under_score")
+		s.wantTitles(jane, "?containsText=%C3%A9clairs", "100% of ÉCLAIRS")
+		s.wantTitles(jane, "?containsText=%5C")
 	})
 }
 
@@ -166,7 +166,7 @@ func TestChangedTiesAreBroken(t *testing.T) {
 func TestChangedTargetsAreASet(t *testing.T) {
 	eachServer(t, func(s *server) {
 		s.post(`{"origin":"o","title":"once","targetUsers":["default/jane","Default/Jane","user:default/jane"],"targetGroups":["default/ops","default/ops"]}`)
-		s.expect(jane, "", "once")
+		s.wantTitles(jane, "", "once")
 		if n := s.count(jane, ""); n != 1 {
 			t.Errorf("count = %d, want 1", n)
 		}
@@ -176,7 +176,7 @@ func TestChangedTargetsAreASet(t *testing.T) {
 func TestChangedFirstMarksAtOnce(t *testing.T) {
 	eachServer(t, func(s *server) {
 		id := s.post(`{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
-		as(jane)(s, &http.Request{Header: http.Header{}}) // the token is made once
+		as(jane)(s, &http.Request{Header: http.Header{}}) // makes the token once
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
@@ -184,7 +184,7 @@ func TestChangedFirstMarksAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		s.expect(jane, "?read=true", "t")
+		s.wantTitles(jane, "?read=true", "t")
 	})
 }
 
@@ -212,8 +212,8 @@ func TestChangedAuthenticationComesFirst(t *testing.T) {
 func TestChangedRefsAreFolded(t *testing.T) {
 	eachServer(t, func(s *server) {
 		s.post(`{"origin":"o","title":"t","targetUsers":["default/U7"]}`)
-		s.expect("user:default/u7", "", "t")
-		s.expect("user:Default/U7", "", "t")
+		s.wantTitles("user:default/u7", "", "t")
+		s.wantTitles("user:Default/U7", "", "t")
 	})
 }
 

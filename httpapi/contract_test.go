@@ -15,7 +15,7 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 )
 
-// The four operations as the plugin's clients know them.
+// The plugin's four operations, as its clients use them.
 
 func TestCreateAndList(t *testing.T) {
 	eachServer(t, func(s *server) {
@@ -54,9 +54,9 @@ func TestAbsentFields(t *testing.T) {
 }
 
 // TestEveryCombination lists and counts with every combination of the plugin's
-// parameters, and of the new ones, and holds them against each other and
-// against the whole list. Of all combinations of both it takes two for each of
-// the plugin's, so that each of the new ones has its turn.
+// parameters and of the others. It compares the results with each other and
+// with the whole list. Of all combinations of both it takes two for each of the
+// plugin's, so that each of the others is used.
 func TestEveryCombination(t *testing.T) {
 	eachServer(t, func(s *server) {
 		for i, to := range []string{`,"targetUsers":["default/jane"]`, `,"targetGroups":["default/ops"]`, ``} {
@@ -104,7 +104,7 @@ func TestEveryCombination(t *testing.T) {
 	})
 }
 
-// parameter is one and the values it is tried with; empty leaves it out.
+// parameter is a parameter with the values to try; empty leaves it out.
 type parameter struct {
 	name   string
 	values []string
@@ -128,7 +128,8 @@ func combinations(parameters []parameter) []url.Values {
 	return all
 }
 
-// selects is what the parameters mean, once more and in other words.
+// selects reports whether the parameters select an item, independently of the
+// server's code.
 func selects(q url.Values, n item) bool {
 	is := func(name string, value bool) bool { return q.Get(name) == "" || q.Get(name) == fmt.Sprint(value) }
 	equal := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
@@ -139,7 +140,7 @@ func selects(q url.Values, n item) bool {
 		(q.Get("minSeverity") == "" || n.Severity == "high" || n.Severity == "critical")
 }
 
-// checkOrders lists one filter in every order and by pages.
+// checkOrders lists with one filter in every order, and by pages.
 func (s *server) checkOrders(filter url.Values, want int) {
 	s.t.Helper()
 	if got := s.count(jane, "?"+filter.Encode()); got != want {
@@ -183,10 +184,10 @@ func TestDefaults(t *testing.T) {
 		if len(first) != 20 || first[0].Title != "20" {
 			t.Errorf("the default list has %d items from %q, want the 20 newest of the user's own", len(first), first[0].Title)
 		}
-		s.expect(jane, "?pageNumber=2", "00")
-		s.expect(jane, "?pageNumber=3")
-		s.expect(jane, "?messageScope=system", "system")
-		s.expect(jane, "?containsText=&orderBy=title&orderByDirec=asc&pageSize=1", "00")
+		s.wantTitles(jane, "?pageNumber=2", "00")
+		s.wantTitles(jane, "?pageNumber=3")
+		s.wantTitles(jane, "?messageScope=system", "system")
+		s.wantTitles(jane, "?containsText=&orderBy=title&orderByDirec=asc&pageSize=1", "00")
 		if n := s.count(jane, ""); n != 21 {
 			t.Errorf("count = %d, want 21", n)
 		}
@@ -228,8 +229,8 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-// TestUnpagedListStops: 10,000 is the longest list there is; the rest is
-// behind a link.
+// TestUnpagedListStops: a list without paging ends at 10,000 with a link to the
+// rest.
 func TestUnpagedListStops(t *testing.T) {
 	eachServer(t, func(s *server) {
 		db := s.db
@@ -276,9 +277,9 @@ func TestSetRead(t *testing.T) {
 				t.Errorf("readByUser %t after read=%s", got, read)
 			}
 		}
-		s.expect(jane, "?read=true", "t")
-		s.expect(jane, "?read=false")
-		s.expect(john, "?read=false", "t")
+		s.wantTitles(jane, "?read=true", "t")
+		s.wantTitles(jane, "?read=false")
+		s.wantTitles(john, "?read=false", "t")
 	})
 }
 
@@ -322,7 +323,8 @@ func TestETags(t *testing.T) {
 			s.post(`{"origin":"o","title":"1","targetUsers":["default/jane"]}`)
 			s.do("GET", path, as(jane), header("If-None-Match", tag)).want(http.StatusOK)
 		}
-		// The tag covers the Link: the same page with nothing behind it is another.
+		// The tag covers the Link: the same page without a next page has
+		// another tag.
 		items := s.list(jane, "")
 		before := s.do("GET", "/notifications?pageSize=1", as(jane)).header.Get("ETag")
 		if err := s.db.Exec("DELETE FROM notification_deliveries WHERE message_id <> ?", items[0].ID).Error; err != nil {
@@ -348,7 +350,7 @@ func TestHeadAndMethods(t *testing.T) {
 			if got := s.do("PATCH", path).problem(http.StatusMethodNotAllowed).header.Get("Allow"); got != allow {
 				t.Errorf("PATCH %s: Allow %q, want %q", path, got, allow)
 			}
-			if !strings.Contains(allow, "DELETE") { // and is none of an id
+			if !strings.Contains(allow, "DELETE") { // no operation on an id
 				s.do("DELETE", path, as(jane)).problem(http.StatusMethodNotAllowed)
 			}
 			if !strings.Contains(allow, "GET") {
@@ -406,9 +408,9 @@ func TestCreatedAfterWithOffsets(t *testing.T) {
 			at := func(d time.Duration) string {
 				return "?createdAfter=" + url.QueryEscape(created.Add(d).In(zone).Format(time.RFC3339Nano))
 			}
-			s.expect(jane, at(0))
-			s.expect(jane, at(-time.Millisecond), "t")
-			s.expect(jane, at(-time.Nanosecond), "t")
+			s.wantTitles(jane, at(0))
+			s.wantTitles(jane, at(-time.Millisecond), "t")
+			s.wantTitles(jane, at(-time.Nanosecond), "t")
 		}
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
 )
 
-// TestPostgresCrashes takes PostgreSQL away from under several posters, twice
-// in good order and twice not. What was acknowledged is there in the end, and
-// what was not was refused with 503.
+// TestPostgresCrashes stops PostgreSQL under load, twice in order and twice by
+// a crash. Afterwards every post that was answered with 200 is there, and every
+// other one was answered with 503.
 func TestPostgresCrashes(t *testing.T) {
 	t.Parallel()
 	cluster := dbtest.StartPostgres(t, pgcluster.Options{Durable: true})
@@ -42,8 +42,8 @@ func TestPostgresCrashes(t *testing.T) {
 		acknowledged []string
 		refused      int
 	)
-	progress := make(chan struct{}, 1) // after an answer
-	quiet := make(chan struct{})       // closed when the server has come back for good
+	progress := make(chan struct{}, 1) // one value an answer
+	quiet := make(chan struct{})       // closed when the server has started for the last time
 	for poster := range posters {
 		wg.Go(func() {
 			for i, left := 0, afterwards; left > 0; i++ {
@@ -75,7 +75,7 @@ func TestPostgresCrashes(t *testing.T) {
 	for _, outage := range []func() error{cluster.Stop, cluster.Crash, cluster.Stop, cluster.Crash} {
 		before := len(locked(&mu, &acknowledged))
 		for len(locked(&mu, &acknowledged)) < before+20 && !t.Failed() {
-			<-progress // under load
+			<-progress // while posts are running
 		}
 		if err := outage(); err != nil {
 			t.Error(err)

@@ -16,12 +16,12 @@ import (
 	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
-// maxPosition bounds pageNumber × pageSize.
+// maxPosition limits pageNumber × pageSize.
 const maxPosition = 1_000_000_000
 
-// decodeBody reads the body of an operation that takes no parameters. A field
-// is checked here for what only the wire has (types, nulls, unknown fields,
-// empty arrays); whatever else the service checks is left to it.
+// decodeBody reads the body of an operation without parameters. The decoders
+// here check only what JSON adds: types, nulls, unknown fields, empty arrays.
+// The service checks the rest.
 func (a *api) decodeBody(w http.ResponseWriter, r *http.Request) (in bodyFields, err error) {
 	if err := takesNoParams(r); err != nil {
 		return in, err
@@ -44,7 +44,7 @@ func takesNoParams(r *http.Request) error {
 	return q.err()
 }
 
-// decodeDraft reads the body of a post, and the header beside it.
+// decodeDraft reads the body of a post, and its header Idempotency-Key.
 func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
 	in, err := a.decodeBody(w, r)
 	if err != nil {
@@ -68,8 +68,8 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 	return d, asInvalid(in.Faults()...)
 }
 
-// decodeIdempotencyKey reads the header of that name, whose value is taken as
-// it is: quotes, where a client sends them, are part of it.
+// decodeIdempotencyKey reads the header Idempotency-Key. The whole value is the
+// key, with quotes if the client sends any.
 func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
 	const name = wire.IdempotencyKeyHeader
 	given := r.Header.Values(name)
@@ -78,7 +78,7 @@ func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
 		return ""
 	case len(given) > 1:
 		in.Reject(name, fmt.Sprintf("is given %d times", len(given)))
-	case given[0] == "" || strings.ContainsFunc(given[0], notPrintableASCII): // the service bounds it
+	case given[0] == "" || strings.ContainsFunc(given[0], notPrintableASCII): // the service limits its length
 		in.Reject(name, "must have printable ASCII characters and no others")
 	default:
 		return given[0]
@@ -99,7 +99,7 @@ func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notificat
 	return sel, change, asInvalid(in.Faults()...)
 }
 
-// decodeSelection reads either ids, or a filter and perhaps upTo.
+// decodeSelection reads either ids, or a filter with or without upTo.
 func decodeSelection(in bodyFields) notifications.Selection {
 	ids, byIDs := in.Strings("ids")
 	var filter *notifications.Filter
@@ -119,7 +119,7 @@ func decodeSelection(in bodyFields) notifications.Selection {
 	case filter != nil:
 		return notifications.ByFilter(*filter)
 	}
-	return notifications.Selection{} // which the service refuses
+	return notifications.Selection{} // the service refuses it
 }
 
 // decodeWithdraw reads the body of withdrawByScope.
@@ -132,8 +132,8 @@ func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (key notifi
 	return key, asInvalid(in.Faults()...)
 }
 
-// decodeAudience: no targets at all is everybody, as the plugin has it, but
-// an array that is there and empty is a mistake.
+// decodeAudience reads the targets. As in the plugin, no targets at all mean
+// everybody. An empty array is an error.
 func decodeAudience(in bodyFields) notifications.Audience {
 	users, someUsers := in.Strings("targetUsers")
 	groups, someGroups := in.Strings("targetGroups")
@@ -150,12 +150,13 @@ func decodeAudience(in bodyFields) notifications.Audience {
 	return notifications.Users(users...).And(notifications.Groups(groups...))
 }
 
-// bodyFields reads an object as params reads a query string.
+// bodyFields reads an object with the methods of params.
 type bodyFields struct{ *strictjson.Reader }
 
 func (f bodyFields) raw(name string) string { return f.String(name) }
 
-// text returns a text that must not be empty; empty is absent.
+// text returns a text. An empty text is an error; empty is returned for an
+// absent one.
 func (f bodyFields) text(name string) string {
 	if string(f.Raw(name)) == `""` {
 		f.Reject(name, mustNotBeEmpty)
@@ -163,7 +164,7 @@ func (f bodyFields) text(name string) string {
 	return f.String(name)
 }
 
-// flag returns nil for absent.
+// flag returns a bool, and nil if it is absent.
 func (f bodyFields) flag(name string) *bool {
 	if v, given := f.Bool(name); given {
 		return &v
@@ -175,8 +176,8 @@ func (f bodyFields) choice(name string, allowed ...string) string {
 	return f.Choice(name, allowed...)
 }
 
-// instant returns a time, or the zero time for absent. The year 1 begins with
-// the zero time, so what is given is moved off it.
+// instant returns a time, and the zero time if it is absent. A client can send
+// the zero time itself, the start of year 1; it becomes one nanosecond later.
 func (f bodyFields) instant(name string) time.Time {
 	s := f.text(name)
 	if s == "" {
@@ -208,7 +209,8 @@ func (a *api) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, err
 }
 
-// asInvalid turns faults of the body into the one error for bad fields.
+// asInvalid turns faults of the body into one InvalidError; nil if there are
+// none.
 func asInvalid[E error](faults ...E) error {
 	var invalid notifications.InvalidError
 	for _, err := range faults {
@@ -271,8 +273,8 @@ func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifica
 	return system, a.finish(q, who)
 }
 
-// decodeID reads the path of an operation on one notification, which takes no
-// parameters. The router matches the path as it was sent, escapes and all.
+// decodeID reads the id from the path of an operation without parameters. The
+// router matches the escaped path, so the id is unescaped here.
 func decodeID(r *http.Request) (string, error) {
 	id, err := url.PathUnescape(mux.Vars(r)["id"])
 	if err != nil {
@@ -281,19 +283,18 @@ func decodeID(r *http.Request) (string, error) {
 	return id, takesNoParams(r)
 }
 
-// fields is what a filter is read from: a query string, or an object in a
-// body.
+// fields is the source of a filter: a query string, or an object in a body.
 type fields interface {
-	raw(name string) string // which may be empty
+	raw(name string) string // may be empty
 	text(name string) string
 	choice(name string, allowed ...string) string
 	instant(name string) time.Time
 }
 
-// decodeFilter reads what list and count have in common.
+// decodeFilter reads the filter that lists, counts and setState share.
 func decodeFilter(in fields) notifications.Filter {
 	return notifications.Filter{
-		Text:         in.raw("containsText"), // empty is no filter
+		Text:         in.raw("containsText"), // empty selects all
 		CreatedAfter: in.instant("createdAfter"),
 		System:       decodeMessageScope(in),
 		Read: map[string]notifications.ReadFilter{
@@ -311,7 +312,7 @@ func decodeFilter(in fields) notifications.Filter {
 	}
 }
 
-// decodeMessageScope: the default is user, as the plugin has it.
+// decodeMessageScope reads messageScope. As in the plugin, its default is user.
 func decodeMessageScope(in fields) notifications.SystemFilter {
 	switch in.choice("messageScope", "user", "system", "all") {
 	case "all":
@@ -327,8 +328,9 @@ func decodeSeverity(in fields, name string) notifications.Severity {
 	return notifications.Severity(in.choice(name, "critical", "high", "normal", "low"))
 }
 
-// decodePaging turns page numbers, which begin at 1, into a limit and an
-// offset. Both 0 is no paging: the longest page there is.
+// decodePaging converts page numbers, which start at 1, to a limit and an
+// offset. If both parameters are 0 there is no paging, but the limit still
+// applies.
 func decodePaging(q *params) (limit, offset int) {
 	size := q.number("pageSize", notifications.DefaultLimit, notifications.MaxLimit)
 	number := q.number("pageNumber", 1, maxPosition)
@@ -347,15 +349,15 @@ func decodePaging(q *params) (limit, offset int) {
 	return size, max(size*(number-1), 0)
 }
 
-// finish reads the parameter user, which an older revision of the plugin had,
-// and reports the faults. It may only name the caller.
+// finish reports the faults of the parameters. It also reads the parameter user
+// of an older revision of the plugin, which may only name the caller.
 func (a *api) finish(q *params, who notifications.Identity) error {
 	user := q.text("user")
 	if err := q.err(); err != nil {
 		return err
 	}
 	if user != "" && !a.svc.SameUser(who, user) {
-		return fmt.Errorf("%w: parameter user names somebody else", notifications.ErrForbidden)
+		return fmt.Errorf("%w: the parameter user names another user", notifications.ErrForbidden)
 	}
 	return nil
 }

@@ -9,19 +9,20 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// Notifications are written by hand, which is faster, and because encoding/json
-// compacts a json.RawMessage, while metadata goes out byte for byte as it came
-// in. FuzzEncodeNotification holds them against encoding/json over package api.
+// Notifications are encoded without encoding/json: that is faster, and metadata
+// stays as it was sent, while encoding/json would compact it.
+// FuzzEncodeNotification compares the result with encoding/json over package
+// api.
 
-// bodies are buffers for lists, which are the largest of answers. They hold
-// *[]byte: a slice alone would be allocated on its way into the pool.
+// bodies are buffers for lists, the largest answers. They are pointers, because
+// a slice would be allocated each time it is put into the pool.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxKeptBody is the largest buffer that is kept for the next list.
+// maxKeptBody is the largest buffer that is put back into the pool.
 const maxKeptBody = 64 << 10
 
-// withNotifications calls use with a JSON array, and a line feed as
-// encoding/json has it. The body is gone when use returns.
+// withNotifications calls use with a JSON array and a line feed, as
+// encoding/json writes it. The body is valid only until use returns.
 func withNotifications(items []notifications.Notification, use func(body []byte)) {
 	buf := bodies.Get().(*[]byte)
 	body := appendNotifications((*buf)[:0], items)
@@ -49,9 +50,10 @@ func encodeNotification(n *notifications.Notification) []byte {
 	return append(appendNotification(make([]byte, 0, sizeHint(n)+1), n), '\n')
 }
 
-// sizeHint is how long a notification becomes if little of it is escaped.
+// sizeHint estimates the length of a notification in JSON. Escapes may make it
+// longer.
 func sizeHint(n *notifications.Notification) int {
-	const names, namesOfAction = 400, 80 // everything of a fixed length
+	const names, namesOfAction = 400, 80 // all parts of fixed length
 	size := names + len(n.Origin) + len(n.Title) + len(n.Message) + len(n.Topic) +
 		len(n.Link) + len(n.Icon) + len(n.Metadata) + len(n.Scope)
 	for _, a := range n.Actions {
@@ -60,8 +62,8 @@ func sizeHint(n *notifications.Notification) int {
 	return size
 }
 
-// appendNotification writes what the plugin has first, in its order, and then
-// what is new.
+// appendNotification writes the plugin's fields first, in the plugin's order,
+// and then the others.
 func appendNotification(b []byte, n *notifications.Notification) []byte {
 	b = appendText(b, `{"id":`, n.ID)
 	b = appendTime(b, `,"created":`, n.Created)
@@ -90,7 +92,7 @@ func appendNotification(b []byte, n *notifications.Notification) []byte {
 	return append(b, '}')
 }
 
-// appendActions writes an array also where there are none.
+// appendActions writes an array, empty if there are no actions.
 func appendActions(b []byte, name string, actions []notifications.Action) []byte {
 	b = append(append(b, name...), '[')
 	for i, a := range actions {
@@ -105,7 +107,7 @@ func appendActions(b []byte, name string, actions []notifications.Action) []byte
 	return append(b, ']')
 }
 
-// appendOptional leaves out what is empty.
+// appendOptional leaves out an empty text.
 func appendOptional(b []byte, name, s string) []byte {
 	if s == "" {
 		return b
@@ -125,7 +127,7 @@ func appendBool(b []byte, name string, v bool) []byte {
 	return append(b, "false"...)
 }
 
-// appendTime writes a time, which is in UTC, as RFC 3339 to the millisecond.
+// appendTime writes a time in UTC as RFC 3339 with milliseconds.
 func appendTime(b []byte, name string, at time.Time) []byte {
 	b = append(append(b, name...), '"')
 	b = at.AppendFormat(b, time.RFC3339) // six times as fast as a layout with milliseconds
@@ -133,9 +135,9 @@ func appendTime(b []byte, name string, at time.Time) []byte {
 	return append(b[:len(b)-len("Z")], '.', '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), 'Z', '"')
 }
 
-// appendString writes a string literal as encoding/json does without the
-// escaping for HTML: U+2028 and U+2029, which end a line of JavaScript, are
-// escaped, and U+FFFD stands for what is not UTF-8.
+// appendString writes a string literal as encoding/json does without HTML
+// escaping. U+2028 and U+2029, which end a line in JavaScript, are escaped.
+// U+FFFD replaces invalid UTF-8.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	written := 0
@@ -153,9 +155,9 @@ func appendString(b []byte, s string) []byte {
 	return append(append(b, s[written:]...), '"')
 }
 
-// plainBytes is how many bytes s at least begins with that go as they are: it
-// looks at eight at once (Warren, Hacker's Delight, 6-1), which nearly always is
-// all but the last few.
+// plainBytes returns the length of a prefix of s that needs no escape. It looks
+// at eight bytes at once (Warren, Hacker's Delight, 6-1), so it may stop up to
+// seven bytes early.
 func plainBytes(s string) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -172,7 +174,7 @@ func plainBytes(s string) int {
 	return i
 }
 
-// appendEscape writes one character of at most 16 bits.
+// appendEscape writes one character of at most 16 bits as an escape.
 func appendEscape(b []byte, r rune) []byte {
 	switch r {
 	case '"', '\\':

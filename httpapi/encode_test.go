@@ -15,7 +15,7 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// asJSON is a value as encoding/json writes it without escaping for HTML.
+// asJSON returns a value as encoding/json writes it without HTML escaping.
 func asJSON(t testing.TB, v any) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -68,7 +68,7 @@ func FuzzAppendString(f *testing.F) {
 	})
 }
 
-// full has a value in every field.
+// full returns a notification with a value in every field.
 func full() notifications.Notification {
 	at := time.Date(2025, 3, 14, 9, 26, 53, 589_000_000, time.UTC)
 	return notifications.Notification{
@@ -104,7 +104,7 @@ func TestEncodeNotifications(t *testing.T) {
 	}
 }
 
-// wireOf is a notification as package api has it.
+// wireOf converts a notification to package api.
 func wireOf(n notifications.Notification) wire.Notification {
 	body := wire.Notification{
 		ID: n.ID, Created: wire.Time{Time: n.Created}, ReadByUser: n.Read, IsSystem: n.System, Origin: n.Origin, Title: n.Title,
@@ -118,12 +118,12 @@ func wireOf(n notifications.Notification) wire.Notification {
 	return body
 }
 
-// checkEncoding holds what is written by hand against what encoding/json makes
-// of package api's type. It would remove the space in metadata, so it is given
-// others, in whose place the true ones are put.
+// checkEncoding compares the encoder with encoding/json over package api.
+// encoding/json would remove white space from metadata, so it gets another
+// object in its place, which the test replaces afterwards.
 func checkEncoding(t *testing.T, n notifications.Notification) {
 	t.Helper()
-	const others = `,"metadata":{}` // in a string the quotes would be escaped
+	const others = `,"metadata":{}` // within a string the quotes would be escaped
 	body := wireOf(n)
 	if len(n.Metadata) > 0 {
 		body.Metadata = json.RawMessage("{}")
@@ -134,8 +134,8 @@ func checkEncoding(t *testing.T, n notifications.Notification) {
 	}
 }
 
-// A notification with a value in every field is written as package api has it,
-// and so is one without any.
+// The encoder agrees with package api on a notification with a value in every
+// field, and on one with none.
 func TestEncodeAsPackageAPI(t *testing.T) {
 	t.Parallel()
 	n := full()
@@ -160,7 +160,7 @@ func FuzzEncodeNotification(f *testing.F) {
 		f.Add(s, `,"metadata":{}`, s+"x", `{"a": 1}`, int64(i)*1_234_567_890_123, int64(i), uint8(i*5), uint8(i%4))
 	}
 	f.Fuzz(func(t *testing.T, a, b, c, metadata string, created, updated int64, flags, actions uint8) {
-		const end = 253_402_300_800_000_000 // of the year 9999, in microseconds
+		const end = 253_402_300_800_000_000 // the end of the year 9999, in microseconds
 		is := func(bit int) bool { return flags>>bit&1 == 1 }
 		n := notifications.Notification{
 			ID: a, Created: time.UnixMicro(created % end).UTC(), Read: is(0), System: is(1), Saved: is(2), Archived: is(3), Origin: b, Title: c,
@@ -182,7 +182,7 @@ func FuzzEncodeNotification(f *testing.F) {
 	})
 }
 
-// A page goes into the memory of the page before.
+// The buffer of one page serves the next.
 func TestEncodeAllocations(t *testing.T) {
 	items := page()
 	buf := appendNotifications(nil, items)
@@ -191,10 +191,10 @@ func TestEncodeAllocations(t *testing.T) {
 	}
 }
 
-// However lists of different lengths take turns, each gets its own.
+// Lists of different lengths get the right bodies in any order.
 func TestBodiesAreTheirOwn(t *testing.T) {
 	t.Parallel()
-	long := slices.Repeat(page(), 20) // more than is kept
+	long := slices.Repeat(page(), 20) // longer than maxKeptBody
 	lists := [][]notifications.Notification{nil, page()[:1], page(), long}
 	var all sync.WaitGroup
 	for i := range 8 {

@@ -14,10 +14,10 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// What a post can have beyond the plugin, and how it is listed.
+// The fields of a post that the plugin does not have.
 
-// A post without any of the new fields is listed as the plugin's clients know
-// it, with what is always there behind.
+// A post without new fields is listed as the plugin lists it, followed by the
+// new fields that every notification has.
 func TestPluginsPostsAreUnchanged(t *testing.T) {
 	eachServer(t, func(s *server) {
 		id := s.post(`{"origin":"o","title":"t","message":"m","topic":"x","actions":[{"title":"a","url":"/b"}],"targetUsers":["default/jane"]}`)
@@ -168,11 +168,11 @@ func TestScopes(t *testing.T) {
 		if !strings.Contains(differ.body, "targets") {
 			t.Errorf("other targets: %s", differ.body)
 		}
-		s.expect(jane, "", "2")
-		s.expect(john, "")
+		s.wantTitles(jane, "", "2")
+		s.wantTitles(john, "")
 		above := s.post(`{"origin":"o","title":"4"` + to + `}`)
-		s.expect(jane, "?read=false", "4")
-		s.expect(jane, "", "4")
+		s.wantTitles(jane, "?read=false", "4")
+		s.wantTitles(jane, "", "4")
 		if above == first {
 			t.Error("what comes up again has kept its id")
 		}
@@ -183,18 +183,18 @@ func TestScheduledAndExpired(t *testing.T) {
 	eachServer(t, func(s *server) {
 		later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		id := s.post(`{"origin":"o","title":"later","notBefore":"` + later + `","targetUsers":["default/jane"]}`)
-		s.expect(jane, "")
+		s.wantTitles(jane, "")
 		s.do("GET", "/notifications/"+id, as(jane)).problem(http.StatusNotFound)
 		s.do("DELETE", "/notifications/"+id, as("ci")).want(http.StatusNoContent)
 		s.do("POST", "/notifications", as("ci"), jsonBody(`{"origin":"o","title":"t","notBefore":"`+later+`","expires":"`+later+`"}`)).
 			problem(http.StatusBadRequest, "expires")
 		soon := time.Now().Add(20 * time.Millisecond)
 		short := s.post(`{"origin":"o","title":"short","expires":"` + time.Now().Add(time.Hour).Format(time.RFC3339Nano) + `","targetUsers":["default/jane"]}`)
-		s.expect(jane, "", "short")
+		s.wantTitles(jane, "", "short")
 		if err := s.db.Exec("UPDATE notification_deliveries SET expires_at = ? WHERE message_id = ?", soon.Add(-time.Hour).UnixMilli(), short).Error; err != nil {
 			t.Fatal(err)
 		}
-		s.expect(jane, "")
+		s.wantTitles(jane, "")
 	})
 }
 
@@ -206,18 +206,18 @@ func TestNewFilters(t *testing.T) {
 		s.mark(jane, `{"filter":{"minSeverity":"critical"},"archived":true}`)
 		s.mark(jane, `{"filter":{"origin":"o-low"},"saved":true}`)
 		const reverse = "&orderByDirec=asc"
-		s.expect(jane, "?"+reverse[1:], "low", "normal", "high")
-		s.expect(jane, "?archived=false"+reverse, "low", "normal", "high")
-		s.expect(jane, "?archived=true", "critical")
-		s.expect(jane, "?archived=all"+reverse, "low", "normal", "high", "critical")
-		s.expect(jane, "?saved=true", "low")
-		s.expect(jane, "?saved=false"+reverse, "normal", "high")
-		s.expect(jane, "?minSeverity=low"+reverse, "low", "normal", "high")
-		s.expect(jane, "?minSeverity=high&archived=all"+reverse, "high", "critical")
-		s.expect(jane, "?topic=T"+reverse, "low", "normal", "high")
-		s.expect(jane, "?topic=t")
-		s.expect(jane, "?origin=o-high", "high")
-		s.expect(jane, "?origin=o-")
+		s.wantTitles(jane, "?"+reverse[1:], "low", "normal", "high")
+		s.wantTitles(jane, "?archived=false"+reverse, "low", "normal", "high")
+		s.wantTitles(jane, "?archived=true", "critical")
+		s.wantTitles(jane, "?archived=all"+reverse, "low", "normal", "high", "critical")
+		s.wantTitles(jane, "?saved=true", "low")
+		s.wantTitles(jane, "?saved=false"+reverse, "normal", "high")
+		s.wantTitles(jane, "?minSeverity=low"+reverse, "low", "normal", "high")
+		s.wantTitles(jane, "?minSeverity=high&archived=all"+reverse, "high", "critical")
+		s.wantTitles(jane, "?topic=T"+reverse, "low", "normal", "high")
+		s.wantTitles(jane, "?topic=t")
+		s.wantTitles(jane, "?origin=o-high", "high")
+		s.wantTitles(jane, "?origin=o-")
 		if n := s.count(jane, "?minSeverity=normal&archived=all&topic=T&saved=false"); n != 3 {
 			t.Errorf("count = %d, want 3", n)
 		}
@@ -229,11 +229,11 @@ func TestNewFilters(t *testing.T) {
 			s.do("GET", "/notifications?"+query, as(jane)).problem(http.StatusBadRequest, field)
 			s.do("GET", "/notifications/count?"+query, as(jane)).problem(http.StatusBadRequest, field)
 		}
-		s.expect(jane, "?topic="+strings.Repeat("%C3%A9", 255))
+		s.wantTitles(jane, "?topic="+strings.Repeat("%C3%A9", 255))
 	})
 }
 
-// TestLinksKeepTheFilter follows a list with every filter to its end.
+// TestLinksKeepTheFilter follows the links of a list with every filter.
 func TestLinksKeepTheFilter(t *testing.T) {
 	eachServer(t, func(s *server) {
 		for i := range 5 {
@@ -262,8 +262,7 @@ func TestLinksKeepTheFilter(t *testing.T) {
 	})
 }
 
-// Every field of an answer is one of openapi.yaml: what is new is not left out
-// there.
+// openapi.yaml describes every field of the answers.
 func TestAnswersAreDescribed(t *testing.T) {
 	t.Parallel()
 	described := document(t).Components.Schemas["Notification"].Value.Properties

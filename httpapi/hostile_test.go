@@ -16,7 +16,7 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// nasty are values that broke something somewhere.
+// nasty are values that are likely to cause errors.
 var nasty = []string{
 	"", " ", "\x00", "%00", "\u0000", "\xff", "\xc0\xaf", "\xed\xa0\x80", "'", `"`, `\`, "';--", "' OR 1=1 --", "$1", "?", "@x", "%", "_", "{}", "[]", "null",
 	"true", "TRUE", "1", "0", "-1", "+1", "1e3", "0x10", "1.5", "2147483648", "9223372036854775808", "99999999999999999999999", "NaN",
@@ -27,12 +27,12 @@ var nasty = []string{
 	strings.Repeat("a", 255), strings.Repeat("é", 256), strings.Repeat("x", 70_000), strings.Repeat("[", 20) + strings.Repeat("]", 20),
 }
 
-// TestHostileInput sends generated nonsense to every operation on both
-// databases at once: none is a 5xx, and both give the same answer.
+// TestHostileInput sends generated requests to every operation, on both
+// databases. No answer is a 5xx, and both databases give the same answers.
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("long, and -short was asked for") // make test does not
+		t.Skip("long, and -short was asked for") // make test runs it
 	}
 	databases := []*server{newServer(t, dbtest.SQLite(t))}
 	if pg := dbtest.PostgresIfWanted(t); pg != nil {
@@ -44,7 +44,7 @@ func TestHostileInput(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	accepted := map[string]int{}
 	for round := range 3000 {
-		if round%50 == 0 { // some of the old ones may be withdrawn
+		if round%50 == 0 { // some of the earlier ones may be withdrawn
 			for i, s := range databases {
 				known[i] = s.postSome()
 			}
@@ -77,11 +77,11 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
-// differs is what is not the same twice: ids and times.
+// differs matches ids and times, which are different on each server.
 var differs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 
-// postSome returns the ids of new notifications, for which KNOWN0 and so on
-// stand in what is generated.
+// postSome posts notifications and returns their ids, which replace KNOWN0 and
+// so on in generated requests.
 func (s *server) postSome() (ids []string) {
 	for n, poster := range []string{jane, "ci", jane, "ci", jane} {
 		ids = append(ids, s.postAs(poster, fmt.Sprintf(`{"origin":"o","title":"t","topic":"t","scope":"%d","targetGroups":["default/ops"]}`, n)))
@@ -98,7 +98,7 @@ func withIDs(s string, ids []string) string {
 
 func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
 
-// hostile is a request.
+// hostile is a generated request.
 type hostile struct {
 	operation, method, path, body string
 	options                       []option
@@ -111,7 +111,7 @@ func (r hostile) all(ids []string) []option {
 	return append(slices.Clone(r.options), jsonBody(withIDs(r.body, ids)))
 }
 
-// hostileRequest is mostly right, so that it gets far before it goes wrong.
+// hostileRequest is mostly valid, so that it passes the first checks.
 func hostileRequest(random *rand.Rand) hostile {
 	c := pick(random, calls...)
 	r := hostile{operation: c.operation, method: c.method, path: strings.Split(c.path, "?")[0]}
@@ -146,10 +146,11 @@ func hostileRequest(random *rand.Rand) hostile {
 	return r
 }
 
-// cut leaves what fits in a request line; more is a 431 of net/http.
+// cut limits a text to the length of a request line. net/http answers more with
+// 431.
 func cut(s string) string { return s[:min(len(s), 1000)] }
 
-// hostileQuery gives up to three of the parameters nasty values.
+// hostileQuery gives nasty values to up to three of the parameters.
 func hostileQuery(random *rand.Rand, names ...string) string {
 	query := "?"
 	for range random.IntN(4) {
@@ -159,8 +160,8 @@ func hostileQuery(random *rand.Rand, names ...string) string {
 	return query
 }
 
-// hostileBody is a good body in which some values of the fields, or some
-// bytes, are not.
+// hostileBody replaces values of a valid body, or some of its bytes, by nasty
+// ones.
 func hostileBody(random *rand.Rand, good map[string]any, fields ...string) string {
 	text := func() any {
 		return pick[any](random, pick(random, nasty...), pick(random, nasty...), "t", "t", "t", nil, 7, 1.5e300, true, []any{}, map[string]any{})

@@ -5,8 +5,8 @@
 //	h, err := httpapi.New(svc, httpapi.Config{Verifier: verifier})
 //	mux.Handle("/api/notifications/", h)
 //
-// The handler knows its prefix and works whether or not the router has cut it
-// off before. openapi.yaml, which it also serves, describes the operations.
+// The handler works whether or not the router has removed the prefix from the
+// path. It also serves openapi.yaml, which describes the operations.
 package httpapi
 
 import (
@@ -23,67 +23,70 @@ import (
 )
 
 const (
-	// DefaultPrefix is where the handler is mounted unless told otherwise.
+	// DefaultPrefix is the path of the handler if Config.Prefix is empty.
 	DefaultPrefix = "/api/notifications"
-	// DefaultMaxBodyBytes is the largest request body accepted.
+	// DefaultMaxBodyBytes is the largest request body if Config.MaxBodyBytes is
+	// zero.
 	DefaultMaxBodyBytes = 1 << 20
 )
 
-// Config says how requests reach the service. At least one way to tell who is
-// asking must be set: Identify alone, or any of Verifier, Secrets and Guest.
+// Config holds the settings of a handler. It must say how callers are
+// identified: either by Identify alone, or by at least one of Verifier, Secrets
+// and Guest.
 type Config struct {
-	// Prefix is the path the handler is mounted at, "/api/notifications"
-	// when empty, "/" for none. A request's path may have it or not.
+	// Prefix is the path at which the handler is mounted. Empty means
+	// "/api/notifications", and "/" means none. It must begin with a slash. The
+	// router may remove it from the paths of requests, or not.
 	Prefix string
 
-	// Verifier judges bearer tokens. Nil accepts none. A request with a
-	// bearer token is judged by it alone, whatever else it carries.
+	// Verifier checks bearer tokens. Nil accepts none. If a request has a
+	// bearer token, only the token counts.
 	Verifier notifications.Verifier
 
-	// Secrets verifies the value of the header notifications-secret, as
-	// *auth.Secrets does. Nil refuses requests with this header and no
-	// bearer token.
+	// Secrets verifies the header notifications-secret, as *auth.Secrets does.
+	// It is used for requests without a bearer token. Nil refuses all secrets.
 	Secrets notifications.Verifier
 
-	// Guest is who asks when a request carries neither token nor secret. The
-	// zero Identity, the default, refuses such requests.
+	// Guest is the caller of a request that has neither token nor secret. The
+	// zero Identity refuses such requests.
 	Guest notifications.Identity
 
-	// Identify, when set, replaces the three above: the host's own session
-	// says who asks. The zero Identity or an error that matches
-	// notifications.ErrUnauthenticated is a 401, ErrForbidden a 403, and any
-	// other error a 503.
+	// Identify returns the caller from the host's own session. It excludes the
+	// three fields above; nil means that those are used. The zero Identity and
+	// errors that match notifications.ErrUnauthenticated are answered with 401,
+	// ErrForbidden with 403, any other error with 503. It must be safe for
+	// concurrent use.
 	Identify func(*http.Request) (notifications.Identity, error)
 
-	// TrustedOrigins may write on behalf of a browser's user from another
-	// site, each of the form "https://host[:port]". It concerns only
-	// requests whose identity the browser adds by itself, a cookie read by
-	// Identify or the guest: their writes are refused cross-origin, see
-	// http.CrossOriginProtection.
+	// TrustedOrigins are other sites, as "https://host[:port]", whose pages may
+	// write with the identity of a browser's user. All other sites are refused
+	// (see http.CrossOriginProtection). This concerns only identities that the
+	// browser adds itself: a cookie that Identify reads, and the guest.
 	TrustedOrigins []string
 
-	// MaxBodyBytes bounds request bodies; zero is 1 MiB. A larger body is
-	// answered with 413.
+	// MaxBodyBytes is the largest request body, in bytes. Zero means 1 MiB;
+	// negative is an error. A larger body is answered with 413.
 	MaxBodyBytes int64
 
-	// Logger receives one record a request, at level Info: request id,
-	// operation, status and duration, and at level Error what made it fail
-	// with a 5xx. Never bodies, tokens or query strings. Nil discards.
+	// Logger receives one record a request at level Info: request id,
+	// operation, method, status, duration and error. Requests that fail with a
+	// 5xx are logged at level Error. Bodies, tokens and query strings are never
+	// logged. Nil discards.
 	Logger *slog.Logger
 }
 
 // api is the handler behind New.
 type api struct {
 	svc     *notifications.Service
-	prefix  string // "" or "/…" without a slash at the end
+	prefix  string // empty, or "/…" without a slash at the end
 	who     authenticator
 	maxBody int64
 	log     *slog.Logger
 	router  *mux.Router
 }
 
-// New returns the handler. It starts nothing, and reports all faults of the
-// configuration at once.
+// New returns the handler. It starts nothing. Its error names every fault of
+// the configuration. The handler is safe for concurrent use.
 func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	var faults []error
 	if svc == nil {
@@ -121,23 +124,24 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	return http.HandlerFunc(a.serve), nil
 }
 
-// newRouter registers the route table, flat: prefix and methods are not left
-// to the router, which would answer HEAD and OPTIONS wrongly under a subrouter.
+// newRouter registers the paths of the route table. The prefix and the methods
+// are not the router's work: with a subrouter it would answer HEAD and OPTIONS
+// wrongly.
 func (a *api) newRouter() *mux.Router {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problemOf(notifications.ErrNotFound))
 	})
 	paths := routesByPath()
-	// The router takes the first match. Sorted, a literal segment comes before
-	// {id}: the brace is after every letter.
+	// The router takes the first match. In this order a literal segment comes
+	// before {id}, because a brace sorts after all letters.
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		router.Handle(path, a.methods(paths[path]))
 	}
 	return router
 }
 
-// serve is what every request goes through.
+// serve handles every request.
 func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	a.observe(w, r, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -145,8 +149,8 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// withoutPrefix cuts the prefix off the path if it is there, at the boundary
-// of a segment. Routers differ in whether they have cut it off themselves.
+// withoutPrefix removes the prefix from the path, if it is there and ends at
+// the boundary of a segment. Some routers have removed it already.
 func withoutPrefix(r *http.Request, prefix string) *http.Request {
 	cut := func(path string) (string, bool) {
 		rest, found := strings.CutPrefix(path, prefix)

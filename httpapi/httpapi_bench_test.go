@@ -17,8 +17,8 @@ import (
 	"github.com/notifications-go/notifications/internal/jwkstest"
 )
 
-// BenchmarkHandler is whole requests, logged, with tokens that were proved
-// before. What the databases differ in, the benchmarks of the library show.
+// BenchmarkHandler measures whole requests with logging and with tokens that
+// were verified before. The benchmarks of the library compare the databases.
 func BenchmarkHandler(b *testing.B) {
 	h, issuer := newBenchHandler(b)
 	user, service := issuer.Token(b, jane), issuer.Token(b, "ci")
@@ -83,7 +83,7 @@ func newBenchHandler(b *testing.B) (http.Handler, *jwkstest.Issuer) {
 	return h, issuer
 }
 
-// benchRequest is a request that is sent again and again.
+// benchRequest is a request that is sent repeatedly.
 type benchRequest struct {
 	*http.Request
 	handler http.Handler

@@ -11,7 +11,7 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// authenticator finds out who asks.
+// authenticator identifies the caller of a request.
 type authenticator struct {
 	verifier notifications.Verifier
 	secrets  notifications.Verifier
@@ -31,7 +31,7 @@ func newAuthenticator(cfg Config) (authenticator, error) {
 	case cfg.Identify != nil && ownWays:
 		faults = append(faults, errors.New("httpapi: Config.Identify excludes Verifier, Secrets and Guest"))
 	case cfg.Identify == nil && !ownWays:
-		faults = append(faults, errors.New("httpapi: nobody could get in: set Config.Verifier, Secrets, Guest or Identify"))
+		faults = append(faults, errors.New("httpapi: nobody can be identified: set Config.Verifier, Secrets, Guest or Identify"))
 	}
 	if !cfg.Guest.IsZero() && (cfg.Guest.Kind != notifications.KindUser || cfg.Guest.Name == "") {
 		faults = append(faults, errors.New("httpapi: Config.Guest is not a user"))
@@ -45,8 +45,8 @@ func newAuthenticator(cfg Config) (authenticator, error) {
 	return a, errors.Join(faults...)
 }
 
-// identify returns who asks, or why that cannot be told. A bearer token, once
-// present, is what is judged.
+// identify returns the caller. If there is a bearer token, only the token
+// counts.
 func (a authenticator) identify(r *http.Request) (notifications.Identity, error) {
 	authorization := r.Header.Values("Authorization")
 	switch {
@@ -63,7 +63,7 @@ func (a authenticator) identify(r *http.Request) (notifications.Identity, error)
 	}
 }
 
-// fromHost asks the host's session.
+// fromHost asks the host's Identify.
 func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error) {
 	who, err := a.custom(r)
 	switch {
@@ -78,12 +78,12 @@ func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error)
 	}
 }
 
-// fromToken judges the Authorization header (RFC 6750, section 2.1).
+// fromToken verifies the Authorization header (RFC 6750, section 2.1).
 func (a authenticator) fromToken(ctx context.Context, headers []string) (notifications.Identity, error) {
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	switch {
 	case len(headers) != 1, !strings.EqualFold(scheme, "Bearer"), token == "":
-		return notifications.Identity{}, fmt.Errorf("%w: not one bearer token", notifications.ErrUnauthenticated)
+		return notifications.Identity{}, fmt.Errorf("%w: the Authorization header is not one bearer token", notifications.ErrUnauthenticated)
 	case a.verifier == nil:
 		return notifications.Identity{}, fmt.Errorf("%w: no verifier is configured", notifications.ErrUnauthenticated)
 	}
@@ -92,13 +92,13 @@ func (a authenticator) fromToken(ctx context.Context, headers []string) (notific
 
 func (a authenticator) fromSecret(ctx context.Context, headers []string) (notifications.Identity, error) {
 	if len(headers) != 1 || a.secrets == nil {
-		return notifications.Identity{}, fmt.Errorf("%w: not one secret, or none is configured", notifications.ErrUnauthenticated)
+		return notifications.Identity{}, fmt.Errorf("%w: not one secret, or no secrets are configured", notifications.ErrUnauthenticated)
 	}
 	return a.secrets.Verify(ctx, headers[0])
 }
 
-// checkOrigin refuses writes that another site made a browser send, for
-// identities the browser adds by itself.
+// checkOrigin refuses a write that another site made the browser send. It is
+// for identities that the browser adds itself.
 func (a authenticator) checkOrigin(r *http.Request) error {
 	if err := a.origins.Check(r); err != nil {
 		return errCrossOrigin
@@ -106,7 +106,7 @@ func (a authenticator) checkOrigin(r *http.Request) error {
 	return nil
 }
 
-// ready asks the verifiers that have a method Ready whether they can verify.
+// ready asks those verifiers that have a method Ready.
 func (a authenticator) ready(ctx context.Context) error {
 	for _, v := range []notifications.Verifier{a.verifier, a.secrets} {
 		if v, ok := v.(interface{ Ready(context.Context) error }); ok {
@@ -119,15 +119,15 @@ func (a authenticator) ready(ctx context.Context) error {
 }
 
 // challenge sets the header WWW-Authenticate (RFC 9110, section 11.6.1) and
-// returns what a client is told beside it: the ways in that are configured, and
-// no others.
+// returns the detail of the answer. Both name only the configured ways to
+// authenticate.
 func (a authenticator) challenge(w http.ResponseWriter) string {
 	const realm = ` realm="notifications"`
 	add := func(scheme string) { w.Header().Add("WWW-Authenticate", scheme+realm) }
 	var ways []string
 	if a.custom != nil {
 		add("Session")
-		ways = append(ways, "to be signed in")
+		ways = append(ways, "a signed-in user")
 	}
 	if a.verifier != nil {
 		add("Bearer")
@@ -139,9 +139,9 @@ func (a authenticator) challenge(w http.ResponseWriter) string {
 		}
 		ways = append(ways, "the header "+wire.SecretHeader)
 	}
-	if len(ways) == 0 { // guests alone: something was shown that nobody reads
+	if len(ways) == 0 { // only guests are configured, and the request had a token or a secret
 		add("Bearer")
 		ways = append(ways, "a request without credentials")
 	}
-	return "this needs " + strings.Join(ways, " or ")
+	return "this operation needs " + strings.Join(ways, " or ")
 }

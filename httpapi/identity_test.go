@@ -56,7 +56,7 @@ func TestDatabaseAway(t *testing.T) {
 			for _, who := range []string{jane, "ci"} {
 				a := s.send(c, unknown, as(who))
 				if who == "ci" && a.status == http.StatusForbidden {
-					continue // it has no inbox
+					continue // a service has no inbox
 				}
 				if a.problem(http.StatusServiceUnavailable); strings.Contains(a.body, "notification_") || a.header.Get("Retry-After") == "" {
 					t.Errorf("%s answers %v %s", c.operation, a.header, a.body)
@@ -81,7 +81,7 @@ func TestKeysAway(t *testing.T) {
 	})
 }
 
-// keyless is a verifier that has not got its keys yet.
+// keyless is a verifier without keys.
 type keyless struct{}
 
 func (keyless) Verify(context.Context, string) (notifications.Identity, error) {
@@ -90,7 +90,8 @@ func (keyless) Verify(context.Context, string) (notifications.Identity, error) {
 
 func (keyless) Ready(context.Context) error { return errAway }
 
-// TestVerifiersAway: the verifier of secrets counts as much as that of tokens.
+// TestVerifiersAway: readiness needs the verifier of secrets as much as that of
+// tokens.
 func TestVerifiersAway(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -112,7 +113,7 @@ func TestVerifiersAway(t *testing.T) {
 	}
 }
 
-// asGuest lets everybody in as default/guest.
+// asGuest makes every caller default/guest.
 func asGuest(_ *notifications.Config, c *httpapi.Config) {
 	*c = httpapi.Config{Guest: notifications.User("default/guest"), TrustedOrigins: []string{"https://trusted.example"}}
 }
@@ -131,8 +132,8 @@ func TestGuest(t *testing.T) {
 	}, asGuest)
 }
 
-// TestCrossOriginWrites: an identity the browser adds by itself must not
-// write for another site.
+// TestCrossOriginWrites: another site cannot write with an identity that the
+// browser adds itself.
 func TestCrossOriginWrites(t *testing.T) {
 	cookie := func(_ *notifications.Config, c *httpapi.Config) {
 		*c = httpapi.Config{TrustedOrigins: []string{"https://trusted.example"}, Identify: func(r *http.Request) (notifications.Identity, error) {
@@ -209,7 +210,8 @@ func TestConfigFaults(t *testing.T) {
 	}
 }
 
-// TestLogs: a record says what happened, and nothing anybody sent.
+// TestLogs: the log says what happened, and contains nothing of the request's
+// data.
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
@@ -232,8 +234,8 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-// TestPanics: a panic of the host's code is a 500 without its words, and the
-// server lives on.
+// TestPanics: a panic in the host's code is answered with 500, without its
+// text, and the server goes on.
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	crash := func(with any) *server {

@@ -7,18 +7,18 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// markedCookie tells whichever instance answers next what the caller's browser
-// has seen marked. It is set only where reads may come from a replica. Another
-// user of the browser, and whoever makes it up, gets newer answers for it.
+// markedCookie tells the next instance which marks the browser has already
+// seen. It is set only if reads may come from a replica. For any other user of
+// the browser, and with a forged value, it only makes answers newer.
 const markedCookie = "notifications-marked"
 
-// markedFor is how long the cookie is kept, and so how far a replica may be
-// behind before marks made by another instance are missing there.
+// markedFor is how long the browser keeps the cookie. If a replica lags more,
+// it may lack marks made through another instance.
 const markedFor = time.Minute
 
-// setMarked sets the cookie. Without a path it is sent to …/notifications and
-// below (RFC 6265, section 5.1.4), which is where the reads are under every
-// mount and behind every proxy.
+// setMarked sets the cookie. Without a path, the browser sends it to
+// …/notifications and below (RFC 6265, section 5.1.4). All reads are there,
+// whatever the mount or proxy.
 func (a *api) setMarked(w http.ResponseWriter, who notifications.Identity) {
 	if marked := a.svc.Marked(who); marked != "" {
 		http.SetCookie(w, &http.Cookie{
@@ -27,7 +27,7 @@ func (a *api) setMarked(w http.ResponseWriter, who notifications.Identity) {
 	}
 }
 
-// withMarked passes the cookie on.
+// withMarked puts the cookie's value into the request's context.
 func withMarked(r *http.Request) *http.Request {
 	cookie, err := r.Cookie(markedCookie)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// A browser that marked tells whichever instance it reads from, where that may
-// read from a replica. TestReplicaOfSeveral of notifyd shows what for.
+// After a mark, the browser sends the cookie to every instance, which then
+// reads from the replica only if that has the mark. TestReplicaOfSeveral of
+// notifyd shows several instances.
 func TestMarkedCookie(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, dbtest.Postgres(t), func(c *notifications.Config, _ *httpapi.Config) { c.Replica = c.DB })
@@ -56,7 +57,7 @@ func TestMarkedCookie(t *testing.T) {
 		s.do("GET", "/notifications", as("user:default/jane"), header("Cookie", cookie)).want(http.StatusOK)
 	}
 
-	// None where nothing was marked, and none where there is no replica.
+	// No cookie without a mark, and none without a replica.
 	for _, a := range []answer{
 		s.do("GET", "/notifications", as("user:default/jane")).want(http.StatusOK),
 		s.do("PUT", read, as("user:default/u7")).want(http.StatusNotFound),

@@ -14,15 +14,15 @@ import (
 	"gorm.io/gorm"
 )
 
-// call is an operation as it is called rightly, and wrongly. {id} stands for
-// an id.
+// call is a valid call of an operation, with invalid variants. {id} is replaced
+// by an id.
 type call struct {
 	operation, method, path, body string
-	permissions                   []notifications.Permission // in the order they are asked
+	permissions                   []notifications.Permission // in the order in which they are asked
 	wrong                         [][2]string                // path and body
 }
 
-// calls is every operation that needs an identity.
+// calls has every operation that needs an identity.
 var calls = []call{
 	{"createNotification", "POST", "/notifications", `{"origin":"o","title":"t"}`,
 		[]notifications.Permission{notifications.PermissionCreate, notifications.PermissionCreateSystem},
@@ -49,7 +49,7 @@ var (
 	long     = strings.Repeat("x", 256)
 )
 
-// send calls an operation for an id.
+// send calls an operation with an id.
 func (s *server) send(c call, id string, options ...option) answer {
 	s.t.Helper()
 	if c.body != "" {
@@ -73,7 +73,7 @@ func TestCallsAreEveryOperation(t *testing.T) {
 	}
 }
 
-// gate is a policy that notes what it is asked, and denies one permission.
+// gate is a policy that records the questions, and denies one permission.
 type gate struct {
 	mu    sync.Mutex
 	asked []notifications.Permission
@@ -90,15 +90,15 @@ func (g *gate) Decide(_ context.Context, r notifications.Request) (notifications
 	return notifications.Allow, nil
 }
 
-// denying has the gate deny p, and forget what it was asked.
+// denying makes the gate deny p, and clears its record.
 func (g *gate) denying(p notifications.Permission) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked, g.deny = nil, p
 }
 
-// Each operation asks for its permissions and for no other, and says nothing
-// about the input before.
+// Each operation asks for its permissions and no others, and only then reports
+// invalid input.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
@@ -137,11 +137,11 @@ func TestPermissions(t *testing.T) {
 	})
 }
 
-// TestMatrix: every operation, by everybody, on what jane and what the service
-// ci have posted to the group ops, which jane and john are in. Nobody sees or
-// changes what is not his.
+// TestMatrix calls every operation as every caller, on posts of jane and of the
+// service ci to the group ops. jane and john are members. No caller sees or
+// changes the notifications of others.
 func TestMatrix(t *testing.T) {
-	// A status for each of the principals.
+	// The status for each caller.
 	type row struct {
 		jane, john, stranger, ci, otherService, guest, nobody int
 	}
@@ -202,7 +202,7 @@ func TestMatrix(t *testing.T) {
 	})
 }
 
-// both is the same for what jane and what ci posted.
+// both is the same result for posts of jane and of ci.
 func both[T any](r T) (w struct{ ofJane, ofCI T }) {
 	w.ofJane, w.ofCI = r, r
 	return w

@@ -10,8 +10,8 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// wireNames are the names that fields of the library have in requests. Those
-// that are missing differ in their first letter alone.
+// wireNames maps fields of the library to their names in requests. A missing
+// field has the same name, with a small first letter.
 var wireNames = map[string]string{
 	"URL":            "url",
 	"KeepPlace":      "resurface",
@@ -25,8 +25,8 @@ var wireNames = map[string]string{
 	"change":         "read",
 }
 
-// asAsked gives what the service says of its fields the names they have in the
-// request. also is more names, of one operation.
+// asAsked replaces the names of the library's fields in err by those of the
+// request. also holds additional names of one operation.
 func asAsked(err error, also map[string]string) error {
 	var invalid *notifications.InvalidError
 	if !errors.As(err, &invalid) {
@@ -39,8 +39,8 @@ func asAsked(err error, also map[string]string) error {
 	return &notifications.InvalidError{Fields: named}
 }
 
-// wirePath translates each name of a path such as "Actions[0].URL". What is
-// under Metadata is the caller's own.
+// wirePath translates each part of a path such as "Actions[0].URL", except the
+// keys of Metadata, which the caller chose.
 func wirePath(path string, also map[string]string) string {
 	parts := strings.Split(path, ".")
 	for i, part := range parts {
@@ -67,9 +67,9 @@ func wireName(name string) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
-// targetNames are the names that the targets of a post have in a request, for
-// each as the library names it: "To[2]" may be "targetGroups[0]". It is nil if
-// err is not about them.
+// targetNames maps the library's names of a post's targets to those in the
+// request: "To[2]" may be "targetGroups[0]". It is nil if err is not about
+// targets.
 func targetNames(err error, to notifications.Audience) map[string]string {
 	var invalid *notifications.InvalidError
 	if !errors.As(err, &invalid) || !slices.ContainsFunc(invalid.Fields, isTarget) {

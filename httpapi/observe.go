@@ -12,7 +12,7 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// observation is what is learnt about a request on its way.
+// observation is what the log records about a request.
 type observation struct {
 	operation string
 	err       error
@@ -32,8 +32,8 @@ func noteError(r *http.Request, err error) {
 	}
 }
 
-// observe gives the request an id, logs how it ended, and turns a panic into
-// a 500.
+// observe gives the request an id, logs the result, and answers a panic with
+// 500.
 func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	start := time.Now()
 	id := requestID(r)
@@ -44,7 +44,7 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 	defer func() {
 		crash := recover()
 		asError, _ := crash.(error)
-		aborted := errors.Is(asError, http.ErrAbortHandler) // net/http's own way to drop a connection
+		aborted := errors.Is(asError, http.ErrAbortHandler) // net/http's way to drop a connection
 		if crash != nil && !aborted {
 			a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", id),
 				slog.Any("panic", crash), slog.String("stack", string(debug.Stack())))
@@ -69,7 +69,7 @@ func (a *api) logRequest(r *http.Request, id string, o observation, status int, 
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 	}
-	if o.err != nil && !isInputError(o.err) { // what is wrong with a body quotes it
+	if o.err != nil && !isInputError(o.err) { // the error of an invalid body may quote it
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
@@ -78,8 +78,8 @@ func (a *api) logRequest(r *http.Request, id string, o observation, status int, 
 	a.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// requestID keeps the id a proxy gave, if it is one that can stand in a
-// header and a log, and makes one otherwise.
+// requestID keeps the id that a proxy set, if it is safe in a header and a log.
+// Otherwise it makes a new one.
 func requestID(r *http.Request) string {
 	id := r.Header.Get(wire.RequestIDHeader)
 	if id == "" || len(id) > 128 {
@@ -93,13 +93,13 @@ func requestID(r *http.Request) string {
 	return id
 }
 
-// statusRecorder remembers the status of an answer.
+// statusRecorder records the status of an answer.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
 }
 
-// WriteHeader remembers the first final status.
+// WriteHeader records the first final status.
 func (w *statusRecorder) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
@@ -107,7 +107,7 @@ func (w *statusRecorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write is a 200 unless told otherwise, as in net/http.
+// Write implies status 200, as in net/http.
 func (w *statusRecorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

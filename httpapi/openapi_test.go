@@ -86,9 +86,10 @@ func TestOpenAPIOperations(t *testing.T) {
 	}
 }
 
-// Generators derive names from tags, operation ids and schema names, a schema
-// written in place getting a name from where it stands; some make positional
-// arguments of parameters. So this is what a client of the plugin sees.
+// Generators derive names of types and methods from tags, operation ids and
+// schema names. A schema without a name gets one from its place, and some
+// generators make parameters positional. So a change of these breaks generated
+// clients of the plugin.
 func TestOpenAPIKeepsThePluginsNames(t *testing.T) {
 	t.Parallel()
 	list := []string{"pageSize", "pageNumber", "orderBy", "orderByDirec", "containsText", "createdAfter", "messageScope", "read"}
@@ -136,8 +137,8 @@ func TestOpenAPIKeepsThePluginsNames(t *testing.T) {
 	}
 }
 
-// The plugin's own generator makes a tuple of an array with bounds, and no
-// array can be assigned to a tuple; so bounds are given in words.
+// The plugin's generator turns an array with bounds into a tuple, to which no
+// array can be assigned. So the document gives bounds in words.
 func TestOpenAPIArraysHaveNoBounds(t *testing.T) {
 	t.Parallel()
 	var check func(path string, schema *openapi3.Schema)
@@ -203,7 +204,7 @@ func checkAnswer(t *testing.T, status string, response *openapi3.Response) {
 	}
 }
 
-// Whoever reads the document learns what each parameter means and looks like.
+// Every parameter has a description and an example.
 func TestOpenAPIExplainsParameters(t *testing.T) {
 	t.Parallel()
 	eachOperation(t, func(t *testing.T, op *openapi3.Operation) {
@@ -238,7 +239,7 @@ func checkClosed(t *testing.T, path string, schema *openapi3.Schema) {
 		t.Errorf("%s admits unknown fields", path)
 	}
 	for name, property := range schema.Properties {
-		if name != "metadata" { // it belongs to the sender
+		if name != "metadata" { // its contents belong to the poster
 			checkClosed(t, path+"."+name, property.Value)
 		}
 	}
@@ -272,7 +273,8 @@ func TestOpenAPILimits(t *testing.T) {
 	}
 }
 
-// The filter of setState is the list's: the same names, and the same words.
+// The filter of setState has the names and descriptions of the list's
+// parameters.
 func TestOpenAPIStateFilterIsTheLists(t *testing.T) {
 	t.Parallel()
 	filter := document(t).Components.Schemas["StateFilter"].Value.Properties

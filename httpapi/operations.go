@@ -7,7 +7,8 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// The operations: each decodes, calls the service, and encodes.
+// The operations. Each decodes the request, calls the service and encodes the
+// result.
 
 func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
 	draft, err := a.decodeDraft(w, r)

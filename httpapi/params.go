@@ -13,12 +13,11 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// params reads a query string strictly: each parameter at most once, none
-// that nobody asks for. It notes every fault and reads a faulty parameter as
-// absent.
+// params reads a query string strictly: no parameter twice, and no unknown
+// ones. It collects all faults, and reads a faulty parameter as absent.
 type params struct {
 	values url.Values
-	asked  []string // the names the caller knows
+	asked  []string // the names that the operation knows
 	faults []notifications.FieldError
 }
 
@@ -27,7 +26,7 @@ func parseParams(r *http.Request) (*params, error) {
 	if err != nil {
 		return nil, notifications.Invalid("query", "is not a well-formed query string")
 	}
-	const most = 16 // a list asks for fewer
+	const most = 16 // no operation has more parameters
 	return &params{values: values, asked: make([]string, 0, most)}, nil
 }
 
@@ -37,7 +36,7 @@ func (q *params) reject(name, format string, args ...any) {
 
 func (q *params) has(name string) bool { return len(q.values[name]) > 0 }
 
-// require notes the parameters that are absent.
+// require reports the parameters that are absent.
 func (q *params) require(names ...string) {
 	for _, name := range names {
 		if !q.has(name) {
@@ -46,7 +45,7 @@ func (q *params) require(names ...string) {
 	}
 }
 
-// raw returns a parameter, which may be empty.
+// raw returns a parameter; it may be empty.
 func (q *params) raw(name string) string {
 	q.asked = append(q.asked, name)
 	given := q.values[name]
@@ -65,7 +64,8 @@ func (q *params) raw(name string) string {
 
 const mustNotBeEmpty = "must not be empty"
 
-// text returns a parameter that must not be empty; empty is absent.
+// text returns a parameter. An empty one is an error; empty is returned for an
+// absent one.
 func (q *params) text(name string) string {
 	s := q.raw(name)
 	if given := q.values[name]; len(given) == 1 && given[0] == "" {
@@ -74,7 +74,8 @@ func (q *params) text(name string) string {
 	return s
 }
 
-// choice returns a parameter that has one of a few values, or "" for absent.
+// choice returns a parameter that has one of the allowed values, and "" if it
+// is absent.
 func (q *params) choice(name string, allowed ...string) string {
 	s := q.text(name)
 	if s != "" && !slices.Contains(allowed, s) {
@@ -84,7 +85,8 @@ func (q *params) choice(name string, allowed ...string) string {
 	return s
 }
 
-// number returns a decimal number between 0 and limit.
+// number returns a decimal number from 0 to limit, and fallback if it is
+// absent.
 func (q *params) number(name string, fallback, limit int) int {
 	s := q.text(name)
 	if s == "" {
@@ -98,7 +100,7 @@ func (q *params) number(name string, fallback, limit int) int {
 	return int(n)
 }
 
-// instant returns a time, or the zero time for absent.
+// instant returns a time, and the zero time if it is absent.
 func (q *params) instant(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -114,8 +116,8 @@ func (q *params) instant(name string) time.Time {
 	return at
 }
 
-// parseInstant reads a time (RFC 3339, which allows small letters), or says
-// what is wrong with it.
+// parseInstant reads a time of RFC 3339, which allows small letters. wrong is
+// the fault, or empty.
 func parseInstant(s string) (at time.Time, wrong string) {
 	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s))
 	if err != nil || strings.Contains(s, ",") {
@@ -124,7 +126,7 @@ func parseInstant(s string) (at time.Time, wrong string) {
 	return at, ""
 }
 
-// err reports every fault, and every parameter nobody asked for.
+// err reports every fault, and every unknown parameter.
 func (q *params) err() error {
 	var unknown []string
 	for name := range q.values {

@@ -9,14 +9,14 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// errMediaType is a body that does not say it is JSON, or is compressed.
+// errMediaType reports a body that is not declared as JSON, or is compressed.
 var errMediaType = errors.New("httpapi: the body must be of type application/json, in UTF-8, not compressed")
 
-// errCrossOrigin is a write a browser was made to send by another site.
-var errCrossOrigin = errors.New("httpapi: refused cross-origin")
+// errCrossOrigin reports a write that another site made a browser send.
+var errCrossOrigin = errors.New("httpapi: refused a write from another origin")
 
-// problems maps errors to answers; the first match counts. Details are written
-// here, so nothing internal gets out.
+// problems maps errors to answers; the first match counts. The details are
+// constant, so internal errors never reach a client.
 var problems = []struct {
 	err    error
 	status int
@@ -25,15 +25,15 @@ var problems = []struct {
 	{notifications.ErrUnauthenticated, http.StatusUnauthorized, ""}, // see authenticator.challenge
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
-	{notifications.ErrNotFound, http.StatusNotFound, "there is nothing here for the caller"},
+	{notifications.ErrNotFound, http.StatusNotFound, "the notification or path does not exist, or the caller must not see it"},
 	{notifications.ErrKeyReused, http.StatusConflict, "the Idempotency-Key was used before, for a post with other content"},
-	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface false a post must have the targets of the one it replaces"},
+	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface=false a post must have the same targets as the post it replaces"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
-	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "something this service depends on is away; try again later"},
+	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "the database or another dependency is unavailable; try again later"},
 }
 
-// isInputError reports whether err is about what the caller sent, found
-// before or after the service was asked.
+// isInputError reports whether err is about the request's input, found here or
+// by the service.
 func isInputError(err error) bool {
 	var invalid *notifications.InvalidError
 	var tooLarge *http.MaxBytesError
@@ -61,7 +61,7 @@ func problemOf(err error) wire.Problem {
 	return wire.Problem{Status: http.StatusInternalServerError}
 }
 
-// writeProblem answers with a problem and the headers its status asks for.
+// writeProblem writes a problem, with the headers that its status needs.
 func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	h := w.Header()
@@ -71,5 +71,5 @@ func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	h.Set("Content-Type", "application/problem+json")
 	body, _ := json.Marshal(p) // of strings and numbers: cannot fail
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // a client that left cannot be told
+	_, _ = w.Write(body) // the client may have left
 }

@@ -13,7 +13,7 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// topicsOf has arrays also where there is nothing.
+// topicsOf makes empty arrays, not null, if there is nothing.
 func topicsOf(t notifications.Topics) wire.Topics {
 	body := wire.Topics{Topics: make([]wire.TopicCount, len(t.Topics)), Origins: make([]wire.OriginCount, len(t.Origins))}
 	for i, c := range t.Topics {
@@ -25,7 +25,7 @@ func topicsOf(t notifications.Topics) wire.Topics {
 	return body
 }
 
-// reachOf leaves out the sizes that are not known.
+// reachOf leaves out unknown sizes.
 func reachOf(r notifications.Reach) wire.Reach {
 	body := wire.Reach{
 		Audiences: make([]wire.Audience, len(r.Audiences)),
@@ -43,7 +43,7 @@ func reachOf(r notifications.Reach) wire.Reach {
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // it is no HTML, and says so
+	enc.SetEscapeHTML(false) // the body is not HTML
 	err := enc.Encode(v)
 	return buf.Bytes(), err
 }
@@ -60,10 +60,10 @@ func writeJSON(w http.ResponseWriter, v any) error {
 func writeBody(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // a client that left cannot be told
+	_, _ = w.Write(body) // the client may have left
 }
 
-// writeTagged is writeJSON with an entity tag.
+// writeTagged is writeJSON with an ETag.
 func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := encode(v)
 	if err != nil {
@@ -73,9 +73,8 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// writeTaggedBody is writeBody with an entity tag over everything that can
-// change (RFC 9110, section 8.8.3), so that polling what did not change is
-// cheap.
+// writeTaggedBody is writeBody with an ETag (RFC 9110, section 8.8.3) over the
+// body and the header Link. A client that polls gets 304 if nothing changed.
 func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	sum := xxhash.New()
 	_, _ = sum.Write(body) // cannot fail
@@ -89,8 +88,8 @@ func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	writeBody(w, body)
 }
 
-// matches compares weakly (RFC 9110, section 13.1.2). Our tags have no comma,
-// so splitting a list at commas cannot make one out of another's tag.
+// matches compares weakly (RFC 9110, section 13.1.2). Tags of this package
+// contain no comma, so it may split the header at commas.
 func matches(ifNoneMatch []string, tag string) bool {
 	for _, line := range ifNoneMatch {
 		for candidate := range strings.SplitSeq(line, ",") {
@@ -103,11 +102,11 @@ func matches(ifNoneMatch []string, tag string) bool {
 	return false
 }
 
-// nextLink points to the next page (RFC 8288) by a reference that consists of
-// a query only, and so is right under every mount and behind every proxy.
+// nextLink returns a link to the next page (RFC 8288). The reference is only a
+// query, so it is right under every mount and behind every proxy.
 func nextLink(params url.Values, q notifications.ListQuery, next string) string {
 	params.Del("pageNumber")
-	params.Set("pageSize", strconv.Itoa(q.Limit)) // also where paging was off
+	params.Set("pageSize", strconv.Itoa(q.Limit)) // also if paging was off
 	params.Set("cursor", next)
 	return "<?" + params.Encode() + `>; rel="next"`
 }

@@ -10,8 +10,8 @@ import (
 	wire "github.com/notifications-go/notifications/api"
 )
 
-// OpenAPI is the OpenAPI 3.0 document of the operations, as served at
-// openapi.yaml under the prefix.
+// OpenAPI is the OpenAPI 3.0 document of the operations. The handler serves it
+// at openapi.yaml under the prefix.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
@@ -22,13 +22,14 @@ type route struct {
 	method      string
 	path        string // under the prefix
 	public      bool   // needs no identity
-	// permission is what the service will ask for; it is asked here only to
-	// keep a caller who lacks it from being told what is wrong with the input.
+	// permission is the first permission that the service asks for. The handler
+	// asks for it only after invalid input: a caller who lacks it must not
+	// learn what is wrong.
 	permission notifications.Permission
 	handle     func(a *api, w http.ResponseWriter, r *http.Request, who notifications.Identity) error
 }
 
-// routes is every operation there is.
+// routes lists every operation.
 var routes = []route{
 	{"createNotification", "POST", "/notifications", false, notifications.PermissionCreate, (*api).createNotification},
 	{"getNotifications", "GET", "/notifications", false, notifications.PermissionList, (*api).getNotifications},
@@ -46,8 +47,8 @@ var routes = []route{
 	{"getReadiness", "GET", "/readyz", true, "", (*api).getReadiness},
 }
 
-// routesByPath groups the table: path → method → route. HEAD is answered as
-// GET; net/http leaves out the body.
+// routesByPath groups the table: path → method → route. HEAD is handled as GET;
+// net/http drops the body.
 func routesByPath() map[string]map[string]route {
 	paths := map[string]map[string]route{}
 	for _, rt := range routes {
@@ -80,12 +81,12 @@ func (a *api) methods(byMethod map[string]route) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", allow)
-			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path exists, the method does not"})
+			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path does not support this method"})
 		}
 	})
 }
 
-// run serves one operation: who asks is settled before anything else is said.
+// run handles one operation. It identifies the caller before anything else.
 func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	noteOperation(r, rt.operationID)
 	var who notifications.Identity
@@ -112,8 +113,8 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// afterPermission returns what is wrong with the input to a caller who may do
-// the operation, and to another that he may not.
+// afterPermission returns the input error to a caller who has the permission,
+// and to others the error that they lack it.
 func (a *api) afterPermission(r *http.Request, rt route, who notifications.Identity, inputError error) error {
 	if rt.public {
 		return inputError

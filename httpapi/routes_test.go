@@ -44,8 +44,7 @@ func TestRoutesAreTheDocuments(t *testing.T) {
 	}
 }
 
-// A path that is there literally is never taken for an id, however the routes
-// were shuffled.
+// A literal path is never taken for an id, in any order of the routes.
 func TestLiteralPathsComeFirst(t *testing.T) {
 	t.Parallel()
 	literal := 0
@@ -79,8 +78,8 @@ func TestWithoutPrefix(t *testing.T) {
 		{"/api/n", "/notifications", "/notifications", "/notifications"},
 		{"/api/n", "/api/n", "/", "/"},
 		{"/api/n", "/api/n/", "/", "/"},
-		{"/api/n", "/api/notifications", "/api/notifications", "/api/notifications"}, // not on a boundary
-		{"/api/n", "/api/n/api/n/x", "/api/n/x", "/api/n/x"},                         // once
+		{"/api/n", "/api/notifications", "/api/notifications", "/api/notifications"}, // not at the boundary of a segment
+		{"/api/n", "/api/n/api/n/x", "/api/n/x", "/api/n/x"},                         // removed once
 		{"/api/n", "/api/n/a%2Fb", "/a/b", "/a%2Fb"},
 		{"/api/n", "/api%2Fn/a", "/a", "/a"},
 		{"", "/notifications", "/notifications", "/notifications"},

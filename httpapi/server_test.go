@@ -33,8 +33,8 @@ const (
 	otherSecret = "the next secret, while rotating."
 )
 
-// server is a real HTTP server over a fresh database, and holds every
-// exchange against openapi.yaml.
+// server is an HTTP server over an empty database. It checks every exchange
+// against openapi.yaml.
 type server struct {
 	close    func() // returns when every request has been served and logged
 	t        *testing.T
@@ -42,13 +42,13 @@ type server struct {
 	svc      *notifications.Service
 	db       *gorm.DB
 	files    *catalog.Files
-	entities string // the file behind files
+	entities string // the file that the catalog reads
 	issuer   *jwkstest.Issuer
 	tokens   map[string]string // by subject
 	router   routers.Router
 }
 
-// eachServer runs body with a server over either database.
+// eachServer runs body with a server over each database.
 func eachServer(t *testing.T, body func(*server), configure ...func(*notifications.Config, *httpapi.Config)) {
 	t.Helper()
 	t.Parallel()
@@ -98,7 +98,8 @@ func newServer(t *testing.T, db *gorm.DB, configure ...func(*notifications.Confi
 	}
 }
 
-// writeEntities writes a group ops and users with their groups.
+// writeEntities writes a catalog file with the group ops, and with users and
+// their groups.
 func writeEntities(t *testing.T, path, people string) {
 	t.Helper()
 	var text strings.Builder
@@ -137,7 +138,7 @@ func documentRouter(t *testing.T) routers.Router {
 // option changes a request.
 type option func(*server, *http.Request)
 
-// as authenticates by a token with this subject.
+// as adds a token with this subject.
 func as(subject string) option {
 	return func(s *server, r *http.Request) {
 		if s.tokens[subject] == "" {
@@ -151,7 +152,8 @@ func header(name, value string) option {
 	return func(_ *server, r *http.Request) { r.Header.Add(name, value) }
 }
 
-// jsonBody sends a body, as JSON unless another option says otherwise.
+// jsonBody adds a body with the type of JSON, unless another option sets the
+// type.
 func jsonBody(body string) option {
 	return func(_ *server, r *http.Request) {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
@@ -161,7 +163,7 @@ func jsonBody(body string) option {
 	}
 }
 
-// answer is a response, read to its end.
+// answer is a response with its body.
 type answer struct {
 	t      *testing.T
 	status int
@@ -169,7 +171,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and holds the exchange against the document.
+// do sends a request and checks the exchange against the document.
 func (s *server) do(method, path string, options ...option) answer {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, nil)
@@ -197,8 +199,8 @@ func (s *server) do(method, path string, options ...option) answer {
 	return answer{t: s.t, status: res.StatusCode, header: res.Header, body: string(body)}
 }
 
-// validate checks every answer, and every request that was accepted, against
-// openapi.yaml. What is no operation of it must not be accepted.
+// validate checks every answer and every accepted request against openapi.yaml.
+// A request that the document does not describe must not be accepted.
 func (s *server) validate(req *http.Request, sent []byte, res *http.Response, body []byte) {
 	s.t.Helper()
 	described := req.Clone(s.t.Context())
@@ -228,7 +230,7 @@ func (s *server) validate(req *http.Request, sent []byte, res *http.Response, bo
 		Body: io.NopCloser(bytes.NewReader(body)),
 	}
 	if req.Method == http.MethodHead || res.StatusCode == http.StatusNotModified {
-		return // no body to hold against the schema
+		return // the answer has no body
 	}
 	if err := openapi3filter.ValidateResponse(s.t.Context(), output); err != nil {
 		s.t.Errorf("%s %s: the answer %d is not as in openapi.yaml: %v\n%s", req.Method, req.URL, res.StatusCode, err, body)
@@ -244,7 +246,7 @@ func (a answer) want(status int) answer {
 	return a
 }
 
-// decode reads the body, which must be JSON, into v.
+// decode decodes the body, which must be JSON.
 func (a answer) decode(v any) {
 	a.t.Helper()
 	if err := json.Unmarshal([]byte(a.body), v); err != nil {
@@ -310,8 +312,8 @@ func (s *server) list(who, query string) []item {
 	return items
 }
 
-// expect checks the titles of a list, in order.
-func (s *server) expect(who, query string, titles ...string) {
+// wantTitles checks the titles of a list, in order.
+func (s *server) wantTitles(who, query string, titles ...string) {
 	s.t.Helper()
 	var got []string
 	for _, n := range s.list(who, query) {
@@ -354,7 +356,7 @@ func (s *server) count(who, query string) int {
 const (
 	jane = "user:default/jane"
 	john = "user:default/john"
-	// unknown is an id no notification has.
+	// unknown is an id that no notification has.
 	unknown = "01890000-0000-7000-8000-000000000000"
 )
 

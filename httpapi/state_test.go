@@ -12,7 +12,7 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 )
 
-// States, single notifications, topics, withdrawal and reach.
+// Marks, single notifications, topics, withdrawal and reach.
 
 func TestSetStateByIDs(t *testing.T) {
 	eachServer(t, func(s *server) {
@@ -43,7 +43,7 @@ func TestSetStateByIDs(t *testing.T) {
 		if n := s.get(john, two); n.ReadByUser || n.Saved || n.Archived {
 			t.Errorf("what jane marked is marked for john: %+v", n)
 		}
-		s.expect(john, "?read=false", "3", "2")
+		s.wantTitles(john, "?read=false", "3", "2")
 	})
 }
 
@@ -75,8 +75,8 @@ func TestSetStateByFilter(t *testing.T) {
 				t.Errorf("%s updates %d, want %d", step.body, n, step.updated)
 			}
 		}
-		s.expect(jane, "", "2", "0")
-		s.expect(jane, "?archived=all&orderByDirec=asc", "0", "1", "2", "3")
+		s.wantTitles(jane, "", "2", "0")
+		s.wantTitles(jane, "?archived=all&orderByDirec=asc", "0", "1", "2", "3")
 	})
 }
 
@@ -119,7 +119,7 @@ func TestSetStateFaults(t *testing.T) {
 		s.do("PUT", "/notifications/state?user=default/jane", as(jane), jsonBody(named+`,"read":true}`)).problem(http.StatusBadRequest, "user")
 		many := `{"read":true,"ids":["` + id + strings.Repeat(`","`+id, 1000) + `"]}`
 		s.do("PUT", "/notifications/state", as(jane), jsonBody(many)).problem(http.StatusBadRequest, "ids")
-		s.expect(jane, "?read=false", "t")
+		s.wantTitles(jane, "?read=false", "t")
 		if n := s.mark(jane, strings.Replace(many, `"`+id+`",`, "", 1)); n != 1 {
 			t.Errorf("1,000 times the same id updates %d", n)
 		}
@@ -175,7 +175,7 @@ func TestGetNotification(t *testing.T) {
 	})
 }
 
-// What stands for an id in a path may be anything.
+// A path may contain any text in place of an id.
 func TestPathsOfNotifications(t *testing.T) {
 	eachServer(t, func(s *server) {
 		for _, id := range []string{
@@ -235,7 +235,7 @@ func TestStatusAndTopics(t *testing.T) {
 	})
 }
 
-// Whatever shows a state has another tag when it changes.
+// Every answer that shows a mark has another ETag when the mark changes.
 func TestETagsFollowStates(t *testing.T) {
 	eachServer(t, func(s *server) {
 		id := s.post(`{"origin":"o","title":"t","topic":"t","targetUsers":["default/jane"]}`)
@@ -270,19 +270,19 @@ func TestWithdraw(t *testing.T) {
 		id := s.post(`{"origin":"o","title":"t","targetGroups":["default/ops"],"targetUsers":["default/u7"]}`)
 		s.do("DELETE", "/notifications/"+id+"?x=1", as("ci")).problem(http.StatusBadRequest, "x")
 		s.do("DELETE", "/notifications/"+id, as(jane)).problem(http.StatusForbidden)
-		s.expect(jane, "", "t")
+		s.wantTitles(jane, "", "t")
 		invisible := s.do("DELETE", "/notifications/"+id, as("user:default/guest")).problem(http.StatusNotFound)
 		gone := s.do("DELETE", "/notifications/"+strings.ToUpper(id), as("ci")).want(http.StatusNoContent)
 		if gone.body != "" || gone.header.Get("Content-Type") != "" {
 			t.Errorf("answers %q of type %q", gone.body, gone.header.Get("Content-Type"))
 		}
-		s.expect(jane, "?archived=all")
+		s.wantTitles(jane, "?archived=all")
 		for who, wanted := range map[string]string{"ci": id, jane: id, john: unknown, "cron": unknown} {
 			if a := s.do("DELETE", "/notifications/"+wanted, as(who)).problem(http.StatusNotFound); a.body != invisible.body {
 				t.Errorf("%s is answered %s, for an invisible one it is %s", who, a.body, invisible.body)
 			}
 		}
-		// With the permission for the posts of others, see below.
+		// PermissionDeleteAny is tested below.
 		other := s.post(`{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
 		s.do("DELETE", "/notifications/"+other, as("user:default/admin")).want(http.StatusNoContent)
 		s.do("DELETE", "/notifications/"+other, as("user:default/admin")).problem(http.StatusNotFound)
@@ -314,8 +314,8 @@ func TestWithdrawByScope(t *testing.T) {
 				t.Errorf("%s %s: %s, want %s", tt[0], tt[1], got, tt[2])
 			}
 		}
-		s.expect(jane, "", "other")
-		s.expect(john, "")
+		s.wantTitles(jane, "", "other")
+		s.wantTitles(john, "")
 		for body, fields := range map[string][]string{
 			`{}`: {"origin", "scope"}, `{"origin":"","scope":null}`: {"origin", "scope"}, `{"origin":7,"scope":[]}`: {"origin", "scope"},
 			`{"origin":"o","scope":"s","x":1}`: {"x"}, `{"origin":"o","scope":"` + strings.Repeat("x", 256) + `"}`: {"scope"}, `{"Origin":"o","scope":"s"}`: {"Origin"},
@@ -326,7 +326,7 @@ func TestWithdrawByScope(t *testing.T) {
 	})
 }
 
-// sized is a catalog that knows how many there are of some.
+// sized is a catalog that knows the size of some groups.
 type sized struct{ notifications.Catalog }
 
 func (sized) Size(_ context.Context, group string) (int, bool, error) {

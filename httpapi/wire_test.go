@@ -10,8 +10,8 @@ import (
 	"github.com/notifications-go/notifications/api"
 )
 
-// The server accepts the bodies of package api with a value in every field, and
-// its answers are what was sent.
+// The server accepts bodies of package api with a value in every field, and its
+// answers return the values.
 func TestBodiesOfPackageAPI(t *testing.T) {
 	eachServer(t, func(s *server) {
 		hour := api.Time{Time: time.Now().Add(time.Hour).UTC().Truncate(time.Millisecond)}

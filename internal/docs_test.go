@@ -209,6 +209,56 @@ func names(pattern *regexp.Regexp, text string) []string {
 	return found
 }
 
+// TestArchitectureNamesEverything: the page about the architecture names each
+// file of the root package and each other package, and no file of Go or SQL that
+// is not there.
+func TestArchitectureNamesEverything(t *testing.T) {
+	t.Parallel()
+	const page = "docs/architecture.md"
+	named := map[string]bool{} // by the page, in code
+	for _, span := range regexp.MustCompile("`[^`\n]+`").FindAllString(read(t, page), -1) {
+		for _, name := range strings.FieldsFunc(strings.Trim(span, "`"), func(c rune) bool { return c == '/' || c == ' ' }) {
+			named[name] = true
+		}
+	}
+	files := map[string]bool{}    // names of files with Go or SQL, in any directory
+	packages := map[string]bool{} // directories, without internal
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		dir, name := filepath.Split(path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (name == ".git" || name == "tools"):
+			return fs.SkipDir
+		case strings.HasSuffix(name, ".sql"):
+			files[name] = true
+			return nil
+		case d.IsDir() || !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		files[name] = true
+		if dir == "" && !strings.HasSuffix(name, "_test.go") && !named[name] {
+			t.Errorf("%s does not name the file %s", page, name)
+		}
+		packages[strings.Trim(strings.TrimPrefix(dir, "internal/"), "/")] = true
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(packages, "") // the root, and the tests in internal
+	for dir := range packages {
+		if !slices.ContainsFunc(strings.Split(dir, "/"), func(part string) bool { return named[part] }) {
+			t.Errorf("%s does not name the package %s", page, dir)
+		}
+	}
+	for name := range named {
+		if (strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".sql")) && !strings.Contains(name, "*") && !files[name] {
+			t.Errorf("%s names %s, which does not exist", page, name)
+		}
+	}
+}
+
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	text := "[a](docs/a.md) ![b](b.png \"t\") [c](https://c) [d](#d) `[e](e)`\n" +

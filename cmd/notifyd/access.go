@@ -12,39 +12,40 @@ import (
 	"github.com/notifications-go/notifications/auth"
 )
 
-// guestRef is who somebody is taken for who shows nothing.
+// guestRef is the user of requests without credentials.
 const guestRef = "default/guest"
 
-// access is who is let in, and what they may do.
+// access says who is accepted, and what they may do.
 type access struct {
 	verifier notifications.Verifier // nil: no tokens
-	secrets  notifications.Verifier // nil: none
+	secrets  notifications.Verifier // nil: no secrets
 	guest    notifications.Identity // zero: no guests
 	policy   notifications.Policy
 }
 
-// provable reports whether there is a way to prove who one is.
-func (c *config) provable() bool {
+// authenticates reports whether a caller can prove who they are.
+func (c *config) authenticates() bool {
 	return c.jwksURL != "" || len(c.secretFiles) > 0 || len(c.legacyKeyFiles) > 0
 }
 
-// guestsWelcome reports whether whoever shows nothing is let in.
-func (c *config) guestsWelcome() bool {
+// acceptsGuests reports whether requests without credentials are accepted.
+func (c *config) acceptsGuests() bool {
 	if c.guest != nil {
 		return *c.guest
 	}
-	return !c.provable()
+	return !c.authenticates()
 }
 
-// checkAccess reports all that is wrong with who is to be let in.
+// checkAccess reports all faults of the settings for tokens, secrets and
+// guests.
 func (c *config) checkAccess() error {
 	const maxSecrets = 2
 	var faults []error
 	if len(c.secretFiles) > maxSecrets {
-		faults = append(faults, c.fault("external-caller-secret-file", "%d files are given, two are enough for rotation", len(c.secretFiles)))
+		faults = append(faults, c.fault("external-caller-secret-file", "%d files are given, a rotation needs two", len(c.secretFiles)))
 	}
 	if c.externalUser != "" && len(c.secretFiles) == 0 {
-		faults = append(faults, c.fault("external-caller-user", "needs --external-caller-secret-file beside it"))
+		faults = append(faults, c.fault("external-caller-user", "needs --external-caller-secret-file"))
 	}
 	return errors.Join(append(faults, c.checkTokens(), c.checkGuest())...)
 }
@@ -61,13 +62,13 @@ func (c *config) checkTokens() error {
 	}
 	var faults []error
 	if len(given) > 0 && len(missing) > 0 {
-		faults = append(faults, c.fault(given[0], "needs %s beside it", strings.Join(missing, " and ")))
+		faults = append(faults, c.fault(given[0], "needs %s", strings.Join(missing, " and ")))
 	}
 	if c.jwtUserClaim != "" && c.jwksURL == "" {
-		faults = append(faults, c.fault("jwt-user-claim", "needs --jwks-url beside it"))
+		faults = append(faults, c.fault("jwt-user-claim", "needs --jwks-url"))
 	}
 	if strings.HasPrefix(c.jwksURL, "file:") && !c.onLoopback() {
-		faults = append(faults, c.fault("jwks-url", "keys from a file are for trying things out; they need a --listen on loopback, not %s", c.listen))
+		faults = append(faults, c.fault("jwks-url", "keys from a file are for development, and need a --listen on loopback, not %s", c.listen))
 	}
 	return errors.Join(faults...)
 }
@@ -75,48 +76,49 @@ func (c *config) checkTokens() error {
 func (c *config) checkGuest() error {
 	const ways = "--jwks-url, --external-caller-secret-file or --legacy-key-file"
 	switch {
-	case c.provable() || c.guest != nil && *c.guest:
+	case c.authenticates() || c.guest != nil && *c.guest:
 		return nil
 	case c.guest != nil:
-		return c.fault("guest", "nobody could get in; let somebody in with %s", ways)
+		return c.fault("guest", "no caller could authenticate; set %s", ways)
 	case !c.onLoopback():
-		return c.fault("listen", "%s can be reached from other machines, and everybody would be let in; say who is to be with %s, or let everybody in with --guest", c.listen, ways)
+		return c.fault("listen", "%s can be reached from other machines, and every caller would be accepted as a guest; set %s, or accept guests with --guest", c.listen, ways)
 	}
 	return nil
 }
 
-// whoIsLetIn is that part of the line printed at the start.
-func (c *config) whoIsLetIn() string {
+// acceptedCallers is the last part of the line printed at the start.
+func (c *config) acceptedCallers() string {
 	var who []string
 	if c.jwksURL != "" {
 		who = append(who, "tokens of "+c.jwtIssuer)
 	}
 	if len(c.secretFiles) > 0 {
-		who = append(who, "holders of the shared secret")
+		who = append(who, "the shared secret")
 	}
 	if len(c.legacyKeyFiles) > 0 {
 		who = append(who, "older Backstage service tokens")
 	}
-	if c.guestsWelcome() {
-		who = append(who, "everybody without a proof as "+guestRef)
+	if c.acceptsGuests() {
+		who = append(who, "requests without credentials as "+guestRef)
 	}
-	return strings.Join(who, ", ") + " (to change that: --jwks-url, --external-caller-secret-file, --legacy-key-file, --guest)"
+	return strings.Join(who, ", ") + " (to change this, use --jwks-url, --external-caller-secret-file, --legacy-key-file or --guest)"
 }
 
-// newAccess reads the files the settings name. It reports all faults at once.
+// newAccess reads the files that the settings name. It reports all faults at
+// once.
 func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
 	var a access
 	var errs [3]error
 	a.verifier, errs[0] = newVerifier(c, log)
 	a.secrets, errs[1] = newSecrets(c, catalog)
 	a.policy, errs[2] = newPolicy(c, catalog)
-	if c.guestsWelcome() {
+	if c.acceptsGuests() {
 		a.guest = notifications.User(guestRef)
 	}
 	return a, errors.Join(errs[:]...)
 }
 
-// newVerifier returns nil where no tokens are taken.
+// newVerifier returns nil if no tokens are accepted.
 func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
 	var verifier notifications.Verifier
 	if c.jwksURL != "" {
@@ -149,11 +151,11 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 			faults = append(faults, c.fault("legacy-key-file", "%w", err))
 			continue
 		}
-		// Backstage takes either alphabet of base64.
+		// Backstage accepts both alphabets of base64.
 		text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 		key, err := base64.RawStdEncoding.DecodeString(text)
 		if err == nil {
-			_, err = auth.NewLegacyVerifier(nil, key) // by itself, to name its file
+			_, err = auth.NewLegacyVerifier(nil, key) // each key alone, so that the error names its file
 		}
 		if err != nil {
 			faults = append(faults, c.fault("legacy-key-file", "%s: %w", file, err))
@@ -163,7 +165,7 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 	return keys, errors.Join(faults...)
 }
 
-// newSecrets returns nil where no secret is taken.
+// newSecrets returns nil if no secrets are accepted.
 func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifier, error) {
 	if len(c.secretFiles) == 0 {
 		return nil, nil
@@ -183,7 +185,7 @@ func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifie
 			faults = append(faults, c.fault("external-caller-secret-file", "%w", err))
 			continue
 		}
-		if _, err := auth.NewSecrets(actAs, secret); err != nil { // by itself, to name its file
+		if _, err := auth.NewSecrets(actAs, secret); err != nil { // each secret alone, so that the error names its file
 			faults = append(faults, c.fault("external-caller-secret-file", "%s: %w", file, err))
 		}
 		secrets = append(secrets, secret)
@@ -194,8 +196,8 @@ func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifie
 	return auth.NewSecrets(actAs, secrets...)
 }
 
-// newPolicy is the policy of the file. Without one, whoever is let in may do
-// everything but withdraw what others have posted.
+// newPolicy returns the policy of the configuration file. Without one, every
+// accepted caller may do everything except withdraw the posts of others.
 func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, error) {
 	if c.policy == nil {
 		return notifications.AllowAll{}, nil
@@ -207,8 +209,8 @@ func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, 
 	return policy, nil
 }
 
-// readSecret returns the content of a file without the line break at its end,
-// which editors and echo put there.
+// readSecret returns the content of a file without the line break that editors
+// and echo add at the end.
 func readSecret(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	legacyKey   = "c2l4dGVlbiBieXRlcyBvciBtb3Jl" // "sixteen bytes or more"
 )
 
-// issued issues a token and returns it with its file of keys.
+// issued issues a token and returns it with its key file.
 func issued(t *testing.T, args ...string) (token, keys string) {
 	t.Helper()
 	keys = filepath.Join(t.TempDir(), "keys.json")
@@ -35,14 +35,15 @@ func issuedInto(t *testing.T, keys string, args ...string) string {
 	return strings.TrimSuffix(r.stdout, "\n")
 }
 
-// jwtArgs accept the tokens dev-token issues unless told otherwise.
+// jwtArgs are the settings that accept the tokens of dev-token.
 func jwtArgs(keys string) []string {
 	return []string{"--jwks-url=file:" + keys, "--jwt-issuer=notifyd-dev", "--jwt-audience=notifications"}
 }
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
 
-// Who is let in who shows nothing, for every way to say so.
+// Whether requests without credentials are accepted, for every combination of
+// settings.
 func effectOfGuest(t *testing.T) {
 	_, keys := issued(t, "--user=default/jane")
 	secretArg := "--external-caller-secret-file=" + file(t, "secret", secret)
@@ -51,11 +52,11 @@ func effectOfGuest(t *testing.T) {
 	tests := map[string]struct {
 		args    []string
 		in      bool
-		refused string // why it does not start
+		refused string // the error at the start
 	}{
 		"nothing said":                {in: true},
 		"asked for":                   {args: []string{"--guest"}, in: true},
-		"turned off, nothing else":    {args: []string{"--guest=false"}, refused: "--guest: nobody could get in"},
+		"turned off, nothing else":    {args: []string{"--guest=false"}, refused: "--guest: no caller could authenticate"},
 		"keys":                        {args: jwtArgs(keys)},
 		"secret":                      {args: []string{secretArg}},
 		"legacy key":                  {args: []string{legacyArg}},
@@ -64,7 +65,7 @@ func effectOfGuest(t *testing.T) {
 		"secret and asked for":        {args: []string{secretArg, "--guest=true"}, in: true},
 		"legacy key and asked for":    {args: []string{legacyArg, "--guest"}, in: true},
 		"outside, nothing said":       {args: []string{outside}, refused: "--listen: 0.0.0.0:0 can be reached from other machines"},
-		"outside, turned off":         {args: []string{outside, "--guest=false"}, refused: "--guest: nobody could get in"},
+		"outside, turned off":         {args: []string{outside, "--guest=false"}, refused: "--guest: no caller could authenticate"},
 		"outside, asked for":          {args: []string{outside, "--guest"}, in: true},
 		"outside, secret":             {args: []string{outside, secretArg}},
 		"outside, legacy key":         {args: []string{outside, legacyArg}},
@@ -87,14 +88,14 @@ func effectOfGuest(t *testing.T) {
 				want = http.StatusOK
 			}
 			i.get(t, "/notifications").want(t, want)
-			if told := strings.Contains(i.line, "everybody without a proof as default/guest"); told != tt.in {
+			if told := strings.Contains(i.line, "requests without credentials as default/guest"); told != tt.in {
 				t.Errorf("the line at the start is %q", i.line)
 			}
 		})
 	}
 }
 
-// The holder of either secret is a service, which posts and has no inbox.
+// Holders of both secrets are a service, which posts and has no inbox.
 func effectOfSecret(t *testing.T) {
 	i := serving(t,
 		"--external-caller-secret-file", file(t, "new", secret+"\n"),
@@ -107,7 +108,7 @@ func effectOfSecret(t *testing.T) {
 	i.post(t, "default/jane", bearer("x"), "notifications-secret: "+secret).want(t, http.StatusUnauthorized)
 }
 
-// Faults of the files are all named, with the setting and the file.
+// Errors of the files name the setting and the file.
 func TestRefusedSecretFiles(t *testing.T) {
 	t.Parallel()
 	short, empty, broken := file(t, "short", "hunter2"), file(t, "empty", "\n"), file(t, "lines", secret+"\n\n")
@@ -129,8 +130,8 @@ func TestRefusedSecretFiles(t *testing.T) {
 	refused(t, invoke(t, nil, withDefaults(t, []string{"--external-caller-secret-file", "/no/secret"})...), exitUsage, "--external-caller-secret-file: open /no/secret: ")
 }
 
-// The sub of a token says whether it speaks of a user or of a service, and
-// another issuer, audience or key proves nothing.
+// The claim sub says whether a token belongs to a user or a service. Tokens
+// with another issuer, audience or key are refused.
 func effectOfTokens(t *testing.T) {
 	jane, keys := issued(t, "--user=default/jane")
 	john := issuedInto(t, keys, "--user=user:default/john")
@@ -155,7 +156,7 @@ func effectOfTokens(t *testing.T) {
 	i.get(t, "/readyz").want(t, http.StatusOK)
 }
 
-// A key published later is found without a restart. Until there are keys the
+// A key that is published later is found without a restart. Without keys the
 // server is up and not ready.
 func TestKeysComeLater(t *testing.T) {
 	t.Parallel()
@@ -170,7 +171,7 @@ func TestKeysComeLater(t *testing.T) {
 	i.get(t, "/readyz").want(t, http.StatusOK)
 }
 
-// The claim, where a token has it, names the user.
+// The configured claim, if the token has it, names the user.
 func effectOfUserClaim(t *testing.T) {
 	token, keys := issued(t, "--service=ci", "--issuer=default/john")
 	args := []string{"--jwks-url=file:" + keys, "--jwt-issuer=default/john", "--jwt-audience=notifications"}
@@ -183,7 +184,8 @@ func effectOfUserClaim(t *testing.T) {
 	}
 }
 
-// Service tokens of older Backstage backends are taken beside others.
+// Service tokens of older Backstage backends are accepted in addition to
+// others.
 func effectOfLegacyKeys(t *testing.T) {
 	jane, keys := issued(t, "--user=default/jane")
 	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"),
@@ -204,8 +206,8 @@ func effectOfLegacyKeys(t *testing.T) {
 	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
 }
 
-// Without rules whoever is let in, a guest too, may do all but withdraw what
-// others have posted.
+// Without a policy every accepted caller, guests too, may do everything except
+// withdraw the posts of others.
 func TestDefaultPolicy(t *testing.T) {
 	t.Parallel()
 	s := wired(t)
@@ -221,7 +223,7 @@ func TestDefaultPolicy(t *testing.T) {
 	}
 }
 
-// The rules of the file narrow what who is let in may do.
+// The policy of the file restricts what accepted callers may do.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	jane, keys := issued(t, "--user=default/jane")
@@ -264,8 +266,8 @@ func TestRefusedPolicy(t *testing.T) {
 	}
 }
 
-// Someone let in whom the catalog does not have is worth a line in the log.
-func TestStrangersAreTold(t *testing.T) {
+// A user whom the settings accept but the catalog does not know is logged.
+func TestUnknownUsersAreLogged(t *testing.T) {
 	t.Parallel()
 	catalogArg := "--catalog=" + file(t, "users.yaml", "kind: User\nmetadata: {name: jane}\n")
 	i := serving(t, catalogArg)

@@ -9,12 +9,12 @@ import (
 	"github.com/notifications-go/notifications/catalog"
 )
 
-// example is the catalog of a server that was given none.
+// example is the catalog of a server without --catalog.
 //
 //go:embed catalog.example.yaml
 var example embed.FS
 
-// loadCatalog makes the catalog the settings ask for.
+// loadCatalog returns the catalog that the settings ask for.
 func loadCatalog(c *config) (notifications.Catalog, error) {
 	switch {
 	case c.openCatalog:
@@ -29,8 +29,8 @@ func loadCatalog(c *config) (notifications.Catalog, error) {
 	return cat, nil
 }
 
-// reloadCatalog reads the files again. If one has a fault the catalog stays as
-// it was.
+// reloadCatalog reads the files again. If a file has a fault, the catalog stays
+// as it is.
 func reloadCatalog(cat notifications.Catalog, log *slog.Logger) {
 	files, ok := cat.(*catalog.Files)
 	if !ok {
@@ -38,18 +38,18 @@ func reloadCatalog(cat notifications.Catalog, log *slog.Logger) {
 		return
 	}
 	if err := files.Reload(); err != nil {
-		log.Error("the catalog was not read again and stays as it was", "error", err)
+		log.Error("the catalog could not be read again and stays as it is", "error", err)
 		return
 	}
 	users, groups := files.Len()
 	log.Info("the catalog was read again", "users", users, "groups", groups)
 }
 
-// warnOfStrangers tells of users the settings let in who could read nothing,
-// for the catalog does not have them.
-func warnOfStrangers(ctx context.Context, c *config, cat notifications.Catalog, log *slog.Logger) {
+// warnOfUnknownUsers logs users that the settings accept but the catalog does
+// not know. They have no inbox.
+func warnOfUnknownUsers(ctx context.Context, c *config, cat notifications.Catalog, log *slog.Logger) {
 	refs := []string{c.externalUser}
-	if c.guestsWelcome() {
+	if c.acceptsGuests() {
 		refs = append(refs, guestRef)
 	}
 	for _, ref := range refs {
@@ -58,7 +58,7 @@ func warnOfStrangers(ctx context.Context, c *config, cat notifications.Catalog, 
 			continue // not given, or refused before
 		}
 		if missing, err := cat.Missing(ctx, []notifications.Ref{notifications.UserRef(user)}); err == nil && len(missing) > 0 {
-			log.Warn("let in, but not in the catalog and so without an inbox", "user", ref)
+			log.Warn("the settings accept a user who is not in the catalog and so has no inbox", "user", ref)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// config is everything notifyd can be told.
+// config holds all settings of notifyd.
 type config struct {
 	file string
 
@@ -37,9 +37,9 @@ type config struct {
 	secretFiles                                   []string
 	externalUser                                  string
 	legacyKeyFiles                                []string
-	guest                                         *bool // nil: nobody said
+	guest                                         *bool // nil: not given
 
-	retention         time.Duration // zero: without end
+	retention         time.Duration // zero: keep all
 	purgeInterval     time.Duration
 	idempotencyWindow time.Duration
 
@@ -47,88 +47,88 @@ type config struct {
 	shutdownTimeout                                           time.Duration
 	maxHeaderBytes, maxBodyBytes                              int
 
-	// policy is the section of that name in the file; nil if there is none.
+	// policy is the section policy of the file; nil if there is none.
 	policy []notifications.Rule
-	// places says where each setting that was given comes from.
+	// places says where the value of each given setting comes from.
 	places map[string]string
 }
 
-// setting is one row of the table that drives flags, environment, file and
-// help.
+// setting is one row of the table of settings. Flags, environment, file and
+// help all use the table.
 type setting struct {
 	name string // of the flag, and of the key in the file
-	arg  string // what stands for the value in the help; "" for a switch
-	def  string // the value where nobody gives one; "" for none
+	arg  string // the name of the value in the help; "" for a switch
+	def  string // the default; "" for none
 	many bool   // takes several values
 	set  func(values []string) error
 	help string
 }
 
-// environment is the name of the setting as an environment variable.
+// environment returns the name of the setting's environment variable.
 func (s setting) environment() string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
-// section is a part of the table under one heading of the help.
+// section is a part of the table, with its heading in the help.
 type section struct {
 	title    string
 	settings []setting
 }
 
-// sections is the table. The settings write to c.
+// sections returns the table. Its settings write to c.
 func (c *config) sections() []section {
 	return []section{
 		{"Server", []setting{
-			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Where to listen; port 0 takes a free one."},
-			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path the API is at; it answers without it too."},
-			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate, with its chain, in PEM. With --tls-key: serve HTTPS."},
+			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Address to listen on; port 0 takes a free port."},
+			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path of the API. Paths without this prefix work too."},
+			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM. With --tls-key, the server uses HTTPS."},
 			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
-			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Web page origin, https://host[:port], that may call the API."},
+			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Origin of web pages that may call the API, https://host[:port]."},
 			{"log-format", "FORMAT", "text", false, oneOf(&c.logFormat, "text", "json"), "text or json; logs go to standard error."},
 			{"log-level", "LEVEL", "info", false, oneOf(&c.logLevel, "debug", "info", "warn", "error"), "debug, info, warn or error."},
-			{"config", "FILE", "", false, text(&c.file), "YAML file with settings, keys named like the flags, and policy rules."},
+			{"config", "FILE", "", false, text(&c.file), "YAML file with settings (its keys are the names of the flags) and policy rules."},
 		}},
 		{"Database", []setting{
-			{"database", "URL", "sqlite:notifications.db", false, text(&c.database), "sqlite:PATH or postgres://…; created if it does not exist. PG* variables fill in the URL."},
+			{"database", "URL", "sqlite:notifications.db", false, text(&c.database), "sqlite:PATH or postgres://…; created if it does not exist. PG* variables complete the URL."},
 			{"database-password-file", "FILE", "", false, text(&c.databasePasswordFile), "File with the password for PostgreSQL."},
-			{"database-replica", "URL", "", false, text(&c.databaseReplica), "Streaming standby of --database, postgres://…, to read lists and counts from; it may be away. Password file and pool settings are those of --database."},
-			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL kept open."},
-			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Connections to PostgreSQL at most."},
+			{"database-replica", "URL", "", false, text(&c.databaseReplica), "Streaming standby of --database, postgres://…, that answers lists and counts. It may be down. Password file and pool settings are those of --database."},
+			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL that are kept open."},
+			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Largest number of connections to PostgreSQL."},
 			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},
-			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL, then it is answered 503."},
+			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL. After that it is answered with 503."},
 		}},
 		{"Users and groups", []setting{
 			{"catalog", "FILE", "", true, list(&c.catalogFiles), "Entity file with users and groups, read again on SIGHUP. Replaces the built-in example."},
-			{"open-catalog", "", "false", false, toggle(&c.openCatalog), "Take every user and group name on trust; nobody is in a group."},
+			{"open-catalog", "", "false", false, toggle(&c.openCatalog), "Accept every name of a user or group; groups have no members."},
 		}},
 		{"Access", []setting{
-			{"jwks-url", "URL", "", false, text(&c.jwksURL), "Keys that sign the accepted tokens: https://…, or file:PATH on loopback."},
-			{"jwt-issuer", "ISSUER", "", false, text(&c.jwtIssuer), "What the claim iss of a token must be."},
-			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "What the claim aud of a token must be or hold."},
-			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user; without it sub does, as user:namespace/name."},
-			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret; two while rotating."},
-			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User the holder of the secret acts as, instead of a service without inbox."},
+			{"jwks-url", "URL", "", false, text(&c.jwksURL), "Public keys of the accepted tokens: https://…, or file:PATH if --listen is on loopback."},
+			{"jwt-issuer", "ISSUER", "", false, text(&c.jwtIssuer), "Required value of a token's claim iss."},
+			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "Required value of a token's claim aud, or one of its values."},
+			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user. Without it the claim sub does, as user:namespace/name."},
+			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret. Give two files during a rotation."},
+			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User that holders of the secret act as. Without it they are a service and have no inbox."},
 			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256)."},
-			{"guest", "", "", false, optionalToggle(&c.guest), "Let in whoever shows nothing, as " + guestRef + ". On when nothing else lets anybody in and --listen is loopback."},
+			{"guest", "", "", false, optionalToggle(&c.guest), "Accept requests without credentials as the user " + guestRef + ". On by default if no other way is configured and --listen is on loopback."},
 		}},
 		{"Notifications", []setting{
-			{"retention", "DURATION", "", false, duration(&c.retention), "Remove notifications older than that, unless somebody saved them. Without it they are kept however old."},
-			{"purge-interval", "DURATION", "1h", false, duration(&c.purgeInterval), "How often what is old, expired, withdrawn or replaced is removed for good; also at the start."},
+			{"retention", "DURATION", "", false, duration(&c.retention), "Remove notifications older than this, unless a user saved them. Without it they are never too old."},
+			{"purge-interval", "DURATION", "1h", false, duration(&c.purgeInterval), "How often old, expired, withdrawn and replaced notifications are deleted. This also happens at the start."},
 			{"idempotency-window", "DURATION", "168h", false, duration(&c.idempotencyWindow), "How long an idempotency key is remembered."},
 		}},
 		{"Limits", []setting{
-			{"read-header-timeout", "DURATION", "10s", false, duration(&c.readHeaderTimeout), "For the head of a request."},
-			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "For a whole request."},
-			{"write-timeout", "DURATION", "75s", false, duration(&c.writeTimeout), "From the head of a request to the end of its answer; at nine tenths of it the answer is 503."},
-			{"idle-timeout", "DURATION", "2m", false, duration(&c.idleTimeout), "For an unused connection."},
-			{"shutdown-timeout", "DURATION", "30s", false, duration(&c.shutdownTimeout), "For requests in flight when SIGTERM or SIGINT ends the server."},
-			{"max-header-bytes", "N", "65536", false, number(&c.maxHeaderBytes, 1), "Size of the head of a request; beyond it the answer is 431."},
-			{"max-body-bytes", "N", "1048576", false, number(&c.maxBodyBytes, 1), "Size of the body of a request; beyond it the answer is 413."},
+			{"read-header-timeout", "DURATION", "10s", false, duration(&c.readHeaderTimeout), "Time to receive the head of a request."},
+			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "Time to receive a whole request."},
+			{"write-timeout", "DURATION", "75s", false, duration(&c.writeTimeout), "Time from the head of a request to the end of its answer. After nine tenths of it the answer is 503."},
+			{"idle-timeout", "DURATION", "2m", false, duration(&c.idleTimeout), "Time until an unused connection is closed."},
+			{"shutdown-timeout", "DURATION", "30s", false, duration(&c.shutdownTimeout), "Time to finish requests in flight after SIGTERM or SIGINT."},
+			{"max-header-bytes", "N", "65536", false, number(&c.maxHeaderBytes, 1), "Largest head of a request. A larger one is answered with 431."},
+			{"max-body-bytes", "N", "1048576", false, number(&c.maxBodyBytes, 1), "Largest body of a request. A larger one is answered with 413."},
 		}},
 	}
 }
 
-// settings is the table without its headings.
+// settings returns the rows of all sections.
 func (c *config) settings() []setting {
 	var all []setting
 	for _, s := range c.sections() {
@@ -137,8 +137,8 @@ func (c *config) settings() []setting {
 	return all
 }
 
-// The kinds of settings. Each returns a function that stores the values given
-// for a setting, or says what is wrong with them.
+// The kinds of settings. Each returns a function that stores the values of a
+// setting, or returns their fault.
 
 func text(to *string) func([]string) error {
 	return scalar(to, func(s string) (string, error) { return s, nil })
@@ -185,14 +185,13 @@ func duration(to *time.Duration) func([]string) error {
 	})
 }
 
-// parseDuration reads what [time.ParseDuration] does and whole days, which
-// that leaves out because they are not always of 24 hours. Here they are.
+// parseDuration is [time.ParseDuration] with whole days of 24 hours.
 func parseDuration(s string) (time.Duration, error) {
 	number, inDays := strings.CutSuffix(s, "d")
 	if !inDays {
 		return time.ParseDuration(s)
 	}
-	days, err := strconv.ParseUint(number, 10, 16) // 179 years, and a Duration ends at 292
+	days, err := strconv.ParseUint(number, 10, 16) // at most 179 years; a Duration ends at 292
 	return time.Duration(days) * 24 * time.Hour, err
 }
 
@@ -205,8 +204,8 @@ func oneOf(to *string, choices ...string) func([]string) error {
 	})
 }
 
-// scalar takes one value. It is never empty: a shell variable that is not set
-// must not turn into a setting that is not given.
+// scalar takes one value, which must not be empty: an unset shell variable must
+// not look like an absent setting.
 func scalar[T any](to *T, parse func(string) (T, error)) func([]string) error {
 	return func(values []string) error {
 		if len(values) != 1 {
@@ -236,7 +235,7 @@ func parseBool(s string) (bool, error) {
 	return false, fmt.Errorf("%q is neither true nor false", s)
 }
 
-// place names a setting the way it was given: a flag, a variable, a line in a
+// place names a setting as it was given: a flag, a variable, or a line of the
 // file.
 func (c *config) place(name string) string {
 	if p, ok := c.places[name]; ok {
@@ -245,12 +244,12 @@ func (c *config) place(name string) string {
 	return "--" + name
 }
 
-// fault is what is wrong with the value of a setting.
+// fault returns a fault of a setting's value.
 func (c *config) fault(name, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", c.place(name), fmt.Errorf(format, args...))
 }
 
-// check reports all that is wrong with settings that are fine by themselves.
+// check reports the faults of settings that are valid alone but not together.
 func (c *config) check() error {
 	return errors.Join(c.checkServer(), c.checkDatabase(), c.checkCatalog(), c.checkAccess())
 }
@@ -264,13 +263,13 @@ func (c *config) checkServer() error {
 		faults = append(faults, c.fault("prefix", "%q is not a plain path that begins with a slash", c.prefix))
 	}
 	if c.tlsCert != "" && c.tlsKey == "" {
-		faults = append(faults, c.fault("tls-cert", "needs --tls-key beside it"))
+		faults = append(faults, c.fault("tls-cert", "needs --tls-key"))
 	}
 	if c.tlsKey != "" && c.tlsCert == "" {
-		faults = append(faults, c.fault("tls-key", "needs --tls-cert beside it"))
+		faults = append(faults, c.fault("tls-key", "needs --tls-cert"))
 	}
 	for _, origin := range c.corsOrigins {
-		// The CORS library would take a star for any run of characters.
+		// In the CORS library a star matches any characters.
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil || strings.Contains(origin, "*") {
 			faults = append(faults, c.fault("cors-origin", "%q is not of the form https://host or https://host:port", origin))
 		}
@@ -291,7 +290,7 @@ func checkListen(address string) error {
 
 func (c *config) checkCatalog() error {
 	if c.openCatalog && len(c.catalogFiles) > 0 {
-		return c.fault("open-catalog", "excludes --catalog")
+		return c.fault("open-catalog", "cannot be combined with --catalog")
 	}
 	return nil
 }
@@ -306,10 +305,11 @@ func (c *config) onLoopback() bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// logger writes to w as the settings say.
+// logger returns a logger that writes to w in the format and at the level of
+// the settings.
 func (c *config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.logLevel)) // one of the four, see the table
+	_ = level.UnmarshalText([]byte(c.logLevel)) // the table allows only valid levels
 	options := &slog.HandlerOptions{Level: level}
 	if c.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))

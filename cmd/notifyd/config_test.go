@@ -17,7 +17,7 @@ func load(args, environ []string) (*config, error) {
 	return loadConfig(flag.NewFlagSet("test", flag.ContinueOnError), args, environ)
 }
 
-// samples are three values for each setting, each different from the default.
+// samples returns three values for each setting. None is the default.
 func samples(s setting) [3]string {
 	switch {
 	case s.name == "log-format":
@@ -34,19 +34,19 @@ func samples(s setting) [3]string {
 	return [3]string{"one", "two", "three"}
 }
 
-// bare is what a configuration comes to, without where it comes from.
+// bare returns a configuration without the places of its values.
 func bare(c *config) config {
 	b := *c
 	b.file, b.places = "", nil
 	return b
 }
 
-// Every setting, in every combination of the sources, is that of the strongest
-// source that has it.
+// Flags override the environment, which overrides the file: for every setting,
+// with every combination of these.
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	for _, s := range new(config).settings() {
-		if s.name == "config" { // names a source
+		if s.name == "config" { // it names the file
 			continue
 		}
 		values := samples(s)
@@ -80,7 +80,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// Each row of the table is about a field of its own.
+// Each row of the table sets a field of its own.
 func TestEverySettingHasItsField(t *testing.T) {
 	t.Parallel()
 	defaults, err := load(nil, nil)
@@ -113,7 +113,7 @@ func TestEverySettingHasItsField(t *testing.T) {
 	}
 }
 
-// The environment is also where the file's name can come from.
+// The environment can name the file.
 func TestConfigFileFromEnvironment(t *testing.T) {
 	t.Parallel()
 	path := file(t, "notifyd.yaml", "listen: localhost:1\n")
@@ -160,13 +160,12 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// Whatever cannot be keeps notifyd from starting, and is named with the place
-// it comes from.
+// An invalid setting keeps notifyd from starting. The error names its place.
 func TestRefusedSettings(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		args, environ []string
-		file          string // "PATH:" in what is wanted
+		file          string // "PATH:" in want
 		want          []string
 	}{
 		"unknown flag":              {args: []string{"--nope"}, want: []string{"-nope"}},
@@ -228,10 +227,10 @@ func TestRefusedSettings(t *testing.T) {
 		"replica in a file":         {args: []string{"--database=postgres://db/x", "--database-replica=sqlite:x"}, want: []string{"--database-replica: must be postgres://"}},
 		"replica URL":               {environ: []string{"NOTIFYD_DATABASE=postgres://db/x", "NOTIFYD_DATABASE_REPLICA=postgres://db:port/x"}, want: []string{"NOTIFYD_DATABASE_REPLICA: ", "invalid port"}},
 		"pool":                      {args: []string{"--database-min-conns=9", "--database-max-conns=8"}, want: []string{"--database-min-conns: 9 is more than --database-max-conns, 8"}},
-		"two catalogs":              {args: []string{"--open-catalog", "--catalog=x"}, want: []string{"--open-catalog: excludes --catalog"}},
+		"two catalogs":              {args: []string{"--open-catalog", "--catalog=x"}, want: []string{"--open-catalog: cannot be combined with --catalog"}},
 		"URL alone":                 {args: []string{"--jwks-url=https://a"}, want: []string{"--jwks-url: needs --jwt-issuer and --jwt-audience"}},
 		"issuer alone":              {args: []string{"--jwt-issuer=a"}, want: []string{"--jwt-issuer: needs --jwks-url and --jwt-audience"}},
-		"no audience":               {args: []string{"--jwks-url=https://a", "--jwt-issuer=a"}, want: []string{"--jwks-url: needs --jwt-audience beside"}},
+		"no audience":               {args: []string{"--jwks-url=https://a", "--jwt-issuer=a"}, want: []string{"--jwks-url: needs --jwt-audience"}},
 		"claim alone":               {args: []string{"--jwt-user-claim=email"}, want: []string{"--jwt-user-claim: needs --jwks-url"}},
 		"external user alone":       {args: []string{"--external-caller-user=default/jane"}, want: []string{"--external-caller-user: needs --external-caller-secret-file"}},
 		"three secrets":             {environ: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE=a,b,c"}, want: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE: 3 files"}},
@@ -263,7 +262,7 @@ func TestRefusedSettings(t *testing.T) {
 	}
 }
 
-// Passwords are in no message about settings.
+// No message about settings contains a password.
 func TestFaultsHoldNoPassword(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2-and-more"
@@ -287,8 +286,7 @@ func TestFaultsHoldNoPassword(t *testing.T) {
 	}
 }
 
-// A value with CRLF line ends, a byte order mark, quotes and blocks is what it
-// says.
+// A file may have CRLF line ends, a byte order mark, quotes and blocks.
 func TestFileForms(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -304,7 +302,7 @@ func TestFileForms(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if c.prefix != "/x" || !c.guestsWelcome() {
+		if c.prefix != "/x" || !c.acceptsGuests() {
 			t.Errorf("%q: prefix is %q", text, c.prefix)
 		}
 	}
@@ -313,7 +311,7 @@ func TestFileForms(t *testing.T) {
 	}
 }
 
-// Help holds every setting, every variable and every default.
+// The help has every setting, every variable and every default.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"migrate", "--help"}, {"migrate", "-h"}, {"migrate", "export", "--help"}, {"migrate", "baseline", "-h"}, {"explain", "--help"}, {"erase-user", "--help"}} {
@@ -345,7 +343,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// The rules the help shows are rules.
+// The rules in the help are valid.
 func TestHelpOfPolicy(t *testing.T) {
 	t.Parallel()
 	_, example, found := strings.Cut(settingsHelp, "\n  policy:")

@@ -21,7 +21,7 @@ func (c *config) sqlitePath() (string, bool) {
 	return strings.CutPrefix(c.database, "sqlite:")
 }
 
-// dialect is that of --database, as the library names it.
+// dialect returns the dialect of --database, by the library's name.
 func (c *config) dialect() string {
 	if _, ok := c.sqlitePath(); ok {
 		return "sqlite"
@@ -29,7 +29,7 @@ func (c *config) dialect() string {
 	return "postgres"
 }
 
-// checkDatabase never quotes the setting, which may hold a password.
+// checkDatabase never quotes the URL, because it may contain a password.
 func (c *config) checkDatabase() error {
 	var faults []error
 	path, isSQLite := c.sqlitePath()
@@ -71,8 +71,8 @@ func isPostgresURL(s string) bool {
 	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
-// openDatabase opens the database, and creates it if it does not exist. The
-// error holds no password.
+// openDatabase opens the database, and creates it if it does not exist. Its
+// errors contain no password.
 func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
 	if path, ok := c.sqlitePath(); ok {
 		return database.OpenSQLite(path, database.SQLiteLogger(log))
@@ -87,7 +87,8 @@ func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 	return database.OpenPostgres(ctx, cfg)
 }
 
-// openReplica opens the standby, which may be away; nil if there is none.
+// openReplica opens the standby, which may be down. It returns nil if there is
+// none.
 func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
 	if c.databaseReplica == "" {
 		return nil, nil
@@ -116,7 +117,7 @@ func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error
 	return cfg, nil
 }
 
-// closeDatabase closes all connections, if there is one.
+// closeDatabase closes all connections. db may be nil.
 func closeDatabase(db *gorm.DB) error {
 	if db == nil {
 		return nil
@@ -128,7 +129,7 @@ func closeDatabase(db *gorm.DB) error {
 	return pool.Close()
 }
 
-// databaseName says which database is used, without a password.
+// databaseName returns the name of the database, without a password.
 func (c *config) databaseName() string {
 	if _, ok := c.sqlitePath(); ok {
 		return c.database
@@ -136,15 +137,15 @@ func (c *config) databaseName() string {
 	return postgresName(c.database)
 }
 
-// postgresName is the URL without a password and parameters. What it leaves out
-// and the environment has is in it.
+// postgresName returns the URL without a password and parameters, completed by
+// the PG* variables.
 func postgresName(address string) string {
 	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		return "PostgreSQL"
 	}
 	host := net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
-	if strings.HasPrefix(cfg.Host, "/") { // the directory of a socket
+	if strings.HasPrefix(cfg.Host, "/") { // the directory of a Unix socket
 		host = url.PathEscape(cfg.Host)
 	}
 	return fmt.Sprintf("postgres://%s@%s/%s", url.PathEscape(cfg.User), host, url.PathEscape(cfg.Database))

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// root is the directory the image is built from.
+// root is the directory that the image is built from.
 const root = "../.."
 
 func read(t *testing.T, name string) string {
@@ -39,7 +39,8 @@ func dockerfile(t *testing.T) map[string][]string {
 	return instructions
 }
 
-// What the image is built from is there, and what it sets are settings.
+// The files of the image exist, and its environment has only settings of
+// notifyd.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	d := dockerfile(t)
@@ -74,12 +75,12 @@ func TestDockerfile(t *testing.T) {
 	if c.listen != ":"+d["EXPOSE"][0] || !strings.HasPrefix(c.database, "sqlite:"+d["VOLUME"][0]+"/") {
 		t.Errorf("it listens on %s and stores in %s, but exposes %q and keeps %q", c.listen, c.database, d["EXPOSE"], d["VOLUME"])
 	}
-	if err := c.check(); err == nil || !strings.Contains(err.Error(), "everybody would be let in") {
+	if err := c.check(); err == nil || !strings.Contains(err.Error(), "every caller would be accepted as a guest") {
 		t.Errorf("by itself it starts: %v", err)
 	}
 }
 
-// composeFile is what is checked of compose.yaml.
+// composeFile holds the parts of compose.yaml that are checked.
 type composeFile struct {
 	Services map[string]struct {
 		Image       string            `yaml:"image"`
@@ -106,8 +107,8 @@ type composeFile struct {
 	} `yaml:"secrets"`
 }
 
-// What compose.yaml gives notifyd are settings, which fit together and fit its
-// other services.
+// The environment in compose.yaml has only settings of notifyd, which are valid
+// together and agree with the other services.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	var f composeFile

@@ -21,30 +21,30 @@ import (
 )
 
 func devTokenHelp(w io.Writer) {
-	fmt.Fprint(w, `notifyd dev-token issues a token for trying things out. It prints the token, and on
-standard error the command that starts a server which accepts it. The key that
-signed it is thrown away; its public half is added to a file, which a server
-accepts on loopback only.
+	fmt.Fprint(w, `notifyd dev-token issues a token for development. It prints the token, and on
+standard error the command of a server that accepts the token. It discards the
+private key and adds the public key to a file. A server accepts such a file only
+on loopback.
 
 Usage:
   TOKEN=$(notifyd dev-token --user default/jane)
 
   --user REF
-      User the token speaks of, namespace/name. This or --service is required.
+      User of the token, namespace/name. Either --user or --service is required.
   --service NAME
-      Service the token speaks of.
+      Service of the token.
   --keys FILE
-      File the public key is added to, created if need be. Default dev-keys.json
+      File that the public key is added to, created if needed. Default dev-keys.json
   --issuer ISSUER
       Issuer of the token. Default notifyd-dev
   --audience AUDIENCE
       Audience of the token. Default notifications
   --expires DURATION
-      How long the token holds. Default 24h
+      How long the token is valid. Default 24h
 `)
 }
 
-// devToken is what the command line asks for.
+// devToken holds the command's flags.
 type devToken struct {
 	user, service    string
 	keys             string
@@ -52,7 +52,7 @@ type devToken struct {
 	expires          time.Duration
 }
 
-// runDevToken issues a token and publishes the key that proves it.
+// runDevToken issues a token and adds its public key to the file.
 func runDevToken(_ context.Context, p process) error {
 	d := devToken{expires: 24 * time.Hour}
 	flags := flag.NewFlagSet("dev-token", flag.ContinueOnError)
@@ -90,8 +90,7 @@ func runDevToken(_ context.Context, p process) error {
 	return err
 }
 
-// subject returns the claim sub, from which the server tells users from
-// services.
+// subject returns the claim sub, which tells users from services.
 func (d devToken) subject() (string, error) {
 	switch {
 	case d.user == "" && d.service == "":
@@ -140,8 +139,8 @@ func (d devToken) sign(subject, kid string, key ed25519.PrivateKey) (string, err
 	return token.SignedString(key)
 }
 
-// addKey adds a public key to a JWK Set (RFC 7517; RFC 8037 for the key). The
-// keys that are there stay as they are.
+// addKey adds a public key to a JWK Set (RFC 7517, and RFC 8037 for Ed25519).
+// It keeps the other keys.
 func addKey(file, kid string, key ed25519.PublicKey) error {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -152,10 +151,10 @@ func addKey(file, kid string, key ed25519.PublicKey) error {
 	}
 	if err == nil {
 		if err := json.Unmarshal(data, &set); err != nil {
-			return fmt.Errorf("%s: is left as it is, for it is no key set: %w", file, err)
+			return fmt.Errorf("%s: is not a key set and stays as it is: %w", file, err)
 		}
 		if set.Keys == nil {
-			return fmt.Errorf("%s: is left as it is, for it is no key set", file)
+			return fmt.Errorf("%s: is not a key set and stays as it is", file)
 		}
 	}
 	jwk, err := json.Marshal(map[string]string{
@@ -173,14 +172,15 @@ func addKey(file, kid string, key ed25519.PublicKey) error {
 	return replaceFile(file, append(data, '\n'))
 }
 
-// replaceFile writes a file so that a reader sees the old content or the new.
+// replaceFile replaces a file, so that a reader sees either the old or the new
+// content.
 func replaceFile(file string, data []byte) error {
 	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {
 		return err
 	}
 	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close()) // public keys, for any server to read
+	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close()) // any server may read public keys
 	if err == nil {
 		err = os.Rename(temporary.Name(), file)
 	}
@@ -190,10 +190,10 @@ func replaceFile(file string, data []byte) error {
 	return nil
 }
 
-// shellPlain is what a shell leaves as it is.
+// shellPlain matches words that a shell does not change.
 var shellPlain = regexp.MustCompile(`^[\w./:@%+,=-]+$`)
 
-// shellWord quotes s where a shell would take it apart.
+// shellWord quotes s if a shell would change or split it.
 func shellWord(s string) string {
 	if shellPlain.MatchString(s) {
 		return s

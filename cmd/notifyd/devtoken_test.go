@@ -12,8 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The command that is printed starts a server that accepts the token, also
-// where a shell would take a name apart.
+// The printed command starts a server that accepts the token, even if a shell
+// would split a name.
 func TestDevToken(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "jane's keys.json")
@@ -39,7 +39,7 @@ func TestDevTokenDefaults(t *testing.T) {
 	}
 }
 
-// Keys are added to those there are; none of them is private.
+// Keys are added to the file. None of them is private.
 func TestDevTokenKeys(t *testing.T) {
 	t.Parallel()
 	const before = `{"keys": [{"kty": "RSA", "kid": "from elsewhere", "n": "AQAB", "e": "AQAB", "note": 1.50}]}`
@@ -73,7 +73,7 @@ func TestDevTokenKeys(t *testing.T) {
 	}
 }
 
-// A token can hold for days.
+// The lifetime of a token can be in days.
 func TestDevTokenExpires(t *testing.T) {
 	t.Parallel()
 	token, _ := issued(t, "--user=default/jane", "--expires=2d")
@@ -86,12 +86,12 @@ func TestDevTokenExpires(t *testing.T) {
 	}
 }
 
-// A file that is no key set is left alone.
+// A file that is not a key set stays as it is.
 func TestDevTokenLeavesOtherFiles(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "hello", "{}", "[]", "null", `{"keys": 1}`, `{"dependencies": {}}`} {
 		path := file(t, "package.json", content)
-		refused(t, invoke(t, nil, "dev-token", "--user=default/jane", "--keys", path), exitFailure, path+": is left as it is")
+		refused(t, invoke(t, nil, "dev-token", "--user=default/jane", "--keys", path), exitFailure, path+": is not a key set and stays as it is")
 		if data, err := os.ReadFile(path); err != nil || string(data) != content {
 			t.Errorf("%q became %q, %v", content, data, err)
 		}

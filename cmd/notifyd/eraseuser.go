@@ -11,20 +11,20 @@ import (
 )
 
 func eraseUserHelp(w io.Writer) {
-	fmt.Fprint(w, `notifyd erase-user removes what is a user's own, whether or not the catalog still
-has the user: what was read, saved and archived, what is addressed to this user
-alone, and idempotency keys. Notifications to groups, to everybody and to other
-users stay; of those the user has posted nobody can tell any more who it was.
-There is no way back.
+	fmt.Fprint(w, `notifyd erase-user removes a user's own data: what they read, saved and archived,
+notifications addressed to them alone, and their idempotency keys. The catalog
+need not have the user any more. Notifications to groups, to everybody and to
+other users stay. Notifications that the user posted stay, without a poster.
+An erasure cannot be undone.
 
 Usage:
   notifyd erase-user REF [settings]
 
-  REF is the user, in a form the catalog takes.
+  REF is the user, in any form that the catalog accepts.
 
-It takes all settings of the server, so that a command line or a file can serve
-both, and heeds --database…, --catalog, --open-catalog, --config and --log-….
-The database must exist; the server may be running.
+The command accepts all settings of the server, so that both can use one command
+line or file. It uses --database…, --catalog, --open-catalog, --config and
+--log-…. The database must exist. The server may be running.
 `)
 	printSettings(w)
 }
@@ -45,7 +45,7 @@ func runEraseUser(ctx context.Context, p process) error {
 	}
 	return operate(ctx, c, c.logger(p.stderr), func(svc *notifications.Service, cat notifications.Catalog) error {
 		if err := svc.EraseUser(ctx, operator, ref); err != nil {
-			return misused(err)
+			return asUsageError(err)
 		}
 		user, err := cat.Canonical(notifications.KindUser, ref)
 		if err != nil {

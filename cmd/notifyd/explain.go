@@ -11,26 +11,26 @@ import (
 )
 
 func explainHelp(w io.Writer) {
-	fmt.Fprint(w, `notifyd explain tells why a user sees a notification or does not. The first line is
-"visible", "visible, not listed (archived)" or "not visible", and each one after
-it a reason: its code, then, where they apply, the user, group or "system", the
-id of a later notification, and since or until when it is so.
+	fmt.Fprint(w, `notifyd explain says why a user sees a notification or does not. The first line is
+"visible", "visible, not listed (archived)" or "not visible". Each further line is
+a reason: its code and, where there is one, the user, the group or "system", the
+id of a later notification, and the time.
 
 Usage:
   notifyd explain --user REF ID [settings]
 
   --user REF
-      User it is about, in a form the catalog takes. Required.
+      User, in any form that the catalog accepts. Required.
 
-It takes all settings of the server, so that a command line or a file can serve
-both, and heeds --database…, --catalog, --open-catalog, --config and --log-….
-The database must exist; the server may be running. The exit status is 0 whether
-or not the user sees it.
+The command accepts all settings of the server, so that both can use one command
+line or file. It uses --database…, --catalog, --open-catalog, --config and
+--log-…. The database must exist. The server may be running. The exit status is
+0 in either case.
 `)
 	printSettings(w)
 }
 
-// runExplain prints the explanation for one user and one notification.
+// runExplain prints why one user sees one notification or does not.
 func runExplain(ctx context.Context, p process) error {
 	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
 	user := flags.String("user", "", "")
@@ -52,7 +52,7 @@ func runExplain(ctx context.Context, p process) error {
 	return operate(ctx, c, c.logger(p.stderr), func(svc *notifications.Service, _ notifications.Catalog) error {
 		e, err := svc.Explain(ctx, operator, notifications.ExplainQuery{ID: id, User: *user})
 		if err != nil {
-			return misused(err)
+			return asUsageError(err)
 		}
 		printExplanation(p.stdout, e)
 		return nil

@@ -16,11 +16,11 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// exported is a file to be written.
+// exported is a file to write.
 type exported struct{ path, content string }
 
-// exportFormats lay a migration out as each tool reads it. What takes it back
-// is where the tool does not apply it by mistake.
+// exportFormats returns the files of a migration in the layout of each tool.
+// The SQL that undoes it is where the tool does not apply it by mistake.
 var exportFormats = map[string]func(m notifications.Migration) []exported{
 	"goose": func(m notifications.Migration) []exported {
 		return []exported{{m.Name, "-- +goose Up\n\n" + m.SQL + "\n-- +goose Down\n\n" + m.Down}}
@@ -78,8 +78,8 @@ func runExport(_ context.Context, p process) error {
 	return nil
 }
 
-// absentOf returns the files that are missing or empty. It fails if others
-// hold something else than they should.
+// absentOf returns the files that are missing or empty. It fails if another
+// file has other content.
 func absentOf(files []exported) (absent []exported, err error) {
 	var faults []error
 	for _, f := range files {
@@ -90,7 +90,7 @@ func absentOf(files []exported) (absent []exported, err error) {
 		case err != nil:
 			faults = append(faults, err)
 		case !bytes.Equal(found, []byte(f.content)):
-			faults = append(faults, fmt.Errorf("%s exists and holds something else; nothing was written", f.path))
+			faults = append(faults, fmt.Errorf("%s exists and has other content; nothing was written", f.path))
 		}
 	}
 	return absent, errors.Join(faults...)

@@ -17,7 +17,7 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// filesBelow are the files below a directory and what they hold.
+// filesBelow returns the content of each file below a directory.
 func filesBelow(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -38,19 +38,19 @@ func filesBelow(t *testing.T, dir string) map[string]string {
 
 func allMigrations(t *testing.T) []notifications.Migration {
 	t.Helper()
-	all, err := notifications.Migrations("sqlite") // which are called the same for PostgreSQL
+	all, err := notifications.Migrations("sqlite") // they have the same names for PostgreSQL
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// Each tool gets its files, in the SQL of a database that need not be there.
-// The tools themselves are tried in internal/migratetest.
+// Each tool gets its files, in the SQL of the database, which need not exist.
+// internal/migratetest runs the tools themselves.
 func TestExport(t *testing.T) {
 	t.Parallel()
 	nowhere := "sqlite:" + filepath.Join(t.TempDir(), "none.db")
-	for format, want := range map[string][]string{ // of each migration
+	for format, want := range map[string][]string{ // the files of each migration
 		"goose":          {"00001_create_tables.sql"},
 		"golang-migrate": {"00001_create_tables.down.sql", "00001_create_tables.up.sql"},
 		"plain":          {"00001_create_tables.sql", "down/00001_create_tables.sql"},
@@ -64,7 +64,7 @@ func TestExport(t *testing.T) {
 			}
 			for _, name := range want {
 				if files[name] == "" || !strings.Contains(told, "wrote "+filepath.Join(dir, name)+"\n") {
-					t.Errorf("%s: %s holds %q, and it tells %s", format, name, files[name], told)
+					t.Errorf("%s: %s holds %q, and the output is %s", format, name, files[name], told)
 				}
 			}
 			if !strings.Contains(strings.Join(slices.Collect(maps.Values(files)), ""), typical) {
@@ -77,7 +77,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// What is there already stays as it is, and is no obstacle when it is the same.
+// Export keeps existing files, and accepts them if they have the right content.
 func TestExportBesideFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -93,13 +93,13 @@ func TestExportBesideFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if told := succeeds(t, export...); strings.Count(told, "wrote ") != 2 || !strings.Contains(told, second) {
-		t.Errorf("it tells %s", told)
+		t.Errorf("the output is %s", told)
 	}
 	if again := filesBelow(t, dir); !maps.Equal(again, whole) {
 		t.Errorf("the files are %q, want %q", again, whole)
 	}
 	if told := succeeds(t, export...); told != "the files are up to date\n" {
-		t.Errorf("the third time it tells %s", told)
+		t.Errorf("the third output is %s", told)
 	}
 
 	if err := os.WriteFile(second, []byte("-- mine\n"), 0o600); err != nil {
@@ -109,7 +109,7 @@ func TestExportBesideFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := filesBelow(t, dir)
-	refused(t, invoke(t, nil, export...), exitFailure, second+" exists and holds something else")
+	refused(t, invoke(t, nil, export...), exitFailure, second+" exists and has other content")
 	refused(t, invoke(t, nil, append(export, "--database=postgres://")...), exitFailure, second, filepath.Join("down", "00002_"))
 	if after := filesBelow(t, dir); !maps.Equal(after, before) {
 		t.Errorf("what was refused changed %q to %q", before, after)
@@ -131,8 +131,8 @@ func TestRefusedExports(t *testing.T) {
 	refused(t, invoke(t, nil, "migrate", "export", "--format=plain", "--dir="+file(t, "file", "x")), exitFailure, "not a directory")
 }
 
-// A database that the exported files were applied to is served once that is
-// recorded.
+// After the exported files were applied and recorded, the server uses the
+// database.
 func TestMigrateBaseline(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		all := allMigrations(t)
@@ -149,7 +149,7 @@ func TestMigrateBaseline(t *testing.T) {
 		}
 		for range 2 {
 			if told := succeeds(t, baseline...); told != fmt.Sprintf("recorded version %d\n", newest.Version) {
-				t.Errorf("it tells %q", told)
+				t.Errorf("the output is %q", told)
 			}
 		}
 		if told := succeeds(t, "migrate", database); told != "the tables are up to date\n" {

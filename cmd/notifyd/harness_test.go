@@ -25,7 +25,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for an event that should come at once.
 const patience = 30 * time.Second
 
 // binary is notifyd, built once.
@@ -63,13 +63,13 @@ func build(to string, environ ...string) error {
 	return nil
 }
 
-// result is how a run ended.
+// result is the result of a run.
 type result struct {
 	status         int
 	stdout, stderr string
 }
 
-// invoke runs notifyd, in this process, for what ends by itself.
+// invoke runs notifyd in this process, for commands that end by themselves.
 func invoke(t *testing.T, environ []string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -82,8 +82,8 @@ func invoke(t *testing.T, environ []string, args ...string) result {
 	return result{status, stdout.String(), stderr.String()}
 }
 
-// refused runs notifyd, which must end with the status and name all the parts
-// on standard error, and nothing on the other.
+// refused checks that a run ended with the status, with all the parts on
+// standard error and nothing on standard output.
 func refused(t *testing.T, r result, status int, parts ...string) {
 	t.Helper()
 	if r.status != status {
@@ -102,15 +102,16 @@ func refused(t *testing.T, r result, status int, parts ...string) {
 // instance is a notifyd that serves.
 type instance struct {
 	line   string // printed at the start
-	url    string // from there
+	url    string // from the line
 	stderr *output
 	client *http.Client
-	cmd    *exec.Cmd         // of one that is a process
-	stop   func() (code int) // ends it in good order
+	cmd    *exec.Cmd         // nil in this process
+	stop   func() (code int) // ends it and returns the exit status
 }
 
-// serving starts notifyd in this process, on a free port and a database of its
-// own unless the arguments say otherwise. It ends with the test, without fault.
+// serving starts notifyd in this process, on a free port and with a new
+// database unless the arguments say otherwise. It ends with the test, and must
+// then exit with 0.
 func serving(t *testing.T, args ...string) *instance {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -127,7 +128,7 @@ func serving(t *testing.T, args ...string) *instance {
 	return i
 }
 
-// spawn is serving in a process of its own.
+// spawn is serving in another process.
 func spawn(t *testing.T, args ...string) *instance {
 	t.Helper()
 	return spawnProgram(t, binary, nil, args...)
@@ -147,10 +148,10 @@ func spawnProgram(t *testing.T, program string, environ []string, args ...string
 		t.Fatal(err)
 	}
 	i.stop = sync.OnceValue(func() int {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 		killer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer killer.Stop()
-		_ = cmd.Wait() // the status says it
+		_ = cmd.Wait() // the exit status is read below
 		return cmd.ProcessState.ExitCode()
 	})
 	i.started(t, stdout)
@@ -174,7 +175,7 @@ func (i *instance) started(t *testing.T, stdout io.Reader) {
 	i.client = &http.Client{Transport: transport, Timeout: patience}
 	rest := make(chan string, 1)
 	go func() {
-		text, _ := io.ReadAll(lines) // ends with the program
+		text, _ := io.ReadAll(lines) // until the program ends
 		rest <- string(text)
 	}()
 	t.Cleanup(func() {
@@ -188,8 +189,8 @@ func (i *instance) started(t *testing.T, stdout io.Reader) {
 	})
 }
 
-// withDefaults adds a free port and a new SQLite file where nothing else is
-// said.
+// withDefaults adds a free port and a new SQLite file, unless the arguments set
+// these.
 func withDefaults(t *testing.T, args []string) []string {
 	t.Helper()
 	says := func(flag string) bool {
@@ -215,7 +216,7 @@ func (i *instance) trust(t *testing.T, certificate []byte) {
 	i.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool}
 }
 
-// reply is an answer, read whole.
+// reply is an answer with its body.
 type reply struct {
 	status int
 	header http.Header
@@ -232,7 +233,7 @@ func (i *instance) do(t *testing.T, method, path, body string, headers ...string
 	return r
 }
 
-// try is do where the server may be gone.
+// try is do for a server that may be gone.
 func (i *instance) try(ctx context.Context, method, path, body string, headers ...string) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, i.url+path, strings.NewReader(body))
 	if err != nil {
@@ -269,7 +270,7 @@ func draft(user string) string {
 	return fmt.Sprintf(`{"origin":"test","title":"hello","targetUsers":[%q]}`, user)
 }
 
-// want compares the status.
+// want checks the status.
 func (r reply) want(t *testing.T, status int) reply {
 	t.Helper()
 	if r.status != status {
@@ -278,7 +279,7 @@ func (r reply) want(t *testing.T, status int) reply {
 	return r
 }
 
-// messageID is the id in the answer to a post.
+// messageID returns the id in the answer to a post.
 func (r reply) messageID() (string, error) {
 	var body struct {
 		MessageID string `json:"messageId"`
@@ -293,7 +294,7 @@ func (r reply) messageID() (string, error) {
 	return body.MessageID, err
 }
 
-// ids are those of a list.
+// ids returns the ids of a list.
 func (r reply) ids(t *testing.T) []string {
 	t.Helper()
 	var items []struct {
@@ -309,11 +310,11 @@ func (r reply) ids(t *testing.T) []string {
 	return ids
 }
 
-// output is what a program prints, to be read while it does.
+// output collects the output of a program that is still running.
 type output struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
-	changed chan struct{} // closed when there is more
+	changed chan struct{} // closed when there is more output
 }
 
 func newOutput() *output { return &output{changed: make(chan struct{})} }
@@ -351,7 +352,7 @@ func (o *output) wait(t *testing.T, part string) {
 	}
 }
 
-// eventually asks again until it is so.
+// eventually repeats the check until it succeeds.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -14,31 +14,31 @@ const usage = `notifyd serves notifications to users, to groups and to everybody
 Usage:
   notifyd [settings]                         serve
   notifyd migrate [--dry-run] [settings]     create or update the tables, and end
-  notifyd migrate export|baseline …          have another tool do it, see notifyd migrate --help
-  notifyd explain --user REF ID [settings]   tell why a user sees a notification or not
-  notifyd erase-user REF [settings]          remove what is a user's own
-  notifyd dev-token --user REF               issue a token for trying things out
+  notifyd migrate export|baseline …          use another migration tool, see notifyd migrate --help
+  notifyd explain --user REF ID [settings]   say why a user sees a notification or does not
+  notifyd erase-user REF [settings]          remove a user's own data
+  notifyd dev-token --user REF               issue a token for development
   notifyd version                            print the version
 
-With --help each of them prints its own help. SIGTERM and SIGINT end the server
-when the requests in flight are done; SIGHUP makes it read the catalog again.
+Each command prints its own help with --help. SIGTERM and SIGINT end the server
+after the requests in flight. SIGHUP makes it read the catalog again.
 `
 
 const settingsHelp = `
 Every setting can be given as a flag, as an environment variable, or as a key in
-the file that --config names; the first of these that has it counts. Flags that
-can be repeated are a list in the file, and separated by commas in the
-environment. A DURATION is written 500ms, 30s, 1h30m or, in whole days, 90d.
-Rules of the policy can only be given in the file:
+the file of --config. A flag overrides a variable, and a variable overrides the
+file. Settings that can be repeated are lists in the file, and separated by commas
+in a variable. A DURATION is 500ms, 30s, 1h30m or, in whole days, 90d. Rules of
+the policy can be given only in the file:
 
-  policy:        # without it all is allowed, but to withdraw what others posted
+  policy:        # without it everything is allowed, except to withdraw the posts of others
     - allow: [notifications.create, notifications.create.system, notifications.delete]
       services: [external]
     - allow: [notifications.list, notifications.update.read]
-      users: ["*"]                         # or refs; also groups: [default/ops]
+      users: ["*"]                         # every user; or names; also groups: [default/ops]
 `
 
-// printSettings prints the table.
+// printSettings prints the help of all settings.
 func printSettings(w io.Writer) {
 	fmt.Fprint(w, settingsHelp)
 	for _, section := range new(config).sections() {
@@ -60,7 +60,7 @@ func printSettings(w io.Writer) {
 	}
 }
 
-// serveHelp is the help of the server and of the program.
+// serveHelp prints the help of the server and of the program.
 func serveHelp(w io.Writer) {
 	fmt.Fprint(w, usage)
 	printSettings(w)
@@ -70,7 +70,7 @@ func versionHelp(w io.Writer) {
 	fmt.Fprintln(w, "notifyd version prints the version of the program, and of Go and the platform it was built for.")
 }
 
-// runVersion prints what was built, from what and with what.
+// runVersion prints the versions of the program and of Go, and the platform.
 func runVersion(_ context.Context, p process) error {
 	flags := flag.NewFlagSet("version", flag.ContinueOnError)
 	if err := parseFlags(flags, p.args); err != nil {
@@ -78,7 +78,7 @@ func runVersion(_ context.Context, p process) error {
 	}
 	version := "(unknown)"
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version // holds the revision, too
+		version = info.Main.Version // includes the revision
 	}
 	_, err := fmt.Fprintf(p.stdout, "notifyd %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err

@@ -16,24 +16,25 @@ import (
 	"github.com/notifications-go/notifications/internal/gogc"
 )
 
-// The exit statuses beside 0.
+// The exit statuses other than 0.
 const (
-	exitFailure = 1 // something did not work
-	exitUsage   = 2 // something was asked for that cannot be done
+	exitFailure = 1 // an operation failed
+	exitUsage   = 2 // the settings or arguments are wrong
 )
 
-// usageError is what only another command line, environment or file can mend.
+// usageError is an error in the command line, the environment or the
+// configuration file.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// process is what a program is given from outside.
+// process holds a program's inputs and outputs.
 type process struct {
-	args    []string // without the program's name
+	args    []string // without the name of the program
 	environ []string // "KEY=value"
 	stdout  io.Writer
 	stderr  io.Writer
-	hangup  <-chan os.Signal // asks for the catalog to be read again
+	hangup  <-chan os.Signal // a signal to read the catalog again
 }
 
 func main() {
@@ -45,8 +46,8 @@ func main() {
 	os.Exit(run(ctx, process{os.Args[1:], os.Environ(), os.Stdout, os.Stderr, hangup}))
 }
 
-// run is the program: it does what the arguments say until that is done or ctx
-// is, and returns the exit status.
+// run is the program. It returns the exit status when the command is done or
+// ctx has ended.
 func run(ctx context.Context, p process) int {
 	err := dispatch(ctx, p)
 	if err == nil {
@@ -61,13 +62,13 @@ func run(ctx context.Context, p process) int {
 	return exitFailure
 }
 
-// command is what the first word of the command line chooses.
+// command is a command of notifyd.
 type command struct {
-	run  func(ctx context.Context, p process) error // flag.ErrHelp asks for help
+	run  func(ctx context.Context, p process) error // flag.ErrHelp asks for the help
 	help func(w io.Writer)
 }
 
-// commands are all there are. Serving is what happens without a word.
+// commands are the commands by name. Without a name, notifyd serves.
 var commands = map[string]command{
 	"":           {runServe, serveHelp},
 	"migrate":    {runMigrate, migrateHelp},
@@ -77,7 +78,7 @@ var commands = map[string]command{
 	"version":    {runVersion, versionHelp},
 }
 
-// dispatch finds the command and runs it.
+// dispatch runs the command that the first argument names.
 func dispatch(ctx context.Context, p process) error {
 	word := ""
 	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {

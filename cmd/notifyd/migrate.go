@@ -21,7 +21,7 @@ import (
 )
 
 func migrateHelp(w io.Writer) {
-	fmt.Fprint(w, `notifyd migrate creates the database and its tables, or brings them up to date, and ends.
+	fmt.Fprint(w, `notifyd migrate creates the database and its tables, or updates them, and ends.
 The server does the same when it starts.
 
 Usage:
@@ -32,25 +32,25 @@ Usage:
   --dry-run
       Print the SQL that would be executed, and change nothing.
 
-export writes the migrations as files for another tool, in the SQL of --database,
-which is not opened. Files that are there already must be the same.
+export writes the migrations as files for another tool, in the dialect of
+--database, which is not opened. It refuses to change existing files.
 
   --format FORMAT
-      goose, golang-migrate or plain, for psql, sqlite3 and others.
+      goose, golang-migrate or plain. Use plain for psql, sqlite3 and others.
   --dir DIR
-      Directory for the files, created if need be.
+      Directory for the files, created if needed.
 
 baseline records that another tool has applied the migrations up to a version,
-and checks that the tables are those. It is needed once, before the server or
-notifyd migrate uses a database that golang-migrate, psql or sqlite3 has prepared.
+after it has compared the tables with them. Use it once for a database prepared
+by golang-migrate, psql or sqlite3, before the server or notifyd migrate uses it.
 
-Each takes all settings of the server, so that a command line or a file can serve
-both, and heeds --database…, --config and --log-….
+Each command accepts all settings of the server, so that both can use one command
+line or file. It uses --database…, --config and --log-….
 `)
 	printSettings(w)
 }
 
-// migrateCommands are what the word after migrate chooses.
+// migrateCommands are the commands after the word migrate.
 var migrateCommands = map[string]func(ctx context.Context, p process) error{
 	"":         runUp,
 	"export":   runExport,
@@ -69,7 +69,7 @@ func runMigrate(ctx context.Context, p process) error {
 	return do(ctx, p)
 }
 
-// runUp brings the tables up to date, or prints what that takes.
+// runUp applies the missing migrations, or prints them.
 func runUp(ctx context.Context, p process) error {
 	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
 	dryRun := flags.Bool("dry-run", false, "")
@@ -111,7 +111,7 @@ func applyPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger)
 	return nil
 }
 
-// printPending prints SQL and nothing else.
+// printPending prints the SQL of the missing migrations and nothing else.
 func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger) error {
 	pending, err := findPending(ctx, c, log)
 	for _, m := range pending {
@@ -120,7 +120,8 @@ func printPending(ctx context.Context, c *config, w io.Writer, log *slog.Logger)
 	return err
 }
 
-// findPending returns what the database lacks; all if there is no database.
+// findPending returns the missing migrations: all of them if there is no
+// database.
 func findPending(ctx context.Context, c *config, log *slog.Logger) (_ []notifications.Migration, err error) {
 	db, err := openExisting(ctx, c, log)
 	if err != nil {
@@ -137,14 +138,14 @@ func findPending(ctx context.Context, c *config, log *slog.Logger) (_ []notifica
 	return svc.PendingMigrations(ctx)
 }
 
-// schemaOnly is a service for the sake of its tables.
+// schemaOnly returns a service that is used only for its migrations.
 func schemaOnly(db *gorm.DB, log *slog.Logger) (*notifications.Service, error) {
 	return notifications.New(notifications.Config{
 		DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{}, Logger: log,
 	})
 }
 
-// openExisting opens the database as it is; nil if there is none.
+// openExisting opens the database, and returns nil if it does not exist.
 func openExisting(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
 	if path, ok := c.sqlitePath(); ok {
 		info, err := os.Stat(path)
@@ -166,7 +167,7 @@ func openExisting(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 	return db, err
 }
 
-// runBaseline records what another tool has applied.
+// runBaseline records the migrations that another tool applied.
 func runBaseline(ctx context.Context, p process) (err error) {
 	var operand string
 	c, err := loadConfig(flag.NewFlagSet("migrate baseline", flag.ContinueOnError), p.args, p.environ, &operand)
@@ -175,7 +176,7 @@ func runBaseline(ctx context.Context, p process) (err error) {
 	}
 	version, err := strconv.ParseInt(operand, 10, 64)
 	if err != nil {
-		err = fmt.Errorf("VERSION is required, the number of the last migration that was applied; it cannot be %q", operand)
+		err = fmt.Errorf("VERSION is required: the number of the last applied migration, not %q", operand)
 	}
 	if err := errors.Join(err, c.checkDatabase()); err != nil {
 		return usageError{err}

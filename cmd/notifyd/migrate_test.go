@@ -12,7 +12,8 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// succeeds runs what must end well and print nothing on standard error.
+// succeeds runs a command that must exit with 0 and print nothing on standard
+// error.
 func succeeds(t *testing.T, args ...string) string {
 	t.Helper()
 	r := invoke(t, nil, args...)
@@ -22,8 +23,8 @@ func succeeds(t *testing.T, args ...string) string {
 	return r.stdout
 }
 
-// A database that does not exist is printed as SQL, is made, and is then found
-// up to date.
+// A dry run prints the SQL of a missing database, a run creates it, and the
+// next run finds nothing to do.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	migrate := func(t *testing.T, database string, exists func() bool) {
@@ -38,13 +39,13 @@ func TestMigrate(t *testing.T) {
 			t.Error("the dry run made the database")
 		}
 		if told := succeeds(t, "migrate", database); !strings.HasPrefix(told, "applied 00001_") || !strings.HasSuffix(told, "the tables are up to date\n") {
-			t.Errorf("it tells %q", told)
+			t.Errorf("the output is %q", told)
 		}
 		if !exists() {
 			t.Error("the database was not made")
 		}
 		if told := succeeds(t, "migrate", database); told != "the tables are up to date\n" {
-			t.Errorf("the second time it tells %q", told)
+			t.Errorf("the second output is %q", told)
 		}
 		if sql := succeeds(t, "migrate", "--dry-run", database); sql != "" {
 			t.Errorf("the dry run still prints %q", sql)
@@ -81,8 +82,8 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-// Existing databases without the tables, and files with nothing in them, are
-// as empty as missing ones, and stay so.
+// A dry run treats databases without tables, and empty files, as missing ones,
+// and leaves them empty.
 func TestDryRunWritesNothing(t *testing.T) {
 	t.Parallel()
 	empty := file(t, "empty.db", "")
@@ -115,8 +116,7 @@ func TestDryRunOnAnEmptyDatabase(t *testing.T) {
 	}
 }
 
-// migrate takes the command line and the environment of the server, and heeds
-// what is about the database.
+// migrate accepts all settings of the server and uses those of the database.
 func TestMigrateTakesServerSettings(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")

@@ -9,12 +9,12 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// operator is who runs the commands: no policy is asked about whoever has the
-// database itself.
+// operator is the caller of the commands. Their policy allows everything,
+// because their user has the database itself.
 var operator = notifications.ServiceAccount("notifyd")
 
-// operate calls do with a service over the database, as it is, and the catalog
-// of the server.
+// operate calls do with a service over the existing database, and with the
+// server's catalog.
 func operate(ctx context.Context, c *config, log *slog.Logger, do func(*notifications.Service, notifications.Catalog) error) (err error) {
 	cat, err := loadCatalog(c)
 	if err != nil {
@@ -38,17 +38,16 @@ func operate(ctx context.Context, c *config, log *slog.Logger, do func(*notifica
 	return do(svc, cat)
 }
 
-// checkOperator reports what is wrong with the settings these commands heed.
+// checkOperator reports the faults of the settings that these commands use.
 func (c *config) checkOperator() error {
 	return errors.Join(c.checkDatabase(), c.checkCatalog())
 }
 
-// flagNames are the names that fields of the library have on the command line.
+// flagNames maps fields of the library to arguments of the command line.
 var flagNames = map[string]string{"ID": "ID", "User": "--user", "user": "REF"}
 
-// misused turns what a verb says about its input into what is wrong with the
-// command line.
-func misused(err error) error {
+// asUsageError converts an InvalidError of a verb to a usageError.
+func asUsageError(err error) error {
 	var invalid *notifications.InvalidError
 	if !errors.As(err, &invalid) {
 		return err

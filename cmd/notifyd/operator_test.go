@@ -11,15 +11,15 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-const nowhere = "00000000-0000-7000-8000-000000000000" // an id nothing has
+const nowhere = "00000000-0000-7000-8000-000000000000" // no notification has this id
 
-// operatorCommands are the commands that work on a database that is there.
+// operatorCommands are the commands that work on an existing database.
 var operatorCommands = map[string][]string{
 	"explain":    {"explain", "--user=default/jane", nowhere},
 	"erase-user": {"erase-user", "default/jane"},
 }
 
-// They make nothing: neither a database nor tables.
+// The commands create neither a database nor tables.
 func TestOperatorNeedsTheTables(t *testing.T) {
 	t.Parallel()
 	for name, command := range operatorCommands {
@@ -41,7 +41,7 @@ func TestOperatorNeedsTheTables(t *testing.T) {
 		t.Run(name+"/postgres", func(t *testing.T) {
 			t.Parallel()
 			missing := missingDatabase(t)
-			for range 2 { // the first time it is not made
+			for range 2 { // the first run did not create it
 				refused(t, on(t, missing), exitFailure, "the database postgres://", "does not exist")
 			}
 			refused(t, on(t, dbtest.PostgresURL(t)), exitFailure, "the database postgres://", "00001_create_tables.sql has not been applied")
@@ -49,8 +49,8 @@ func TestOperatorNeedsTheTables(t *testing.T) {
 	}
 }
 
-// They take the settings of the server, and heed those of the database and of
-// the catalog.
+// The commands accept all settings of the server, and use those of the database
+// and the catalog.
 func TestOperatorTakesServerSettings(t *testing.T) {
 	t.Parallel()
 	argument := newSQLite(t)
@@ -67,7 +67,7 @@ func TestOperatorTakesServerSettings(t *testing.T) {
 			for want, settings := range map[string][]string{
 				"-nope":                           {"--nope"},
 				"--database: must be":             {"--database=mysql://"},
-				"--open-catalog: excludes":        {"--open-catalog", "--catalog=x"},
+				"--open-catalog: cannot be combined with --catalog":        {"--open-catalog", "--catalog=x"},
 				"--catalog: open /no/catalog":     {"--catalog=/no/catalog"},
 				`unexpected argument "more"`:      {"more"},
 				"--purge-interval: \"0s\" is not": {"--purge-interval=0s"},
@@ -84,11 +84,11 @@ func TestExplain(t *testing.T) {
 		direct, archived := l.post(t, notifications.Users("default/jane")), l.post(t, notifications.Users("default/jane"))
 		group := l.post(t, notifications.Groups("default/ops"))
 		l.mark(t, archived, notifications.StateChange{Archived: new(true)})
-		serving(t, database) // which changes nothing about it
+		serving(t, database) // it does not change the database
 		for _, tt := range []struct {
 			id, user string
 			settings []string
-			want     string // "…" for a time
+			want     string // … stands for a time
 		}{
 			{id: direct, user: "default/jane", want: "visible\ndirect user:default/jane\n"},
 			{id: strings.ToUpper(direct), user: "User:Default/JANE", want: "visible\ndirect user:default/jane\n"},
@@ -122,8 +122,8 @@ func TestRefusedExplanations(t *testing.T) {
 	refused(t, invoke(t, nil, "explain", database, "--user=group:default/ops", nowhere), exitUsage, "--user: names a group")
 }
 
-// A user is erased whether or not the catalog still has him, and under a
-// server that runs.
+// A user is erased even if the catalog does not know the user any more, and
+// while a server is running.
 func TestEraseUser(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		before := openLibrary(t, database, "--catalog", file(t, "users.yaml", "kind: User\nmetadata: {name: jim}\n---\nkind: User\nmetadata: {name: guest}\n"))
@@ -131,7 +131,7 @@ func TestEraseUser(t *testing.T) {
 		i := serving(t, database)
 		for range 2 {
 			if told := succeeds(t, "erase-user", "Default/Jim", database); told != "user:default/jim is erased\n" {
-				t.Errorf("it tells %q", told)
+				t.Errorf("the output is %q", told)
 			}
 		}
 		if before.stored(t, alone) {

@@ -24,8 +24,8 @@ import (
 	"github.com/notifications-go/notifications/internal/gogc"
 )
 
-// databases runs a test on a database file and on PostgreSQL, with the
-// argument that says so.
+// databases runs a test on SQLite and on PostgreSQL, with the argument for
+// each.
 func databases(t *testing.T, body func(t *testing.T, database string)) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -38,7 +38,7 @@ func databases(t *testing.T, body func(t *testing.T, database string)) {
 	})
 }
 
-// SIGTERM and SIGINT end the server, but not before it has answered.
+// SIGTERM and SIGINT end the server after it has answered.
 func TestGracefulEnd(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
@@ -62,7 +62,7 @@ func TestGracefulEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = i.cmd.Wait() // the status says it
+			_ = i.cmd.Wait() // the exit status is read below
 			if code := i.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("exit status %d: %s", code, i.stderr)
 			}
@@ -73,18 +73,18 @@ func TestGracefulEnd(t *testing.T) {
 	}
 }
 
-// A second signal does not wait for anything.
+// A second signal ends the process at once.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	i := spawn(t, "--shutdown-timeout=1h")
 	i.inFlight(t)
 	ended := make(chan struct{})
 	go func() {
-		_ = i.cmd.Wait() // the status says it
+		_ = i.cmd.Wait() // the exit status is read below
 		close(ended)
 	}()
 	eventually(t, "a signal ends it", func() bool {
-		_ = i.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		_ = i.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 		select {
 		case <-ended:
 			return true
@@ -97,7 +97,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// A signal that comes while the server starts ends it without a fault.
+// A signal during the start ends the server without an error.
 func TestEndWhileStarting(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // a PostgreSQL that never answers
@@ -120,10 +120,11 @@ func TestEndWhileStarting(t *testing.T) {
 	if code := <-status; code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)
 	}
-	stderr.wait(t, "told to end while starting")
+	stderr.wait(t, "stopped while starting")
 }
 
-// SIGHUP reads the catalog again, or leaves it when there is a fault in it.
+// SIGHUP reads the catalog again. If a file has a fault the catalog stays as it
+// is.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	const guest, ann = "kind: User\nmetadata: {name: guest}\n", "---\nkind: User\nmetadata: {name: ann}\n"
@@ -142,7 +143,7 @@ func TestReload(t *testing.T) {
 	i.post(t, "default/ann").want(t, http.StatusBadRequest)
 	reload(guest+ann, "users=2 groups=0")
 	i.post(t, "default/ann").want(t, http.StatusOK)
-	reload("kind: User\nmetadata: {nam: ann}\n", "stays as it was")
+	reload("kind: User\nmetadata: {nam: ann}\n", "stays as it is")
 	i.post(t, "default/ann").want(t, http.StatusOK)
 	i.get(t, "/notifications").want(t, http.StatusOK)
 	reload(guest, "users=1 groups=0")
@@ -158,7 +159,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// What was acknowledged is there after the process was killed under load.
+// After the process was killed under load, every acknowledged post is there.
 func TestKill(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		const posters, postsEach, killAfter = 8, 25, 100
@@ -180,7 +181,7 @@ func TestKill(t *testing.T) {
 				for range postsEach {
 					r, err := i.try(context.Background(), http.MethodPost, "/notifications", draft("default/guest"))
 					if err != nil {
-						return // killed
+						return // the server was killed
 					}
 					id, err := r.messageID()
 					if err != nil {
@@ -203,14 +204,14 @@ func TestKill(t *testing.T) {
 				t.Errorf("%s was acknowledged and is lost", id)
 			}
 		}
-		// One post of each poster may be stored and not acknowledged.
+		// One post of each poster may be stored without an answer.
 		if len(stored) > len(acknowledged)+posters {
 			t.Errorf("%d are stored, %d were acknowledged", len(stored), len(acknowledged))
 		}
 	})
 }
 
-// Several that start on an empty database at once all start.
+// Several servers that start on an empty database at once all start.
 func TestStartAtOnce(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, database string) {
@@ -233,14 +234,14 @@ func TestStartAtOnce(t *testing.T) {
 		t.Parallel()
 		start(t, "--database=sqlite:"+filepath.Join(t.TempDir(), "test.db"))
 	})
-	t.Run("postgres", func(t *testing.T) { // where even the database is missing
+	t.Run("postgres", func(t *testing.T) { // the database itself is missing
 		t.Parallel()
 		start(t, "--database="+missingDatabase(t))
 	})
 }
 
-// missingDatabase is the URL of a database that can be made and is dropped in
-// the end.
+// missingDatabase returns the URL of a database that can be created. It is
+// dropped at the end.
 func missingDatabase(t *testing.T) string {
 	t.Helper()
 	address := dbtest.PostgresURL(t)
@@ -255,7 +256,7 @@ func missingDatabase(t *testing.T) string {
 	return address
 }
 
-// The variables of libpq fill in what the URL leaves out.
+// The PG* variables complete the URL.
 func TestPostgresEnvironment(t *testing.T) {
 	t.Parallel()
 	const password = "from-the-environment"
@@ -272,7 +273,7 @@ func TestPostgresEnvironment(t *testing.T) {
 	}
 }
 
-// A database that cannot be reached is told without the password.
+// The error about an unreachable database contains no password.
 func TestUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -303,14 +304,14 @@ func TestUnreachableDatabase(t *testing.T) {
 	}
 }
 
-// A build without cgo and one with it read each other's files.
+// Builds with and without cgo read each other's files.
 func TestBuildsShareFiles(t *testing.T) {
 	t.Parallel()
 	program := map[string]string{}
 	for _, cgo := range []string{"0", "1"} {
 		program[cgo] = filepath.Join(t.TempDir(), "notifyd")
 		if cgo == "1" && !compilesC(t) {
-			t.Skip("there is no C compiler") // and so no second build to exchange files with
+			t.Skip("there is no C compiler") // there is only one build
 		}
 		if err := build(program[cgo], "CGO_ENABLED="+cgo); err != nil {
 			t.Fatal(err)
@@ -335,7 +336,7 @@ func TestBuildsShareFiles(t *testing.T) {
 	}
 }
 
-// compilesC reports whether a build with cgo can work here.
+// compilesC reports whether a build with cgo works here.
 func compilesC(t *testing.T) bool {
 	t.Helper()
 	out, err := exec.Command("go", "env", "CC").Output()
@@ -350,15 +351,15 @@ func compilesC(t *testing.T) bool {
 	return err == nil
 }
 
-// The heap may grow to the least the runtime lets it, which is 4 MB at 100
-// percent, as what the start needed is freed by the first collection.
+// The heap may grow to the runtime's minimum, which is 4 MB at 100 percent. The
+// first collection frees the memory of the start.
 func TestGarbageCollection(t *testing.T) {
 	t.Parallel()
 	for variable, percent := range map[string]int{"": gogc.Percent, "100": 100} {
 		t.Run("GOGC="+variable, func(t *testing.T) {
 			t.Parallel()
 			i := spawnProgram(t, binary, []string{"GODEBUG=gctrace=1", "GOGC=" + variable})
-			trace := regexp.MustCompile(`, (\d+) MB goal,`) // a line that the log tears apart is not found
+			trace := regexp.MustCompile(`, (\d+) MB goal,`) // skips a line that is broken by the log
 			var goals [][]string
 			eventually(t, "garbage is collected several times", func() bool {
 				for range 20 {

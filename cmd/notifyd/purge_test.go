@@ -16,14 +16,14 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// library is the library on a database that notifyd uses too, for what takes
-// no server or cannot be asked of one.
+// library is a Service on a database of notifyd, for steps that need no server
+// or that the server does not offer.
 type library struct {
 	*notifications.Service
 	db *gorm.DB
 }
 
-// openLibrary opens, or makes, the database the settings name.
+// openLibrary opens or creates the database of the settings.
 func openLibrary(t *testing.T, settings ...string) library {
 	t.Helper()
 	c, err := load(settings, nil)
@@ -62,7 +62,7 @@ func (l library) post(t *testing.T, to notifications.Audience) (id string) {
 	return posted.ID
 }
 
-// mark changes what jane sees of a notification.
+// mark changes jane's marks of a notification.
 func (l library) mark(t *testing.T, id string, change notifications.StateChange) {
 	t.Helper()
 	n, err := l.SetState(t.Context(), notifications.User("default/jane"), notifications.ByIDs(id), change)
@@ -71,7 +71,7 @@ func (l library) mark(t *testing.T, id string, change notifications.StateChange)
 	}
 }
 
-// expired posts what has expired already, which a post itself cannot say.
+// expired posts a notification and makes it expire, which a post cannot do.
 func (l library) expired(t *testing.T) (id string) {
 	t.Helper()
 	id = l.post(t, notifications.Users("default/jane"))
@@ -86,7 +86,7 @@ func (l library) exec(t *testing.T, sql string, args ...any) {
 	}
 }
 
-// stored reports whether there is such a message at all, visible or not.
+// stored reports whether the message exists, visible or not.
 func (l library) stored(t *testing.T, id string) bool {
 	t.Helper()
 	var n int
@@ -96,7 +96,7 @@ func (l library) stored(t *testing.T, id string) bool {
 	return n == 1
 }
 
-// gone waits until a message is removed for good.
+// gone waits until the message is deleted.
 func (l library) gone(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, "it is removed", func() bool { return !l.stored(t, id) })
@@ -107,7 +107,7 @@ func newSQLite(t *testing.T) (argument string) {
 	return "--database=sqlite:" + filepath.Join(t.TempDir(), "test.db")
 }
 
-// Without a retention, and within it, age does not matter.
+// Without a retention, and before it has passed, age does not matter.
 func effectOfRetention(t *testing.T) {
 	database := newSQLite(t)
 	l := openLibrary(t, database)
@@ -133,18 +133,18 @@ func effectOfPurgeInterval(t *testing.T) {
 	database := newSQLite(t)
 	l := openLibrary(t, database)
 	i := serving(t, database, "--purge-interval=10ms", "--log-level=debug")
-	i.stderr.wait(t, "msg=purged") // the one at the start
+	i.stderr.wait(t, "msg=purged") // the purge at the start
 	l.gone(t, l.expired(t))
 	l.gone(t, l.expired(t))
 }
 
-// wired is a server that was started and does not serve yet.
+// wired returns a server that was started but does not serve yet.
 func wired(t *testing.T, args ...string) *server {
 	t.Helper()
 	return wiredTo(t, slog.DiscardHandler, args...)
 }
 
-// wiredTo is wired with something that logs.
+// wiredTo is wired with another log.
 func wiredTo(t *testing.T, log slog.Handler, args ...string) *server {
 	t.Helper()
 	c, err := load(withDefaults(t, args), nil)
@@ -156,7 +156,7 @@ func wiredTo(t *testing.T, log slog.Handler, args ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = s.listener.Close() // may have served
+		_ = s.listener.Close() // closed already if it has served
 		if err := closeDatabase(s.db); err != nil {
 			t.Error(err)
 		}
@@ -189,7 +189,7 @@ func effectOfIdempotencyWindow(t *testing.T) {
 	}
 }
 
-// Whatever the interval there is a purge at the start. It is told where it
+// There is a purge at the start, whatever the interval. It is logged if it
 // removed something.
 func TestPurgeAtTheStart(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
@@ -205,7 +205,7 @@ func TestPurgeAtTheStart(t *testing.T) {
 	})
 }
 
-// A purge that failed is told, and followed by others.
+// A failed purge is logged, and others follow.
 func TestPurgeGoesOn(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		l := openLibrary(t, database)
@@ -218,8 +218,7 @@ func TestPurgeGoesOn(t *testing.T) {
 	})
 }
 
-// A purge does not keep the server from ending, and the end of one is no
-// fault.
+// A purge does not keep the server from ending. Interrupting it is no error.
 func TestPurgeEndsWithTheServer(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
@@ -234,11 +233,11 @@ func TestPurgeEndsWithTheServer(t *testing.T) {
 	}
 	i.stderr.wait(t, "the purge was interrupted")
 	if text := i.stderr.String(); strings.Contains(text, "level=ERROR") {
-		t.Errorf("that is told as a fault: %s", text)
+		t.Errorf("logged as an error: %s", text)
 	}
 }
 
-// What purges has ended when serving has.
+// The purge has ended when serving has.
 func TestServingEndsAfterThePurge(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
@@ -256,11 +255,11 @@ func TestServingEndsAfterThePurge(t *testing.T) {
 		t.Error(err)
 	}
 	if text := told.String(); !strings.Contains(text, "the purge was interrupted") {
-		t.Errorf("when serving ended all it had told was %s", text)
+		t.Errorf("when serving ended the log was %s", text)
 	}
 }
 
-// A server that can take no more connections ends, and what purges with it.
+// A server whose listener fails ends, with its purge.
 func TestServingEndsWithTheListener(t *testing.T) {
 	t.Parallel()
 	s := wired(t)
@@ -279,13 +278,13 @@ func TestServingEndsWithTheListener(t *testing.T) {
 	}
 }
 
-// Of several instances one purges at a time, and another takes over.
+// One of several instances purges at a time, and another takes over.
 func TestPurgeElsewhere(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	l := openLibrary(t, "--database="+database)
 	expired := l.expired(t)
-	other := connect(t, database) // an instance that purges
+	other := connect(t, database) // takes the lock of a purge
 	const purgeLock = 0x6e6f746966707572
 	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_lock($1)", int64(purgeLock)); err != nil {
 		t.Fatal(err)
@@ -301,8 +300,8 @@ func TestPurgeElsewhere(t *testing.T) {
 	l.gone(t, expired)
 }
 
-// A purge that is killed has done a part of the work, and the next one does the
-// rest. Nothing else is touched.
+// A killed purge has done a part of the work, and the next one does the rest.
+// Other notifications stay.
 func TestKillWhilePurging(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		const messages = 8000
@@ -342,7 +341,7 @@ func TestKillWhilePurging(t *testing.T) {
 	})
 }
 
-// rows is how many rows a table has.
+// rows returns the number of rows of a table.
 func (l library) rows(t *testing.T, table string) (n int64) {
 	t.Helper()
 	if err := l.db.Raw("SELECT count(*) FROM notification_" + table).Row().Scan(&n); err != nil {

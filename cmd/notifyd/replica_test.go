@@ -25,7 +25,7 @@ func effectOfReplica(t *testing.T) {
 	}
 	args := []string{"--database=" + of(r.Primary), "--database-password-file=" + file(t, "password", password)}
 	i := serving(t, append(args, "--database-replica="+named(of(r.Standby)))...)
-	if !strings.Contains(i.line, ", reads from its replica postgres://postgres@") || strings.Contains(i.line, "word") || strings.Contains(i.line, wrong) {
+	if !strings.Contains(i.line, ", reads from the replica postgres://postgres@") || strings.Contains(i.line, "word") || strings.Contains(i.line, wrong) {
 		t.Errorf("the line at the start is %q", i.line)
 	}
 	first := posted(t, i)
@@ -62,8 +62,8 @@ func posted(t *testing.T, i *instance) string {
 	return id
 }
 
-// A browser sees what its user has marked, whichever of several instances
-// answers and however far the replica is behind.
+// A browser sees the marks of its user on every instance, however far the
+// replica is behind.
 func TestReplicaOfSeveral(t *testing.T) {
 	t.Parallel()
 	r := dbtest.StartReplicated(t, pgcluster.Options{})
@@ -76,7 +76,7 @@ func TestReplicaOfSeveral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one.client.Jar = jar // which does not tell ports apart
+	one.client.Jar = jar // the jar ignores ports
 	one.do(t, http.MethodPut, "/notifications/read?read=true&messageId="+id, "").want(t, http.StatusOK)
 	isRead := func(i *instance, want bool) {
 		t.Helper()
@@ -86,7 +86,7 @@ func TestReplicaOfSeveral(t *testing.T) {
 		}
 	}
 	isRead(one, true)
-	isRead(two, false) // without a cookie
+	isRead(two, false) // without the cookie
 	two.client.Jar = jar
 	isRead(two, true)
 	for _, path := range []string{"/notifications/count?read=false", "/notifications/status", "/notifications/topics", "/notifications/" + id} {

@@ -15,11 +15,11 @@ import (
 	"testing"
 )
 
-// previous is the oldest commit whose notifyd must be able to serve beside this
-// one. Raise it in the commit that gives that up, and say so in the changelog.
+// previous is the oldest commit whose notifyd must work together with this one
+// on one database. When you raise it, say so in the changelog.
 const previous = "9fce2f2c7d2a3c86754c6b29bbc3867935cb7659"
 
-// buildPrevious builds the notifyd of that commit.
+// buildPrevious builds notifyd of that commit.
 func buildPrevious(t *testing.T) (program string) {
 	t.Helper()
 	root, err := filepath.Abs(repository)
@@ -37,7 +37,7 @@ func buildPrevious(t *testing.T) (program string) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(missing)
 		}
-		t.Skip(missing) // somebody's machine; continuous integration has a whole clone
+		t.Skip(missing) // a clone without history; continuous integration has all of it
 	}
 	untar := exec.CommandContext(t.Context(), "tar", "-x", "-C", dir)
 	untar.Stdin = bytes.NewReader(source)
@@ -54,7 +54,7 @@ func buildPrevious(t *testing.T) (program string) {
 // round posts, marks, lists and counts as the guest, and returns the id of the
 // post.
 func (i *instance) round() (id string, err error) {
-	ctx := context.Background() // what the server has begun, it ends
+	ctx := context.Background() // so that a started request is finished
 	answer, err := i.try(ctx, http.MethodPost, "/notifications", draft(guestRef))
 	if err != nil {
 		return "", err
@@ -79,8 +79,8 @@ func (i *instance) round() (id string, err error) {
 	return id, nil
 }
 
-// use has two clients do rounds, some at least, and more until enough is
-// closed. It returns the ids of all posts.
+// use has two clients do rounds until enough is closed, and a minimum number.
+// It returns the ids of all posts.
 func (i *instance) use(t *testing.T, enough <-chan struct{}) (posted []string) {
 	const clients, least = 2, 15
 	var mu sync.Mutex
@@ -108,9 +108,8 @@ func (i *instance) use(t *testing.T, enough <-chan struct{}) (posted []string) {
 	return posted
 }
 
-// The previous notifyd and this one serve on one database at once, from before
-// this one brings the tables up to date until the previous one has started once
-// more.
+// The previous notifyd and this one serve on one database at once: before this
+// one migrates the tables, and until the previous one has started again.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	program := buildPrevious(t)
@@ -150,7 +149,7 @@ func closed() <-chan struct{} {
 	return c
 }
 
-// agree checks that what is done by one instance is seen by the other.
+// agree checks that each instance sees what the other has done.
 func agree(t *testing.T, one, other *instance) {
 	t.Helper()
 	const scope = `{"origin":"test","title":%q,"targetUsers":["default/guest"],"scope":"build"}`

@@ -21,7 +21,7 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 )
 
-// runServe serves until ctx is done.
+// runServe serves until ctx ends.
 func runServe(ctx context.Context, p process) error {
 	c, err := loadConfig(flag.NewFlagSet("notifyd", flag.ContinueOnError), p.args, p.environ)
 	if err != nil {
@@ -34,7 +34,7 @@ func runServe(ctx context.Context, p process) error {
 	s, err := start(ctx, c, log)
 	if err != nil {
 		if ctx.Err() != nil {
-			log.Info("told to end while starting", "error", err)
+			log.Info("stopped while starting", "error", err)
 			return nil
 		}
 		return err
@@ -43,7 +43,8 @@ func runServe(ctx context.Context, p process) error {
 	return errors.Join(s.serve(ctx, p.hangup), s.closeDatabases())
 }
 
-// startLine says where the server listens, on which database, and for whom.
+// startLine says where the server listens, which databases it uses, and which
+// callers it accepts.
 func startLine(c *config, address net.Addr) string {
 	scheme := "http"
 	if c.tlsCert != "" {
@@ -51,10 +52,10 @@ func startLine(c *config, address net.Addr) string {
 	}
 	replica := ""
 	if c.databaseReplica != "" {
-		replica = ", reads from its replica " + postgresName(c.databaseReplica)
+		replica = ", reads from the replica " + postgresName(c.databaseReplica)
 	}
-	return fmt.Sprintf("notifyd listens on %s://%s%s, uses the database %s%s, and lets in %s",
-		scheme, address, strings.TrimRight(c.prefix, "/"), c.databaseName(), replica, c.whoIsLetIn())
+	return fmt.Sprintf("notifyd listens on %s://%s%s, uses the database %s%s, and accepts %s",
+		scheme, address, strings.TrimRight(c.prefix, "/"), c.databaseName(), replica, c.acceptedCallers())
 }
 
 // server is a started notifyd.
@@ -66,12 +67,12 @@ type server struct {
 	replica  *gorm.DB // nil if there is none
 	svc      *notifications.Service
 	log      *slog.Logger
-	patience time.Duration // with requests in flight, at the end
+	patience time.Duration // time for requests in flight at the end
 
 }
 
-// start does everything up to listening. What is wrong with the files the
-// settings name is found before the database is touched.
+// start does everything up to listening. It reads the files that the settings
+// name before it opens the database.
 func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	certificates, certificateErr := loadCertificate(c)
 	cat, err := loadCatalog(c)
@@ -82,7 +83,7 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err := errors.Join(certificateErr, err); err != nil {
 		return nil, usageError{err}
 	}
-	warnOfStrangers(ctx, c, cat, log)
+	warnOfUnknownUsers(ctx, c, cat, log)
 	db, err := openDatabase(ctx, c, log)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (s *server) closeDatabases() error {
 	return errors.Join(closeDatabase(s.replica), closeDatabase(s.db))
 }
 
-// listen makes the tables and the HTTP server over them.
+// listen creates the tables and the HTTP server, and starts to listen.
 func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
@@ -137,7 +138,7 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 	return err
 }
 
-// loadCertificate returns none where HTTPS is not asked for.
+// loadCertificate returns none if HTTPS is not configured.
 func loadCertificate(c *config) ([]tls.Certificate, error) {
 	if c.tlsCert == "" {
 		return nil, nil
@@ -161,8 +162,8 @@ func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// withDeadline gives a request less time than the connection has to answer
-// it, so that whoever waits too long is told so instead of being cut off.
+// withDeadline gives a request less time than its connection has. A client that
+// waits too long then gets an answer before the connection is closed.
 func withDeadline(next http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), limit)
@@ -171,10 +172,11 @@ func withDeadline(next http.Handler, limit time.Duration) http.Handler {
 	})
 }
 
-// allowOrigins lets web pages of other origins call the API (CORS). Nothing
-// the browser adds by itself proves who asks, so credentials are not allowed.
+// allowOrigins lets web pages of other origins call the API (CORS). Callers are
+// never identified by credentials that the browser adds itself, so those are
+// not allowed.
 func allowOrigins(next http.Handler, origins []string) http.Handler {
-	if len(origins) == 0 { // which the library takes for all of them
+	if len(origins) == 0 { // the library would allow all origins
 		return next
 	}
 	return cors.New(cors.Options{
@@ -186,14 +188,14 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 	}).Handler(next)
 }
 
-// serve answers requests until ctx is done, and then those in flight. What runs
-// in the background ends with ctx, and before the database is closed.
+// serve handles requests until ctx ends, and then finishes those in flight. The
+// background work ends before the databases are closed.
 func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
 	ctx, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
 		if err := s.svc.Run(ctx); err != nil {
-			s.log.Error("what runs in the background ended", "error", err)
+			s.log.Error("the background work ended", "error", err)
 		}
 	})
 	defer background.Wait()
@@ -220,10 +222,9 @@ func (s *server) accept() error {
 	return s.http.Serve(s.listener)
 }
 
-// shutDown finishes the requests in flight, or cuts them off when they take
-// too long.
+// shutDown finishes the requests in flight, or cuts them off after s.patience.
 func (s *server) shutDown() error {
-	s.log.Info("ending: requests in flight are finished, new ones are not taken")
+	s.log.Info("shutting down: requests in flight are finished, new ones are refused")
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {

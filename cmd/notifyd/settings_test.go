@@ -28,7 +28,7 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
 )
 
-// effects shows, for every setting, what it does.
+// effects has a test of the effect of every setting.
 var effects = []struct {
 	settings string
 	show     func(t *testing.T)
@@ -108,7 +108,7 @@ func effectOfPrefix(t *testing.T) {
 	i.get(t, "/api/notifications/notifications").want(t, http.StatusNotFound)
 }
 
-// selfSigned returns a certificate for 127.0.0.1, and its key, in PEM.
+// selfSigned returns a certificate for 127.0.0.1 and its key, in PEM.
 func selfSigned(t *testing.T) (certificate, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -173,7 +173,7 @@ func effectOfCORSOrigin(t *testing.T) {
 			}
 		}
 	}
-	// Others are told nothing, and write nothing as the guest.
+	// Other origins get no headers, and cannot write as the guest.
 	without := serving(t)
 	for _, j := range []*instance{i, without} {
 		r := j.do(t, http.MethodOptions, "/notifications/read", "", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
@@ -275,7 +275,7 @@ func effectOfPasswordFile(t *testing.T) {
 		exitUsage, "--database-password-file: open /no/password")
 }
 
-// connect opens a connection of the test's own.
+// connect opens a connection for the test.
 func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -286,7 +286,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-// hold keeps everybody else from the messages until it is released.
+// hold locks the messages until it is released.
 func hold(t *testing.T, url string) (release func()) {
 	t.Helper()
 	tx, err := connect(t, url).Begin(t.Context())
@@ -303,8 +303,8 @@ func hold(t *testing.T, url string) (release func()) {
 	}
 }
 
-// sessions counts the sessions in the database, other than those of tests, of
-// which a condition is true.
+// sessions counts the sessions of servers in the database for which the
+// condition is true.
 func sessions(t *testing.T, conn *pgx.Conn, condition string) int {
 	t.Helper()
 	var n int
@@ -315,7 +315,7 @@ func sessions(t *testing.T, conn *pgx.Conn, condition string) int {
 	return n
 }
 
-// named gives the sessions of the server a name.
+// named adds an application name to the URL.
 func named(url string) string {
 	if strings.Contains(url, "?") {
 		return url + "&application_name=notifyd"
@@ -326,7 +326,7 @@ func named(url string) string {
 func effectOfMaxConnsAndAcquireTimeout(t *testing.T) {
 	database := dbtest.PostgresURL(t)
 	i := serving(t, "--database="+named(database), "--database-min-conns=0", "--database-max-conns=1", "--database-acquire-timeout=100ms", "--log-level=debug")
-	i.stderr.wait(t, "msg=purged") // which takes the connection, too
+	i.stderr.wait(t, "msg=purged") // the purge needs the connection, too
 	watch := connect(t, database)
 	release := hold(t, database)
 	first := make(chan int, 1)
@@ -384,7 +384,7 @@ func effectOfCatalog(t *testing.T) {
 	groups := file(t, "groups.yaml", "kind: Group\nmetadata: {name: crew}\n")
 	i := serving(t, "--catalog", users, "--catalog", groups)
 	i.post(t, "default/ann").want(t, http.StatusOK)
-	i.post(t, "default/jane").want(t, http.StatusBadRequest) // of the example
+	i.post(t, "default/jane").want(t, http.StatusBadRequest) // jane is only in the example
 	i.do(t, http.MethodPost, "/notifications", `{"origin":"test","title":"x","targetGroups":["default/crew"]}`).want(t, http.StatusOK)
 	if ids := i.get(t, "/notifications").ids(t); len(ids) != 1 {
 		t.Errorf("the guest sees %q", ids)
@@ -392,7 +392,7 @@ func effectOfCatalog(t *testing.T) {
 	refused(t, invoke(t, nil, withDefaults(t, []string{"--catalog", file(t, "bad.yaml", "kind: User\n")})...), exitUsage, "--catalog: ", "bad.yaml:1")
 }
 
-// The built-in catalog is there to try things with.
+// The built-in catalog works.
 func TestExampleCatalog(t *testing.T) {
 	t.Parallel()
 	jane, keys := issued(t, "--user=default/jane")
@@ -429,7 +429,7 @@ func effectOfExternalCallerUser(t *testing.T) {
 	}
 }
 
-// dial connects to the server, to write to it what no client would.
+// dial connects to the server and writes a text that no client would send.
 func (i *instance) dial(t *testing.T, text string) net.Conn {
 	t.Helper()
 	u, err := url.Parse(i.url)
@@ -450,8 +450,8 @@ func (i *instance) dial(t *testing.T, text string) net.Conn {
 	return conn
 }
 
-// cut waits until the server ends the connection. The limits that are not
-// under test are far above what a test waits.
+// cut waits until the server closes the connection. All other limits are far
+// above the time that a test waits.
 func cut(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
@@ -459,7 +459,7 @@ func cut(t *testing.T, conn net.Conn) {
 	}
 }
 
-// patientExcept sets the limits of a connection high, but for one.
+// patientExcept sets all limits of a connection high, except one.
 func patientExcept(flag, value string) []string {
 	args := []string{"--" + flag + "=" + value}
 	for _, other := range []string{"read-header-timeout", "read-timeout", "idle-timeout"} {
@@ -485,7 +485,7 @@ func effectOfIdleTimeout(t *testing.T) {
 	cut(t, i.dial(t, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
 }
 
-// inFlight begins a post and returns when the server reads its body.
+// inFlight starts a post, and returns when the server reads its body.
 func (i *instance) inFlight(t *testing.T) (conn net.Conn, finish func() reply) {
 	t.Helper()
 	body := draft("default/guest")

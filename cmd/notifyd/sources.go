@@ -19,25 +19,24 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
-// environmentPrefix begins every variable that is meant for notifyd.
+// environmentPrefix begins the name of every variable for notifyd.
 const environmentPrefix = "NOTIFYD_"
 
-// source is what one place says, by the name of the setting.
+// source holds the settings that one place gives, by name.
 type source map[string]given
 
-// given is what is said of one setting.
+// given is the value of a setting in one place.
 type given struct {
 	values []string
-	place  string // how to name it to whoever wrote it
+	place  string // the name of the place in errors
 }
 
-// loadConfig reads all settings. Of the places that say something about one,
-// flags count before the environment, and that before the file. A value that
-// cannot be is refused even where another one counts. flags may already hold
-// flags that are no settings.
+// loadConfig reads all settings. Flags override the environment, and the
+// environment overrides the file. An invalid value is an error even if it is
+// overridden. flags may already have flags that are not settings.
 //
-// Rules between settings are left to [config.check]. For operands see
-// [parseFlags].
+// It does not check the settings together; see [config.check]. operands are as
+// in [parseFlags].
 func loadConfig(flags *flag.FlagSet, args, environ []string, operands ...*string) (*config, error) {
 	c := &config{places: map[string]string{}}
 	table := c.settings()
@@ -78,8 +77,8 @@ func loadConfig(flags *flag.FlagSet, args, environ []string, operands ...*string
 	return c, nil
 }
 
-// readFlags parses the command line. It ends at the first flag there is not,
-// for whether the next word is its value cannot be told.
+// readFlags parses the command line. It stops at the first unknown flag,
+// because the next word may or may not be its value.
 func readFlags(flags *flag.FlagSet, table []setting, args []string, operands []*string) (source, error) {
 	from := source{}
 	for _, s := range table {
@@ -97,13 +96,13 @@ func readFlags(flags *flag.FlagSet, table []setting, args []string, operands []*
 	return from, parseFlags(flags, args, operands...)
 }
 
-// parseFlags leaves it to the caller to print errors. What is no flag goes to
-// the operands in turn, wherever it stands between the flags; there can be
-// fewer than operands, and not more.
+// parseFlags parses the command line and prints nothing. Arguments that are not
+// flags go to the operands in turn, also between flags. More arguments than
+// operands are an error; fewer are not.
 func parseFlags(flags *flag.FlagSet, args []string, operands ...*string) error {
 	flags.SetOutput(io.Discard)
 	for {
-		err := flags.Parse(args) // up to what is no flag
+		err := flags.Parse(args) // up to the first argument that is not a flag
 		switch args = flags.Args(); {
 		case errors.Is(err, flag.ErrHelp):
 			return err
@@ -119,8 +118,8 @@ func parseFlags(flags *flag.FlagSet, args []string, operands ...*string) error {
 	}
 }
 
-// readEnvironment finds the settings among the variables. Lists are separated
-// by commas.
+// readEnvironment returns the settings among the variables. It splits lists at
+// commas.
 func readEnvironment(table []setting, environ []string) (source, error) {
 	variables := map[string]string{}
 	for _, line := range environ {
@@ -149,7 +148,7 @@ func readEnvironment(table []setting, environ []string) (source, error) {
 	return from, errors.Join(faults...)
 }
 
-// readFile reads the settings and the policy of a YAML file.
+// readFile reads the settings and the policy from a YAML file.
 func readFile(table []setting, path string) (source, []notifications.Rule, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -160,14 +159,14 @@ func readFile(table []setting, path string) (source, []notifications.Rule, error
 		return nil, nil, fmt.Errorf("%s: %s", path, plain(err))
 	}
 	if len(file.Docs) > 1 {
-		return nil, nil, fmt.Errorf("%s: holds several documents, it must be one", path)
+		return nil, nil, fmt.Errorf("%s: holds several documents, it must hold one", path)
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return nil, nil, nil
 	}
 	root, ok := file.Docs[0].Body.(ast.MapNode)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s: does not consist of settings, one a line", path)
+		return nil, nil, fmt.Errorf("%s: does not consist of settings", path)
 	}
 	r := fileReader{path: path, table: table, from: source{}}
 	for it := root.MapRange(); it.Next(); {
@@ -176,13 +175,13 @@ func readFile(table []setting, path string) (source, []notifications.Rule, error
 	return r.from, r.policy, errors.Join(r.faults...)
 }
 
-// plain is an error of the YAML library without the lines around it, which
-// may hold a password.
+// plain returns an error of the YAML library without the quoted lines, which
+// may contain a password.
 func plain(err error) string {
 	return strings.TrimSpace(yaml.FormatError(err, false, false))
 }
 
-// fileReader collects what a configuration file says.
+// fileReader collects the settings and the faults of a configuration file.
 type fileReader struct {
 	path   string
 	table  []setting
@@ -191,7 +190,7 @@ type fileReader struct {
 	faults []error
 }
 
-// policyKey is the one key of the file that is no setting.
+// policyKey is the only key of the file that is not a setting.
 const policyKey = "policy"
 
 func (r *fileReader) read(key ast.Node, value ast.Node) {
@@ -217,7 +216,7 @@ func (r *fileReader) read(key ast.Node, value ast.Node) {
 	}
 }
 
-// valuesOf returns the values of a setting as they are written.
+// valuesOf returns the values of a setting, as text.
 func valuesOf(n ast.Node) ([]string, error) {
 	switch n := n.(type) {
 	case *ast.SequenceNode:
@@ -250,7 +249,7 @@ func valueOf(n ast.Node) (string, error) {
 	return "", errors.New("must be a plain value, or a list of them")
 }
 
-// rulesOf reads the policy.
+// rulesOf returns the rules of the policy.
 func rulesOf(n ast.Node) ([]notifications.Rule, error) {
 	rules := []struct {
 		Allow    []notifications.Permission `yaml:"allow"`

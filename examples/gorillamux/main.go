@@ -21,6 +21,7 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+	_ "modernc.org/sqlite" // the driver "sqlite", which needs no cgo
 )
 
 func main() {
@@ -35,13 +36,13 @@ func main() {
 // teams stands for the host's table of users and groups.
 var teams = map[string][]string{"jane": {"ops"}, "john": {"ops"}, "kim": {}}
 
-// members refuses whoever is not in the host's table; everybody else may read,
-// and only ops may post.
+// members refuses who is not in the host's table; everybody else may read, and
+// only ops may post.
 type members struct{}
 
-func (members) Decide(_ context.Context, who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
-	groups, known := teams[who.Name]
-	posts := p == notifications.PermissionCreate || p == notifications.PermissionCreateSystem
+func (members) Decide(_ context.Context, r notifications.Request) (notifications.Decision, error) {
+	groups, known := teams[r.Who.Name]
+	posts := r.Permission == notifications.PermissionCreate || r.Permission == notifications.PermissionCreateSystem
 	if !known || (posts && len(groups) == 0) {
 		return notifications.Deny, nil
 	}
@@ -49,7 +50,9 @@ func (members) Decide(_ context.Context, who notifications.Identity, p notificat
 }
 
 func newHandler(ctx context.Context, path string, logger *slog.Logger) (http.Handler, error) {
-	db, err := gorm.Open(sqlite.Open("file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL"))
+	db, err := gorm.Open(sqlite.New(sqlite.Config{
+		DriverName: "sqlite", DSN: "file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL",
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +77,14 @@ func newHandler(ctx context.Context, path string, logger *slog.Logger) (http.Han
 	router := mux.NewRouter()
 	router.PathPrefix("/api/notifications").Handler(inbox)
 	router.HandleFunc("/deploy", func(w http.ResponseWriter, r *http.Request) {
-		id, err := svc.Post(r.Context(), caller(r), notifications.Draft{
+		posted, err := svc.Post(r.Context(), caller(r), notifications.Draft{
 			Origin: "deploy", Title: "A new version is live", To: notifications.Groups("ops"),
 		})
 		if err != nil {
 			http.Error(w, "not announced", http.StatusForbidden)
 			return
 		}
-		_, _ = fmt.Fprintln(w, "announced as", id)
+		_, _ = fmt.Fprintln(w, "announced as", posted.ID)
 	})
 	return router, nil
 }

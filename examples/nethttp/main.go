@@ -18,6 +18,7 @@ import (
 	"github.com/notifications-go/notifications/httpapi"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+	_ "modernc.org/sqlite" // the driver "sqlite", which needs no cgo
 )
 
 func main() {
@@ -31,7 +32,9 @@ func main() {
 
 func newHandler(ctx context.Context, path string) (http.Handler, error) {
 	// The host's own database: what matters for SQLite is in its address.
-	db, err := gorm.Open(sqlite.Open("file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL"))
+	db, err := gorm.Open(sqlite.New(sqlite.Config{
+		DriverName: "sqlite", DSN: "file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL",
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +67,7 @@ func newHandler(ctx context.Context, path string) (http.Handler, error) {
 	return mux, nil
 }
 
-// sessions stands for whatever the host has.
+// sessions stands for the sessions the host has.
 type sessions struct {
 	mu    sync.Mutex
 	users map[string]string

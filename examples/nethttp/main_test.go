@@ -1,7 +1,3 @@
-//go:build cgo
-
-// The driver the example uses needs cgo.
-
 package main
 
 import (

@@ -17,6 +17,7 @@ import (
 	"github.com/notifications-go/notifications/catalog"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+	_ "modernc.org/sqlite" // the driver "sqlite", which needs no cgo
 )
 
 func main() {
@@ -39,7 +40,9 @@ type Order struct {
 var errOutOfStock = errors.New("out of stock")
 
 func run(ctx context.Context, path string, out io.Writer) error {
-	db, err := gorm.Open(sqlite.Open("file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL"))
+	db, err := gorm.Open(sqlite.New(sqlite.Config{
+		DriverName: "sqlite", DSN: "file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_txlock=immediate&_synchronous=FULL",
+	}))
 	if err != nil {
 		return err
 	}
@@ -50,7 +53,7 @@ func run(ctx context.Context, path string, out io.Writer) error {
 	defer func() { _ = pool.Close() }()
 	// The host's table, made in the host's own way. The library's tables come
 	// from Migrate alone.
-	if err := db.AutoMigrate(&Order{}); err != nil { // the host may
+	if err := db.AutoMigrate(&Order{}); err != nil {
 		return err
 	}
 	svc, err := notifications.New(notifications.Config{DB: db, Catalog: catalog.Open(nil), Policy: notifications.AllowAll{}})
@@ -66,7 +69,7 @@ func run(ctx context.Context, path string, out io.Writer) error {
 			if err := tx.Create(&Order{ID: id, Customer: "jane"}).Error; err != nil {
 				return err
 			}
-			_, err := svc.PostTx(ctx, tx, notifications.ServiceAccount("shop"), notifications.Draft{
+			_, err := svc.WithTx(tx).Post(ctx, notifications.ServiceAccount("shop"), notifications.Draft{
 				Origin: "shop", Title: fmt.Sprintf("Order %d is placed", id), To: notifications.Users("jane"),
 			})
 			if err != nil {

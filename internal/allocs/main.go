@@ -1,11 +1,11 @@
-// Command allocs holds the allocations of benchmarks against a committed
+// Command allocs compares the allocations of benchmarks with a committed
 // baseline:
 //
 //	go run ./internal/allocs [-update] package...
 //
-// It runs the benchmarks of the packages, and fails when one allocates more
-// than the baseline says, or when the two do not name the same benchmarks. Time
-// is not compared: it is another on every machine. With -update it writes the
+// It runs the benchmarks of the packages. It fails if one allocates more than
+// the baseline says, or if the two have different benchmarks. It does not
+// compare times, because they depend on the machine. With -update it writes the
 // baseline.
 package main
 
@@ -24,9 +24,9 @@ import (
 	"text/tabwriter"
 )
 
-// skipped are benchmarks that compare ways to do a thing, and bodies nobody
-// sends but to do harm.
-const skipped = "^Benchmark(GroupCommit|EncodingJSON|Client)$|^BenchmarkParse$/^1_MiB"
+// skipped are benchmarks that compare several ways to do a thing, and those of
+// hostile bodies.
+const skipped = "^Benchmark(GroupCommit|EncodingJSON)$|^BenchmarkParse$/^1_MiB"
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
@@ -51,8 +51,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	base, err := read(*file)
-	if *update { // no baseline is as good as one that names no benchmark
-		_ = compare(base, now, stdout) // shows what is going to change
+	if *update { // without a baseline, all benchmarks are new
+		_ = compare(base, now, stdout) // shows what will change
 		return os.WriteFile(*file, format(updated(base, now)), 0o644)
 	}
 	if err != nil {
@@ -73,12 +73,12 @@ func read(file string) ([]result, error) {
 	return base, nil
 }
 
-// benchmark runs the benchmarks. They are run a fixed number of times on one
-// processor, so that what is pooled is found again.
+// benchmark runs the benchmarks, a fixed number of times and on one processor,
+// so that pools keep their contents.
 func benchmark(ctx context.Context, packages []string) (string, error) {
 	args := []string{"test", "-run", "^$", "-bench", ".", "-skip", skipped, "-benchmem", "-benchtime", "100x", "-cpu", "1"}
 	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // the other driver of SQLite allocates otherwise
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // the other driver of SQLite allocates differently
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
@@ -87,16 +87,16 @@ func benchmark(ctx context.Context, packages []string) (string, error) {
 	return out.String(), nil
 }
 
-// result is what one run of a benchmark allocates.
+// result is the number of allocations of one benchmark.
 type result struct {
 	pkg, name string
 	allocs    int64
 }
 
-// key is what the result is found by.
+// key identifies the benchmark.
 func (r result) key() string { return r.pkg + " " + r.name }
 
-// parse reads the output of go test, and a baseline, which has the same form
+// parse reads the output of go test, or a baseline, which has the same format
 // (https://go.dev/design/14313-benchmark-format).
 func parse(text string) ([]result, error) {
 	var results []result
@@ -134,9 +134,9 @@ func format(results []result) []byte {
 	return b.Bytes()
 }
 
-// jitter is how much two runs differ. What goes on in the background of a
-// process, and pools the garbage collector has emptied, make a difference of
-// one in what uses a database; code that allocates little has none of that.
+// jitter is how much two runs differ. Background work of the process, and pools
+// that the garbage collector empties, change benchmarks with a database by one.
+// Code that allocates little does not vary.
 func jitter(allocs int64) int64 {
 	if allocs < 50 {
 		return 0
@@ -144,11 +144,11 @@ func jitter(allocs int64) int64 {
 	return 1
 }
 
-// tolerance is how many allocations more are none.
+// tolerance is how many more allocations are not counted as more.
 func tolerance(allocs int64) int64 { return 2 * jitter(allocs) }
 
-// updated is the baseline after the results. What differs as two runs do stays
-// as it is, so that a change of the baseline shows what has changed.
+// updated returns the baseline after the results. Differences within the jitter
+// are left out, so that a change of the baseline shows real changes only.
 func updated(base, now []result) []result {
 	next := slices.Clone(now)
 	for i, r := range next {
@@ -169,8 +169,8 @@ func find(in []result, r result) (result, bool) {
 	return in[i], true
 }
 
-// compare prints what differs. It returns an error if something has grown, or
-// is in one of the two alone.
+// compare prints the differences. It returns an error if a benchmark allocates
+// more, or is in only one of the two.
 func compare(base, now []result, stdout io.Writer) error {
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	bad := 0

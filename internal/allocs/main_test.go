@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestRun holds a package against its baseline while the package changes.
+// TestRun compares a package with its baseline while the package changes.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -45,10 +45,10 @@ func Benchmark%s(b *testing.B) {
 		benchmark   string
 		allocations int
 		args        []string
-		want        []string // in the output or the error
+		want        []string // parts of the output or the error
 		fails       bool
 	}{
-		{"Make", 3, nil, []string{"baseline"}, true}, // there is none yet
+		{"Make", 3, nil, []string{"baseline"}, true}, // there is no baseline yet
 		{"Make", 3, []string{"-update"}, []string{"a BenchmarkMake/of_two  -  3  is not"}, false},
 		{"Make", 3, nil, []string{"1 benchmarks allocate no more"}, false},
 		{"Make", 4, nil, []string{"a BenchmarkMake/of_two  3  4  has grown\n", "make allocs-update"}, true},

@@ -1,6 +1,6 @@
-// Package database opens the databases the library runs on, each with the
-// settings it needs to keep what it acknowledged. The library itself opens
-// nothing; this is for the programs of this repository and for its tests.
+// Package database opens databases for the programs of this repository and for
+// its tests, with the settings that make commits durable. The library itself
+// opens nothing.
 package database
 
 import (
@@ -11,21 +11,21 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// slowQuery is how long a statement takes before it is worth a line.
+// slowQuery is the duration after which a statement is logged as slow.
 const slowQuery = time.Second
 
 // open hands a connected pool to GORM, which then neither pings nor logs to
 // standard output.
 func open(dialector gorm.Dialector, log *slog.Logger) (*gorm.DB, error) {
 	return gorm.Open(dialector, &gorm.Config{
-		DisableAutomaticPing: true, // done by the callers, with a context and a better error
+		DisableAutomaticPing: true, // the callers ping with a context, and return a better error
 		Logger:               gormLogger(log),
 	})
 }
 
-// gormLogger reports failed and slow statements without their parameters,
-// which are what users wrote. As of v1.31, [gorm.DB.Scan] logs them all the
-// same, and Find does not.
+// gormLogger logs failed and slow statements without their parameters, which
+// are the data of users. As of v1.31, [gorm.DB.Scan] logs parameters anyway,
+// and Find does not.
 func gormLogger(log *slog.Logger) logger.Interface {
 	if log == nil {
 		return logger.Discard

@@ -17,11 +17,11 @@ const (
 	codeUniqueViolation   = "23505"
 )
 
-// EnsureDatabase creates the PostgreSQL database that c names, encoded in
-// UTF-8, when it does not exist. Several may do so at once. Where the role may
-// not create databases the error holds the statement to run as one that may.
-// No error holds a password. The settings of the pool are not used, except
-// that AcquireTimeout bounds each attempt to connect.
+// EnsureDatabase creates the PostgreSQL database of c with encoding UTF-8, if
+// it does not exist. Several callers may do so at once. If the role must not
+// create databases, the error contains the statement for a role that may.
+// Errors contain no password. Of the pool's settings it uses only
+// AcquireTimeout, for each attempt to connect.
 func EnsureDatabase(ctx context.Context, c PostgresConfig) error {
 	config, err := c.parse()
 	if err != nil {
@@ -45,7 +45,7 @@ func EnsureDatabase(ctx context.Context, c PostgresConfig) error {
 	return nil
 }
 
-// createDatabase is content when somebody else creates the database first.
+// createDatabase succeeds too if another caller creates the database first.
 func createDatabase(ctx context.Context, target *pgx.ConnConfig, name string) error {
 	conn, err := connectMaintenance(ctx, target)
 	if err != nil {
@@ -60,8 +60,8 @@ func createDatabase(ctx context.Context, target *pgx.ConnConfig, name string) er
 	return nil
 }
 
-// connectMaintenance connects to a database every server has: "postgres", or
-// "template1" where that was dropped or is closed to the role.
+// connectMaintenance connects to a database that every server has: "postgres",
+// or "template1" if that was dropped or the role must not connect to it.
 func connectMaintenance(ctx context.Context, target *pgx.ConnConfig) (*pgx.Conn, error) {
 	var errs []error
 	for _, name := range []string{"postgres", "template1"} {

@@ -20,47 +20,48 @@ import (
 // PostgreSQL.
 const DefaultAcquireTimeout = 10 * time.Second
 
-// ErrAcquireTimeout is returned by every operation that got no connection to
-// PostgreSQL within [PostgresConfig.AcquireTimeout]: all of them are in use,
-// or the server does not answer. Nothing was sent to the server.
+// ErrAcquireTimeout is the error of an operation that got no connection within
+// [PostgresConfig.AcquireTimeout]: all connections are in use, or the server
+// does not answer. Nothing was sent to the server.
 var ErrAcquireTimeout = errors.New("database: no connection in time")
 
-// PostgresConfig says where a PostgreSQL database is and how many connections
-// to keep to it. Zero fields of the pool take what the parameters pool_… of
-// the URL say, and the defaults of pgxpool otherwise.
+// PostgresConfig holds the address of a PostgreSQL database and the settings of
+// its pool. A zero setting of the pool means the parameter pool_… of the URL
+// or, without one, the default of pgxpool.
 type PostgresConfig struct {
-	// URL is of the form postgres://user:password@host:port/database?…, as
-	// libpq has it. What it leaves out is taken from the environment (PGHOST,
-	// PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE and so on).
+	// URL is of the form postgres://user:password@host:port/database?…, as in
+	// libpq. The environment (PGHOST, PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE
+	// and so on) completes it.
 	URL string
-	// Password replaces that of the URL and of the environment. Empty keeps it.
+	// Password replaces the password of the URL and of the environment. Empty
+	// keeps that.
 	Password string
-	// MinConns are kept open, used or not.
+	// MinConns is the number of connections that are kept open even if unused.
 	MinConns int
-	// MaxConns bounds the connections open at once, from 1; zero is 4, or the
-	// number of processors where that is more.
+	// MaxConns limits the open connections, from 1. Zero means 4, or the number
+	// of processors if that is larger.
 	MaxConns int
-	// MaxIdleTime is how long an unused connection beyond MinConns is kept;
-	// zero is 30 minutes.
+	// MaxIdleTime is how long an unused connection beyond MinConns is kept.
+	// Zero means 30 minutes.
 	MaxIdleTime time.Duration
-	// AcquireTimeout bounds the wait for a connection, a new one included;
-	// zero is [DefaultAcquireTimeout].
+	// AcquireTimeout limits the wait for a connection, including the time to
+	// connect. Zero means [DefaultAcquireTimeout].
 	AcquireTimeout time.Duration
-	// Logger takes failed and slow statements, without their parameters. Nil
-	// is nowhere.
+	// Logger receives failed and slow statements, without their parameters. Nil
+	// discards them.
 	Logger *slog.Logger
 }
 
-// Check reports what is wrong with the settings themselves, without
-// connecting. The error holds no password.
+// Check reports the faults of the settings without connecting. The error
+// contains no password.
 func (c PostgresConfig) Check() error {
 	_, err := c.parse()
 	return err
 }
 
 // OpenPostgres connects to a PostgreSQL database, which must exist (see
-// [EnsureDatabase]) and answer now. Closing the [sql.DB] underneath closes all
-// connections, after waiting for those in use. No error holds a password.
+// [EnsureDatabase]) and answer. Closing its [sql.DB] closes all connections,
+// after those in use are returned. Errors contain no password.
 func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	config, err := c.parse()
 	if err != nil {
@@ -74,8 +75,8 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	return db, nil
 }
 
-// OpenStandby is [OpenPostgres] for a server that may be away: it does not wait
-// for an answer. What is asked later connects, or fails.
+// OpenStandby is [OpenPostgres] for a server that may be down: it does not
+// connect. Later operations connect, or fail.
 func OpenStandby(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	config, err := c.parse()
 	if err == nil {
@@ -87,7 +88,7 @@ func OpenStandby(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	return nil, fmt.Errorf("open PostgreSQL standby: %w", err)
 }
 
-// connect makes the pool, which must pass the check.
+// connect opens the pool and runs the check on it.
 func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config, check func(*sql.DB, context.Context) error) (*gorm.DB, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -98,7 +99,7 @@ func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config, che
 		pool:      pool,
 		timeout:   c.acquireTimeout(),
 	})
-	db.SetMaxIdleConns(0) // idle ones belong to the pool below
+	db.SetMaxIdleConns(0) // idle connections belong to the pgx pool
 	if err := check(db, ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -116,14 +117,14 @@ func (c PostgresConfig) acquireTimeout() time.Duration {
 	return c.AcquireTimeout
 }
 
-// parse checks the settings and turns them into those of pgx.
+// parse checks the settings and converts them to those of pgx.
 func (c PostgresConfig) parse() (*pgxpool.Config, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, errors.New(err.Error()) // the text is without the password, the error is not
+		return nil, errors.New(err.Error()) // the text has no password, but err has
 	}
 	if c.Password != "" {
 		config.ConnConfig.Password = c.Password
@@ -139,13 +140,12 @@ func (c PostgresConfig) parse() (*pgxpool.Config, error) {
 	}
 	if c.MaxIdleTime > 0 {
 		config.MaxConnIdleTime = c.MaxIdleTime
-		config.HealthCheckPeriod = min(config.HealthCheckPeriod, c.MaxIdleTime) // where it is looked at
+		config.HealthCheckPeriod = min(config.HealthCheckPeriod, c.MaxIdleTime) // idle connections are closed at health checks
 	}
 	return config, nil
 }
 
-// maxPoolSize keeps the size of a pool far from overflow; PostgreSQL itself
-// ends at 262,143 connections.
+// maxPoolSize prevents overflows. PostgreSQL itself allows 262,143 connections.
 const maxPoolSize = 1 << 18
 
 func (c PostgresConfig) check() error {
@@ -158,9 +158,9 @@ func (c PostgresConfig) check() error {
 	return checkURL(c.URL)
 }
 
-// checkURL refuses what would be split elsewhere than its writer meant: a
-// password with "@" or "/" in it would be taken, in part, for the name of a
-// host or of a database, which errors do show.
+// checkURL refuses URLs that are split differently than intended. Part of a
+// password with "@" or "/" would become the name of a host or a database, which
+// errors do show.
 func checkURL(url string) error {
 	rest, ok := strings.CutPrefix(url, "postgres://")
 	if !ok {
@@ -176,8 +176,8 @@ func checkURL(url string) error {
 	return nil
 }
 
-// poolConnector is the seam between database/sql, which has no limit for
-// waiting and keeps no connection here, and the pool of pgx.
+// poolConnector connects database/sql, which has no limit for the wait and
+// keeps no connection here, to the pool of pgx.
 type poolConnector struct {
 	driver.Connector
 	pool    *pgxpool.Pool

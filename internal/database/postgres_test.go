@@ -26,7 +26,7 @@ func openPostgres(t *testing.T, c database.PostgresConfig) *gorm.DB {
 	return db
 }
 
-// with returns server with another user, password or database.
+// with returns the URL of the server with another user, password or database.
 func with(t *testing.T, server string, user *url.Userinfo, name string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -48,7 +48,7 @@ func TestPostgresAcquireTimeout(t *testing.T) {
 	db := openPostgres(t, database.PostgresConfig{
 		URL:            dbtest.PostgresURL(t),
 		MaxConns:       1,
-		AcquireTimeout: 2 * time.Second, // enough for the first to connect
+		AcquireTimeout: 2 * time.Second, // enough for the first one to connect
 	})
 	tx := db.Begin()
 	err := db.Exec("SELECT 1").Error
@@ -94,7 +94,7 @@ func TestPostgresPoolBounds(t *testing.T) {
 	}
 }
 
-// PostgreSQL refuses to drop a database to which connections are open.
+// PostgreSQL refuses to drop a database that has connections.
 func TestPostgresCloseClosesThePool(t *testing.T) {
 	t.Parallel()
 	server := dbtest.ServerURL(t)
@@ -135,8 +135,7 @@ func TestPostgresTakesTheEnvironment(t *testing.T) {
 	}
 }
 
-// No error may show any part of a password, least of all one about a URL that
-// was mistyped.
+// No error contains any part of a password, even if the URL was mistyped.
 func TestPostgresRefuses(t *testing.T) {
 	t.Parallel()
 	valid := "postgres://jane:s3cr3t@localhost/app"
@@ -176,7 +175,8 @@ func TestPostgresRefuses(t *testing.T) {
 	}
 }
 
-// A standby may be away when it is opened, and its settings may not be wrong.
+// OpenStandby succeeds if the server is down, and fails if the settings are
+// wrong.
 func TestOpenStandby(t *testing.T) {
 	t.Parallel()
 	db, err := database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:s3cr3t@127.0.0.1:1/app?sslmode=disable"})
@@ -240,7 +240,7 @@ func TestEnsureDatabaseAtOnce(t *testing.T) {
 	exec(t, db, "SELECT * FROM kept")
 }
 
-// One server that asks for passwords, and is stopped and started.
+// TestPostgresServer uses a server that asks for passwords and is restarted.
 func TestPostgresServer(t *testing.T) {
 	t.Parallel()
 	const secret = "p@ss/w?rd%:#"

@@ -18,11 +18,12 @@ import (
 	"gorm.io/gorm"
 )
 
-// DefaultBusyTimeout is how long a SQLite connection waits for another's lock.
+// DefaultBusyTimeout is how long a SQLite connection waits for the lock of
+// another one.
 const DefaultBusyTimeout = 5 * time.Second
 
-// sqliteConns bounds the pool. SQLite lets waiting writers poll for the lock,
-// in no order; beyond a few of them, waiting for a connection is fairer.
+// sqliteConns limits the pool. Writers that wait for SQLite's lock poll for it
+// in no order, so with many it is fairer to wait for a connection.
 const sqliteConns = 8
 
 // Result codes of SQLite (https://www.sqlite.org/rescode.html).
@@ -41,28 +42,26 @@ type sqliteOptions struct {
 }
 
 // BusyTimeout sets how long a connection waits for a lock before it fails with
-// "database is locked". It is counted in whole milliseconds; zero does not
-// wait. The default is [DefaultBusyTimeout].
+// "database is locked", in whole milliseconds. Zero does not wait. The default
+// is [DefaultBusyTimeout].
 func BusyTimeout(d time.Duration) SQLiteOption {
 	return func(o *sqliteOptions) { o.busyTimeout = d }
 }
 
-// SQLiteLogger sets where failed and slow statements are reported, without
-// their parameters. The default is nowhere.
+// SQLiteLogger sets the logger for failed and slow statements, without their
+// parameters. By default they are not logged.
 func SQLiteLogger(log *slog.Logger) SQLiteOption {
 	return func(o *sqliteOptions) { o.logger = log }
 }
 
-// OpenSQLite opens the database file at path, and creates it when it does not
-// exist; its directory must. Any path a file can have is taken literally,
-// whatever characters it holds; ":memory:" is refused, for it would be another
-// database on every connection.
+// OpenSQLite opens the database file at path, and creates it if it does not
+// exist; its directory must exist. Any path of a file is taken literally.
+// ":memory:" is an error, because every connection would have its own database.
 //
-// Commits survive a loss of power (synchronous=FULL on a write-ahead log), and
-// transactions take the write lock when they begin, so that they wait for each
-// other instead of failing. The settings are read back from the database, and
-// one that did not take is an error. Programs built with and without cgo read
-// each other's files.
+// Commits survive a loss of power (write-ahead log with synchronous=FULL).
+// Transactions take the write lock when they begin, so they wait for each other
+// instead of failing. A setting that SQLite did not accept is an error.
+// Programs built with and without cgo read each other's files.
 func OpenSQLite(path string, opts ...SQLiteOption) (*gorm.DB, error) {
 	o := sqliteOptions{busyTimeout: DefaultBusyTimeout}
 	for _, opt := range opts {
@@ -102,8 +101,8 @@ func setUpSQLite(pool *sql.DB, o sqliteOptions) (*gorm.DB, error) {
 	return open(sqlite.New(sqlite.Config{Conn: pool}), o.logger)
 }
 
-// checkPath returns path in absolute form, or says what SQLite would put as
-// "unable to open database file".
+// checkPath returns the absolute path, or a better error than SQLite's "unable
+// to open database file".
 func checkPath(path string) (string, error) {
 	switch {
 	case path == "":
@@ -128,28 +127,28 @@ func checkPath(path string) (string, error) {
 	return file, nil
 }
 
-// sqliteDSN writes the parameters so that both drivers understand them. The
-// file: form escapes the path, and so is the only one that takes any path.
+// sqliteDSN writes the parameters in a form that both drivers understand. Only
+// the form file: accepts any path, because it escapes the path.
 func sqliteDSN(file string, busyTimeout time.Duration) string {
 	params := url.Values{
 		"_busy_timeout": {strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"FULL"},
 		"_txlock":       {"immediate"},
-		// Preparing a statement takes longer than most of them do. Without cgo
-		// there is no such cache.
+		// Preparing takes longer than most statements run. The driver without
+		// cgo has no such cache.
 		"_stmt_cache_size": {"64"},
 	}
 	return (&url.URL{Scheme: "file", Path: file, RawQuery: params.Encode()}).String()
 }
 
-// checkpoint is how many pages the log grows to, 40 MB, before a commit also
-// copies them to the database. A page that was written many times is copied
-// once, so more than SQLite's 1000 means less to write.
+// checkpoint is the number of pages, 40 MB, after which a commit copies the log
+// to the database. A page that was written many times is copied once, so more
+// than SQLite's 1000 writes less.
 const checkpoint = 10_000
 
-// sqliteConnector sets on each connection what the drivers have no common
-// parameter for.
+// sqliteConnector sets on each connection the settings for which the drivers
+// have no common parameter.
 type sqliteConnector struct{ dsn string }
 
 // Driver implements [driver.Connector].
@@ -168,12 +167,12 @@ func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// retryBusy repeats f while the database is locked, for as long as timeout.
-// SQLite itself waits for a lock, except where it turns a new file into one
-// with a write-ahead log: of several that open it at once, some fail.
+// retryBusy repeats f while the database is locked, until the timeout. SQLite
+// itself waits for locks, but not when it creates the write-ahead log of a new
+// file: if several processes open one at once, some fail.
 func retryBusy(timeout time.Duration, f func() error) error {
 	const pause = 5 * time.Millisecond
-	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) { // SQLite does not tell when a file is free
+	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) { // SQLite does not notify
 		err := f()
 		if sqliteCode(err) != codeBusy || time.Now().After(deadline) {
 			return err
@@ -181,8 +180,8 @@ func retryBusy(timeout time.Duration, f func() error) error {
 	}
 }
 
-// checkSQLite connects, reads the settings back, and begins a write, which a
-// file that can only be read refuses.
+// checkSQLite connects, compares the settings, and begins a write, which fails
+// if the file is read-only.
 func checkSQLite(pool *sql.DB, busyTimeout time.Duration) error {
 	for _, pragma := range []struct{ name, want string }{
 		{"journal_mode", "wal"},
@@ -195,7 +194,7 @@ func checkSQLite(pool *sql.DB, busyTimeout time.Duration) error {
 			return err
 		}
 		if got != pragma.want {
-			return fmt.Errorf("PRAGMA %s is %s, needed is %s", pragma.name, got, pragma.want)
+			return fmt.Errorf("PRAGMA %s is %s, it must be %s", pragma.name, got, pragma.want)
 		}
 	}
 	tx, err := pool.Begin()

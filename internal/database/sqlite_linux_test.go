@@ -28,7 +28,7 @@ func TestSQLiteRefusesWhatItCannotWrite(t *testing.T) {
 	})
 }
 
-// openDir returns a directory everybody may write to.
+// openDir returns a directory that every user may write to.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,15 +44,15 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	}
 }
 
-// asNobody runs f on a thread to which the permissions of files apply, also
-// where the tests run as root. The thread ends with f.
+// asNobody runs f on a thread that obeys the permissions of files, even if the
+// tests run as root. The thread ends with f.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	const nobody = 65534
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked, so the thread ends
 		if os.Geteuid() == 0 {
 			if err := syscall.Setfsuid(nobody); err != nil {
 				t.Error(err)

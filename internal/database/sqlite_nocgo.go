@@ -8,14 +8,14 @@ import (
 	"modernc.org/sqlite"
 )
 
-// sqliteDriver is modernc.org/sqlite, SQLite translated to Go, which runs
-// through the same GORM driver.
+// sqliteDriver is modernc.org/sqlite, SQLite translated to Go. It works with
+// the same GORM driver.
 var sqliteDriver = &sqlite.Driver{}
 
-// sqliteCode returns the primary result code of an error of SQLite, zero for
-// any other error.
+// sqliteCode returns the primary result code of SQLite's errors, and zero for
+// other errors.
 func sqliteCode(err error) int {
-	const primary = 0xff // the bits above it say more
+	const primary = 0xff // the higher bits hold details
 	var e *sqlite.Error
 	if errors.As(err, &e) {
 		return e.Code() & primary

@@ -17,7 +17,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// pool returns the pool under db, and closes it when the test ends.
+// pool returns the pool of db, and closes it when the test ends.
 func pool(t *testing.T, db *gorm.DB) *sql.DB {
 	t.Helper()
 	p, err := db.DB()
@@ -58,7 +58,8 @@ func query[T any](t *testing.T, db *gorm.DB, statement string, args ...any) T {
 	return v
 }
 
-// Settings of SQLite belong to a connection: each of the pool must have them.
+// SQLite's settings belong to a connection, so every connection of the pool
+// must have them.
 func TestSQLiteSettings(t *testing.T) {
 	t.Parallel()
 	db := openSQLite(t, filepath.Join(t.TempDir(), "x.db"), database.BusyTimeout(1234*time.Millisecond))
@@ -71,7 +72,7 @@ func TestSQLiteSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() // at the end, so that the next one is another
+		defer conn.Close() // at the end, so that the next connection is another one
 		for pragma, want := range want {
 			var got string
 			if err := conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil {
@@ -123,14 +124,14 @@ func ls(t *testing.T, dir string) []string {
 	return names
 }
 
-// A relative path keeps its meaning when the working directory changes.
+// A relative path keeps its meaning if the working directory changes.
 func TestSQLiteRelativePath(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	t.Chdir(first)
 	db := openSQLite(t, "x.db")
 	t.Chdir(second)
 	p := pool(t, db)
-	p.SetMaxIdleConns(0) // every statement on a new connection
+	p.SetMaxIdleConns(0) // each statement uses a new connection
 	exec(t, db, "CREATE TABLE t (a INTEGER)")
 	if _, err := os.Stat(filepath.Join(first, "x.db")); err != nil {
 		t.Error(err)
@@ -179,8 +180,8 @@ func refuses(t *testing.T, path, want string) {
 	}
 }
 
-// SQLite does not wait for the lock that makes a write-ahead log of a new
-// file, so several programs that start at once used to fail.
+// SQLite does not wait for the lock under which it creates the write-ahead log
+// of a new file, so programs that start at once used to fail.
 func TestSQLiteOpenedAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 25 {
@@ -200,8 +201,8 @@ func TestSQLiteOpenedAtOnce(t *testing.T) {
 	}
 }
 
-// A transaction that reads first and then writes fails at once, whatever the
-// timeout, unless it took the write lock when it began.
+// A transaction that reads and then writes fails at once, whatever the timeout,
+// unless it took the write lock when it began.
 func TestSQLiteWritersWait(t *testing.T) {
 	t.Parallel()
 	const writers, each = 16, 10

@@ -1,10 +1,11 @@
-// Package dbtest gives tests real databases: a SQLite file or a PostgreSQL
-// database of their own, empty, closed and removed when the test ends.
+// Package dbtest gives each test its own real database: a SQLite file or a
+// PostgreSQL database. It is empty at first, and closed and removed when the
+// test ends.
 //
-// Three variables of the environment, set by "make test", say which:
+// Environment variables, which "make test" sets, choose the databases:
 //
 //   - NOTIFICATIONS_TEST_POSTGRES is the URL of a role that may create
-//     databases. Without it tests on PostgreSQL are skipped.
+//     databases. Without it, tests on PostgreSQL are skipped.
 //   - NOTIFICATIONS_TEST_REQUIRE=1 makes them fail instead.
 //   - NOTIFICATIONS_TEST_DATABASES=sqlite leaves them out on purpose.
 package dbtest
@@ -25,7 +26,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// The variables of the environment.
+// The environment variables.
 const (
 	envPostgres  = "NOTIFICATIONS_TEST_POSTGRES"
 	envRequire   = "NOTIFICATIONS_TEST_REQUIRE"
@@ -33,12 +34,12 @@ const (
 )
 
 const (
-	poolSize       = 5                // of one test, of the server's 300
-	acquireTimeout = 30 * time.Second // of a machine that does much at once
+	poolSize       = 5                // of one test; the server has 300 connections
+	acquireTimeout = 30 * time.Second // enough for a busy machine
 )
 
-// Each runs body twice, as parallel subtests "sqlite" and "postgres", each
-// with an empty database.
+// Each runs body twice, as parallel subtests "sqlite" and "postgres", each with
+// an empty database.
 func Each(t *testing.T, body func(t *testing.T, db *gorm.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -64,7 +65,7 @@ func SQLite(t testing.TB) *gorm.DB {
 	return closed(t, db)
 }
 
-// Postgres opens a new PostgreSQL database, with a pool of 5 connections.
+// Postgres opens a new PostgreSQL database with a pool of 5 connections.
 func Postgres(t testing.TB) *gorm.DB {
 	t.Helper()
 	db, err := database.OpenPostgres(t.Context(), database.PostgresConfig{
@@ -115,8 +116,8 @@ func PostgresURL(t testing.TB) string {
 	return u.String()
 }
 
-// execute runs one statement on a connection of its own. Cleanups call it,
-// when the context of the test is over.
+// execute runs one statement on a new connection. Cleanups call it after the
+// context of the test has ended.
 func execute(t testing.TB, server, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), acquireTimeout)
@@ -134,7 +135,7 @@ func execute(t testing.TB, server, statement string) {
 	}
 }
 
-// ServerURL returns the URL of the PostgreSQL server all tests share.
+// ServerURL returns the URL of the PostgreSQL server that all tests share.
 func ServerURL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(envPostgres)
@@ -144,15 +145,14 @@ func ServerURL(t testing.TB) string {
 	return server
 }
 
-// StartPostgres starts a PostgreSQL server of the test's own, for tests that
-// stop it.
+// StartPostgres starts a PostgreSQL server for a test that stops it.
 func StartPostgres(t testing.TB, o pgcluster.Options) *pgcluster.Cluster {
 	t.Helper()
 	NeedsInstalled(t)
 	return closing(t)(pgcluster.Start(o))
 }
 
-// closing takes a cluster that was started, and closes it when the test ends.
+// closing closes a started cluster when the test ends.
 func closing(t testing.TB) func(*pgcluster.Cluster, error) *pgcluster.Cluster {
 	t.Helper()
 	return func(c *pgcluster.Cluster, err error) *pgcluster.Cluster {
@@ -169,7 +169,8 @@ func closing(t testing.TB) func(*pgcluster.Cluster, error) *pgcluster.Cluster {
 	}
 }
 
-// NeedsInstalled ends a test that starts servers where none is installed.
+// NeedsInstalled skips or fails a test that starts servers if PostgreSQL is not
+// installed.
 func NeedsInstalled(t testing.TB) {
 	t.Helper()
 	if sqliteOnly() || !pgcluster.Installed() {
@@ -180,23 +181,23 @@ func NeedsInstalled(t testing.TB) {
 func sqliteOnly() bool { return os.Getenv(envDatabases) == "sqlite" }
 
 // noPostgres ends a test that needs PostgreSQL. Where PostgreSQL is required
-// that is a failure: a test that never ran must not look like one that passed.
-// It is skipped in the run without cgo, which is about SQLite, and on machines
-// of those who have no PostgreSQL.
+// the test fails, because a test that did not run must not look like one that
+// passed. It is skipped in the run without cgo, which tests SQLite, and on
+// machines without PostgreSQL.
 func noPostgres(t testing.TB, reason string) {
 	t.Helper()
 	switch {
 	case sqliteOnly():
-		t.Skip("needs PostgreSQL, and " + envDatabases + "=sqlite") // the run without cgo; the one with it has both
+		t.Skip("needs PostgreSQL, and " + envDatabases + "=sqlite") // the run without cgo; the run with cgo has both
 	case os.Getenv(envRequire) == "1":
 		t.Fatal("needs PostgreSQL: " + reason)
 	default:
-		t.Skip("needs PostgreSQL: " + reason) // somebody's machine; make test and .ci/run require it
+		t.Skip("needs PostgreSQL: " + reason) // a developer's machine; make test and .ci/run require PostgreSQL
 	}
 }
 
-// PostgresIfWanted is Postgres for tests that hold both databases against each
-// other: nil where PostgreSQL is left out on purpose.
+// PostgresIfWanted is Postgres for tests that compare the two databases. It
+// returns nil if PostgreSQL is left out on purpose.
 func PostgresIfWanted(t testing.TB) *gorm.DB {
 	t.Helper()
 	if sqliteOnly() {

@@ -69,7 +69,7 @@ func TestEnvironment(t *testing.T) {
 		env  []string
 		pass bool
 		want []string // in the output
-		not  string   // in the output, unless empty
+		not  string   // not in the output, unless empty
 	}{
 		{
 			name: "nothing set",

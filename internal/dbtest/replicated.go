@@ -12,27 +12,26 @@ import (
 	"gorm.io/gorm"
 )
 
-// Replicated is a PostgreSQL server of a test's own and a standby that follows
-// it.
+// Replicated is a PostgreSQL server for one test, with a standby.
 type Replicated struct {
 	Primary, Standby *pgcluster.Cluster
 	t                testing.TB
 }
 
-// StartReplicated starts both. They end with the test.
+// StartReplicated starts both servers. They stop when the test ends.
 func StartReplicated(t testing.TB, o pgcluster.Options) *Replicated {
 	t.Helper()
 	primary := StartPostgres(t, o)
 	return &Replicated{Primary: primary, Standby: closing(t)(primary.Standby()), t: t}
 }
 
-// Open opens a database on one of the two, with a pool of 5 connections.
+// Open opens a database on one of the servers, with a pool of 5 connections.
 func (r *Replicated) Open(c *pgcluster.Cluster) *gorm.DB {
 	r.t.Helper()
 	return r.OpenAs(c, "")
 }
 
-// OpenAs is Open as another role, which has no password.
+// OpenAs is Open with another role, which has no password.
 func (r *Replicated) OpenAs(c *pgcluster.Cluster, role string) *gorm.DB {
 	r.t.Helper()
 	u, err := url.Parse(c.URL())
@@ -49,19 +48,18 @@ func (r *Replicated) OpenAs(c *pgcluster.Cluster, role string) *gorm.DB {
 	return closed(r.t, db)
 }
 
-// CatchUp returns when the standby has what the primary has.
+// CatchUp returns when the standby has everything that the primary has.
 func (r *Replicated) CatchUp() {
 	r.t.Helper()
 	var position string
-	// A record behind it makes sure that the position is one the standby reaches:
-	// it can be that of the first record on a page that has none yet.
+	// Another record is written, because the standby may not reach the position
+	// itself: it can be that of the first record on a page that has none yet.
 	r.ask(r.Primary, &position, "SELECT pg_current_wal_insert_lsn()::text")
 	r.ask(r.Primary, nil, "SELECT pg_logical_emit_message(true, 'test', '')")
 	r.Until(r.Standby, "SELECT pg_last_wal_replay_lsn() >= '"+position+"'::pg_lsn")
 }
 
-// Pause keeps the standby as it is; it receives what the primary writes, and
-// does not show it.
+// Pause stops the standby from applying what it receives.
 func (r *Replicated) Pause() {
 	r.t.Helper()
 	r.ask(r.Standby, nil, "SELECT pg_wal_replay_pause()")
@@ -74,7 +72,7 @@ func (r *Replicated) Resume() {
 	r.ask(r.Standby, nil, "SELECT pg_wal_replay_resume()")
 }
 
-// Until asks one of the two again until the answer is yes.
+// Until asks one of the servers repeatedly, until the answer is true.
 func (r *Replicated) Until(c *pgcluster.Cluster, question string) {
 	r.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -93,8 +91,8 @@ func (r *Replicated) Until(c *pgcluster.Cluster, question string) {
 	}
 }
 
-// ask runs a statement in the database postgres and reads its one value, if to
-// is not nil.
+// ask runs a statement in the database postgres. It reads one value, unless to
+// is nil.
 func (r *Replicated) ask(c *pgcluster.Cluster, to any, statement string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), acquireTimeout)

@@ -1,5 +1,5 @@
-// Package fold has the one function that decides which texts are equal when
-// case does not count. Databases disagree about it, so it is done here, once.
+// Package fold decides which texts are equal if case does not matter. Databases
+// disagree about that, so Go does it.
 package fold
 
 import (
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Text returns s in the form in which texts are searched, ordered and, for
-// refs, compared: Unicode normal form C, each character mapped to upper and
-// then to lower case by the simple mappings (UnicodeData.txt). Going through
-// upper case makes the Greek final sigma and the long s equal to their plain
-// forms; "ß" stays "ß", for no simple mapping changes the length.
+// Text returns the form of s that is searched, ordered and, for refs, compared.
+// It is in Unicode normal form C, and each character is mapped to upper and
+// then to lower case by the simple mappings (UnicodeData.txt). Through upper
+// case, the Greek final sigma and the long s become equal to their plain forms.
+// "ß" stays "ß", because a simple mapping maps one character to one.
 func Text(s string) string {
 	return norm.NFC.String(strings.Map(func(r rune) rune {
 		return unicode.ToLower(unicode.ToUpper(r))

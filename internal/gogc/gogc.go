@@ -1,5 +1,5 @@
 // Package gogc sets how often the programs of this module collect garbage. The
-// library leaves that to its host.
+// library leaves that setting to its host.
 package gogc
 
 import (
@@ -9,20 +9,19 @@ import (
 	"strconv"
 )
 
-// Percent is GOGC where the environment says nothing: the larger it is, the
-// less often garbage is collected and the more memory it takes. Why it is what
-// it is: docs/decisions/0015-garbage-collection.md.
+// Percent is the default of GOGC. A larger value takes less time and more
+// memory. See docs/decisions/0015-garbage-collection.md for the choice.
 const Percent = 200
 
-// Set takes Percent unless the variable GOGC has a value, which the runtime has
-// seen then. GOMEMLIMIT does not matter here: it is kept with any percentage.
+// Set sets Percent, unless the variable GOGC has a value, which the runtime has
+// already read. GOMEMLIMIT works with any percentage.
 func Set(variable string) {
 	if variable == "" {
 		debug.SetGCPercent(Percent)
 	}
 }
 
-// Get is the percentage in use, written as in GOGC.
+// Get returns the current percentage in the form of GOGC.
 func Get() string {
 	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	metrics.Read(sample)

@@ -8,9 +8,9 @@ import (
 	"github.com/notifications-go/notifications/internal/gogc"
 )
 
-// Not parallel: the percentage is that of the process.
+// Not parallel, because the percentage belongs to the process.
 func TestSet(t *testing.T) {
-	const runtimes = 70 // what the runtime has taken from the environment
+	const runtimes = 70 // the percentage from the environment
 	before := debug.SetGCPercent(runtimes)
 	defer debug.SetGCPercent(before)
 	for _, c := range []struct{ variable, want string }{

@@ -1,4 +1,4 @@
-// Package jwkstest issues real tokens for tests: an issuer with its keys and a
+// Package jwkstest issues tokens for tests: it has an issuer with a key, and a
 // JWKS endpoint on loopback.
 package jwkstest
 
@@ -16,21 +16,21 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// What the tokens of an Issuer say of themselves.
+// The claims of an Issuer's tokens.
 const (
 	Name     = "https://issuer.example"
 	Audience = "notifications"
 	keyID    = "key-1"
 )
 
-// Issuer signs tokens and publishes its key.
+// Issuer signs tokens and publishes its key. It is safe for concurrent use.
 type Issuer struct {
 	// JWKSURL is the address of the key set.
 	JWKSURL string
 	key     *ecdsa.PrivateKey
 }
 
-// New starts an issuer that ends with the test.
+// New starts an issuer. It stops when the test ends.
 func New(t testing.TB) *Issuer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -59,7 +59,7 @@ func New(t testing.TB) *Issuer {
 	return &Issuer{JWKSURL: server.URL, key: key}
 }
 
-// Token returns a token for the subject that is valid for an hour.
+// Token returns a token for the subject, valid for an hour.
 func (i *Issuer) Token(t testing.TB, subject string) string {
 	t.Helper()
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{

@@ -21,8 +21,8 @@ import (
 
 const prefix = "/api/notifications"
 
-// mounts is every usual way to mount the handler below the prefix beside a
-// route of the host's own, with the prefix cut off and with it left on.
+// mounts are the usual ways to mount the handler below the prefix, next to a
+// route of the host: with and without the prefix in the path.
 var mounts = map[string]func(api, host http.Handler) http.Handler{
 	"alone": func(api, host http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -148,7 +148,7 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// newAPI returns the handler over a new SQLite file, for the guest jane.
+// newAPI returns the handler over a new SQLite file, with jane as the guest.
 func newAPI(t *testing.T) http.Handler {
 	t.Helper()
 	db, err := database.OpenSQLite(filepath.Join(t.TempDir(), "test.db"))

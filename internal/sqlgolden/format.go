@@ -1,5 +1,5 @@
-// Package sqlgolden formats SQL for people, and holds the statements that are
-// sent against files that people read. It is for tests.
+// Package sqlgolden formats SQL for people, and compares statements with golden
+// files. It is for tests.
 package sqlgolden
 
 import (
@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// lineLength is where a list is broken at its next comma.
+// lineLength is the length after which a list is broken at its next comma.
 const lineLength = 100
 
-// Format lays a statement out in lines: a line for each clause and for each
-// condition of a clause, and queries in parentheses indented. It changes white
-// space and nothing else.
+// Format splits a statement into lines: one for each clause and for each
+// condition, with queries in parentheses indented. It changes only white space.
 func Format(sql string) string {
 	f := formatter{frames: []bool{true}}
 	f.tokens, f.spaced = tokens(sql)
@@ -23,20 +22,20 @@ func Format(sql string) string {
 	return strings.Join(f.lines, "\n")
 }
 
-// formatter writes token after token.
+// formatter writes one token after another.
 type formatter struct {
 	tokens []string
-	spaced []bool // white space is before the token
+	spaced []bool // whether white space comes before the token
 	at     int
 	lines  []string
 	line   strings.Builder
 	// frames are the open parentheses: true for those around a query, whose
-	// content is indented.
+	// lines are indented.
 	frames []bool
 	bare   bool // the next token follows without a space
 }
 
-// peek returns a token relative to the current one; "" beyond the ends.
+// peek returns a token relative to the current one, and "" beyond the ends.
 func (f *formatter) peek(by int) string {
 	if i := f.at + by; i >= 0 && i < len(f.tokens) {
 		return f.tokens[i]
@@ -80,8 +79,8 @@ func (f *formatter) token() {
 	}
 }
 
-// queryWithin reports whether the parenthesis that opens here is around a query
-// of something, and not around "SELECT $1", which stays on its line.
+// queryWithin reports whether the parenthesis that opens here contains a query
+// with FROM or INTO. "SELECT $1" stays on its line.
 func (f *formatter) queryWithin() bool {
 	first := f.peek(1)
 	if first != "(" && first != "SELECT" && first != "INSERT" && first != "WITH" {
@@ -144,7 +143,7 @@ func (f *formatter) write(token string, space bool) {
 	f.bare = false
 }
 
-// endLine puts the line to the others, indented by the queries it is in.
+// endLine adds the current line, indented by its queries.
 func (f *formatter) endLine() {
 	if f.line.Len() == 0 {
 		return
@@ -159,8 +158,8 @@ func (f *formatter) endLine() {
 	f.line.Reset()
 }
 
-// tokens splits a statement at white space, parentheses and commas, and leaves
-// literals whole. It tells too which tokens have white space before them.
+// tokens splits a statement at white space, parentheses and commas, and keeps
+// literals whole. It also returns which tokens have white space before them.
 func tokens(sql string) (list []string, spaced []bool) {
 	begin, quoted, space := 0, false, false
 	add := func(token string) {

@@ -15,14 +15,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// Recorder notes the statements that a database is sent.
+// Recorder records the statements that are sent to a database.
 type Recorder struct {
 	mu         sync.Mutex
 	statements []string
 }
 
-// Record begins to note the statements of db, of its sessions and transactions,
-// until the test ends.
+// Record records the statements of db, its sessions and its transactions until
+// the test ends.
 func Record(t testing.TB, db *gorm.DB) *Recorder {
 	t.Helper()
 	r := new(Recorder)
@@ -52,7 +52,7 @@ func Record(t testing.TB, db *gorm.DB) *Recorder {
 	return r
 }
 
-// Take returns the statements since the last time.
+// Take returns the statements since the last call.
 func (r *Recorder) Take() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,8 +61,8 @@ func (r *Recorder) Take() []string {
 	return taken
 }
 
-// Check compares statements with the golden file, or writes it with -update. A
-// statement that is sent several times in a row is there once.
+// Check compares statements with the golden file, or writes it with -update.
+// Repetitions in a row are written once.
 func Check(t testing.TB, file string, statements []string) {
 	t.Helper()
 	var text strings.Builder
@@ -88,7 +88,7 @@ func Check(t testing.TB, file string, statements []string) {
 	}
 }
 
-// Lines are all lines of some golden files.
+// Lines holds all lines of some golden files.
 type Lines map[string]bool
 
 // LinesOf reads the golden files in a directory.
@@ -112,7 +112,7 @@ func LinesOf(t testing.TB, dir string) Lines {
 }
 
 // Missing returns the lines of a statement that are in none of the files. It
-// does not matter which parameters, numbers and marks of readers they ask for.
+// ignores parameters, numbers, and conditions on marks.
 func (l Lines) Missing(sql string) []string {
 	var missing []string
 	for line := range strings.Lines(Format(sql) + ";") {
@@ -123,7 +123,7 @@ func (l Lines) Missing(sql string) []string {
 	return slices.Compact(missing)
 }
 
-// savepoint is a name that GORM makes up.
+// savepoint matches a name that GORM generates.
 var savepoint = regexp.MustCompile(`(SAVEPOINT sp)\d+`)
 
 var (
@@ -131,7 +131,8 @@ var (
 	marks  = regexp.MustCompile(`(?:\b(?:TRUE|FALSE|st\.\w+_at IS (?:NOT )?NULL)(?: AND )?)+`)
 )
 
-// general is a line without what differs between two statements of one kind.
+// general returns a line without the parts that differ between statements of
+// one kind.
 func general(line string) string {
 	line = strings.TrimRight(strings.TrimSpace(line), ";")
 	return marks.ReplaceAllString(number.ReplaceAllString(line, "?"), "<marks>")

@@ -1,5 +1,5 @@
-// Package sqltext writes SQL statements and their arguments side by side, so
-// that nobody counts parameters.
+// Package sqltext builds SQL statements together with their arguments, so that
+// nobody counts parameters.
 package sqltext
 
 import (
@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// Text is a statement, or a part of one, and its arguments. The zero Text is
-// an empty part. It must not be copied once it was written to, and is not safe
-// for concurrent use.
+// Text is a statement or a part of one, with its arguments. The zero Text is an
+// empty part. It must not be copied after the first write, and is not safe for
+// concurrent use.
 type Text struct {
 	text     strings.Builder
 	args     []any
 	numbered bool
 }
 
-// Statement returns an empty statement with room for most. If numbered, its
-// parameters are written $1, $2 and so on; otherwise, and in every part, "?".
+// Statement returns an empty statement, with room for a typical one. If
+// numbered, its parameters are written $1, $2 and so on. Otherwise, and in
+// parts, they are written "?".
 func Statement(numbered bool) *Text {
 	t := &Text{numbered: numbered, args: make([]any, 0, 32)}
 	t.text.Grow(2560)
@@ -28,11 +29,11 @@ func Statement(numbered bool) *Text {
 // Part returns a part that begins with text; see [Text.Add].
 func Part(text string, args ...any) *Text { return new(Text).Add(text, args...) }
 
-// Add appends text, in which each "?" is a parameter, and its arguments. It
-// returns t, and panics unless there are as many arguments as parameters.
+// Add appends text, in which each "?" is a parameter, and the arguments. It
+// returns t. It panics if the numbers of parameters and arguments differ.
 func (t *Text) Add(text string, args ...any) *Text {
 	if n := strings.Count(text, "?"); n != len(args) {
-		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), strings.Clone(text))) // so that text stays on the stack
+		panic(fmt.Sprintf("sqltext: %d parameters, %d arguments: %s", n, len(args), strings.Clone(text))) // the clone keeps text on the stack
 	}
 	if t.numbered {
 		text = t.number(text)
@@ -62,11 +63,11 @@ func (t *Text) AddPart(part *Text) *Text { return t.Add(part.text.String(), part
 // Len returns the length of the text in bytes, for [Text.From].
 func (t *Text) Len() int { return t.text.Len() }
 
-// From returns the text written since it was n bytes long.
+// From returns the text after its first n bytes.
 func (t *Text) From(n int) string { return t.text.String()[n:] }
 
-// Repeat appends what [Text.From] returned: its parameters are those of the
-// first time, which needs a numbered text.
+// Repeat appends a result of [Text.From]. Its parameters are those of the first
+// time, which works only in a numbered text.
 func (t *Text) Repeat(text string) { t.text.WriteString(text) }
 
 // String returns the text.

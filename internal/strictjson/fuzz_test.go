@@ -14,9 +14,9 @@ import (
 	"github.com/notifications-go/notifications/internal/fold"
 )
 
-// FuzzParse holds Parse against a second opinion that shares no code with it:
-// encoding/json decides what a document says, and slow checks written another
-// way decide whether it may be accepted.
+// FuzzParse compares Parse with encoding/json, which decides what a document
+// means, and with slow checks that share no code with Parse and decide whether
+// it is acceptable.
 func FuzzParse(f *testing.F) {
 	for _, tc := range refused {
 		f.Add([]byte(tc.body))
@@ -56,8 +56,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkAsField judges an object as a field of a body and as one from Go, and
-// compares.
+// checkAsField checks an object as a field of a body and as JSON from Go, and
+// compares the results.
 func checkAsField(t *testing.T, data []byte) {
 	object := bytes.TrimSpace(data)
 	body := slices.Concat([]byte(`{"metadata":`), data, []byte("}"))
@@ -73,8 +73,8 @@ func checkAsField(t *testing.T, data []byte) {
 	}
 }
 
-// checkRaw asks for every field byte by byte, and compares it with what
-// encoding/json hands out. To be read again, a value needs an object around it.
+// checkRaw reads every field with Raw and compares it with encoding/json. To be
+// parsed again, a value needs an object around it.
 func checkRaw(t *testing.T, r *Reader, data []byte) {
 	var want map[string]json.RawMessage
 	if err := json.Unmarshal(data, &want); err != nil {
@@ -99,7 +99,7 @@ func checkRaw(t *testing.T, r *Reader, data []byte) {
 	r.asked = nil
 }
 
-// checkReader asks for the fields in ways that may not fit.
+// checkReader asks for the fields with methods that may not fit.
 func checkReader(t *testing.T, r *Reader) {
 	unknown := len(r.members)
 	for i, m := range slices.Clone(r.members) {
@@ -144,8 +144,8 @@ func secondOpinion(data []byte) (value any, acceptable bool) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, false
 	}
-	// An escaped backslash before a u would look like an escape, and without
-	// anything in its place the halves around it would look like a pair.
+	// Escaped backslashes become "-". Left in, one before a u would look like an
+	// escape; removed, it would make a pair of the halves around it.
 	escapes := otherEscape.ReplaceAll(data, []byte("-"))
 	if halfOrNUL.Match(surrogatePair.ReplaceAll(escapes, nil)) {
 		return nil, false
@@ -162,8 +162,8 @@ func secondOpinion(data []byte) (value any, acceptable bool) {
 	return value, acceptable
 }
 
-// walk reads one value token by token and reports whether it is shallow and
-// free of keys that are equal or nearly so.
+// walk reads one value token by token. It reports whether the value is shallow,
+// and has no keys that are equal or differ only in case.
 func walk(d *json.Decoder, level int) (value any, ok bool) {
 	token, err := d.Token()
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package strictjson reads JSON request bodies. It accepts what every JSON
-// reader understands alike: RFC 8259 without the duplicate keys and the lone
-// surrogates that RFC 7493 rules out, without keys that differ only in case,
-// and without NUL, which PostgreSQL cannot store.
+// Package strictjson reads JSON request bodies. It accepts only bodies that
+// every JSON reader understands alike: RFC 8259 without duplicate keys, without
+// keys that differ only in case, and without lone surrogates (see RFC 7493). It
+// also refuses NUL, which PostgreSQL cannot store.
 //
-// [Parse] checks the document as a whole. The [Reader] it returns is then
-// asked for one field after another, notes every fault, and knows in the end
-// which fields nobody asked for. [CheckObject] is for JSON that comes from Go.
+// [Parse] checks the whole document and returns a [Reader]. Callers ask it for
+// one field after another; [Reader.Faults] then returns all faults and all
+// fields that nobody asked for. [CheckObject] checks JSON that comes from Go.
 package strictjson
 
 import (
@@ -20,15 +20,15 @@ import (
 	"github.com/notifications-go/notifications/internal/fold"
 )
 
-// MaxDepth is how deep objects and arrays may nest; the body itself, an
-// object, is the first level.
+// MaxDepth limits the nesting of objects and arrays. The body itself is the
+// first level.
 const MaxDepth = 16
 
-// Fault is one thing wrong with a body, fit for the eyes of its sender.
+// Fault is one fault of a body. It may be shown to the sender.
 type Fault struct {
-	// Field is the path to the field, "actions[0].url", or "body" for the
-	// body as a whole. Keys that are not plain words are quoted, long ones
-	// are cut.
+	// Field is the path of the field, "actions[0].url", or "body" for the body
+	// as a whole. Keys that are not plain words are quoted, and long ones are
+	// cut.
 	Field string
 	// Reason completes the sentence that Field begins: "must be a string".
 	Reason string
@@ -37,9 +37,8 @@ type Fault struct {
 // Error returns the field and the reason.
 func (f Fault) Error() string { return f.Field + ": " + f.Reason }
 
-// Parse checks data and returns a Reader of the object it holds. A non-nil
-// error is a [Fault], the first one met. The Reader works on a copy: it keeps
-// no reference to data.
+// Parse checks data and returns a Reader of its object. A non-nil error is a
+// [Fault]: the first one. The Reader keeps no reference to data.
 func Parse(data []byte) (*Reader, error) {
 	body, err := document(parser{}, data)
 	if err != nil {
@@ -48,12 +47,12 @@ func Parse(data []byte) (*Reader, error) {
 	return &Reader{members: body, faults: new([]Fault)}, nil
 }
 
-// CheckObject checks a JSON object that did not come in a body, as [Parse]
-// would have checked it there: as the value of field, inside of as many objects
-// and arrays as depth says, which count towards [MaxDepth]. That is 1 for a
-// field of the body itself, and 0 for an object inside of nothing. White space
-// around the object is allowed; no data at all and null are refused. A non-nil
-// error is a [Fault], the first one met, with a path that begins with field.
+// CheckObject checks a JSON object as [Parse] would have checked it as the
+// value of a field. depth is the number of objects and arrays around it, which
+// count towards [MaxDepth]: 1 for a field of the body, 0 for an object on its
+// own. White space around the object is allowed. Empty data and null are
+// faults. A non-nil error is a [Fault], the first one, whose path begins with
+// field.
 func CheckObject(field string, data []byte, depth int) error {
 	_, err := document(parser{path: []byte(field), depth: depth}, data)
 	return err
@@ -74,9 +73,8 @@ func document(p parser, data []byte) ([]member, error) {
 	return p.object()
 }
 
-// checkGrammar says what is wrong with the grammar, if anything. It leaves that
-// to encoding/json, so that the parser below walks over nothing but well-formed
-// JSON.
+// checkGrammar returns the fault of the grammar, or "". It uses encoding/json,
+// so the parser below gets only well-formed JSON.
 func checkGrammar(data []byte) (wrong string) {
 	if json.Valid(data) {
 		return ""
@@ -93,18 +91,18 @@ func checkGrammar(data []byte) (wrong string) {
 }
 
 // member is one field of an object. Its value is nil, a bool, a json.Number, a
-// string, a []any of these, or again a []member; raw is how it was written,
-// without the white space around it.
+// string, a []any of these, or a []member. raw is the value as it was written,
+// without white space around it.
 //
-// Texts in it may be parts of the whole document, and keep it in memory for as
-// long as they live. So the Reader gives out copies.
+// Its texts may share memory with the whole document, so the Reader returns
+// copies.
 type member struct {
 	key   string
 	value any
 	raw   string
 }
 
-// parser walks over valid UTF-8 that is valid JSON, and relies on both.
+// parser reads data that is valid UTF-8 and well-formed JSON.
 type parser struct {
 	data  string
 	pos   int
@@ -112,8 +110,8 @@ type parser struct {
 	depth int
 }
 
-// peek moves to the next token and returns its first byte. In JSON known to
-// be well-formed, commas and colons say nothing more than white space does.
+// peek moves to the next token and returns its first byte. In well-formed JSON
+// it may skip commas and colons like white space.
 func (p *parser) peek() byte {
 	for strings.IndexByte(" \t\r\n,:", p.data[p.pos]) >= 0 {
 		p.pos++
@@ -135,7 +133,7 @@ func (p *parser) value() (any, error) {
 		return s, nil
 	}
 	start := p.pos
-	p.pos += strings.IndexAny(p.data[start:], " \t\r\n,]}") // inside an object, so one of them follows
+	p.pos += strings.IndexAny(p.data[start:], " \t\r\n,]}") // one of them follows, because the value is in an object
 	switch literal := p.data[start:p.pos]; literal {
 	case "null":
 		return nil, nil
@@ -151,7 +149,7 @@ func (p *parser) object() ([]member, error) {
 		return nil, err
 	}
 	var members []member
-	spelling := make(map[string]string) // folded key to the key as written
+	spelling := make(map[string]string) // from the folded key to the key as written
 	for p.peek() != '}' {
 		key, wrong := p.text()
 		if wrong != "" {
@@ -196,7 +194,7 @@ func (p *parser) array() ([]any, error) {
 	return list, nil
 }
 
-// enter steps over an opening bracket, leave over the closing one.
+// enter skips an opening bracket, and leave a closing one.
 func (p *parser) enter() error {
 	p.pos++
 	p.depth++
@@ -211,8 +209,8 @@ func (p *parser) leave() {
 	p.depth--
 }
 
-// text reads the string literal at pos and says what is wrong with it, if
-// anything. Raw control characters cannot occur: the grammar forbids them.
+// text reads the string literal at pos. wrong is its fault, or "". The grammar
+// excludes raw control characters.
 func (p *parser) text() (s, wrong string) {
 	start := p.pos + 1
 	end := start
@@ -226,7 +224,7 @@ func (p *parser) text() (s, wrong string) {
 	return unescape(p.data[start:end])
 }
 
-// unescape resolves the escapes of RFC 8259 section 7.
+// unescape resolves the escapes of RFC 8259, section 7.
 func unescape(literal string) (s, wrong string) {
 	var b strings.Builder
 	for {
@@ -266,7 +264,7 @@ func unescape(literal string) (s, wrong string) {
 }
 
 func hex4(digits string) rune {
-	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar has seen them
+	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar allows only hex digits here
 	return rune(n)
 }
 
@@ -277,7 +275,7 @@ func repeats(key, first string) string {
 	return "is " + string(appendKey(nil, first)) + " again in another spelling"
 }
 
-// fault reports what is wrong with the value at hand.
+// fault returns a fault of the current value.
 func (p *parser) fault(reason string) Fault {
 	if len(p.path) == 0 {
 		return Fault{"body", reason}
@@ -291,8 +289,8 @@ func appendIndex(path []byte, i int) []byte {
 	return append(path, ']')
 }
 
-// appendKey appends a key to a path. The sender chose the key, so what is no
-// plain word is quoted, and what is long is cut.
+// appendKey appends a key to a path. The sender chose the key, so it is quoted
+// if it is not a plain word, and cut if it is long.
 func appendKey(path []byte, key string) []byte {
 	const maxShown = 64
 	if len(path) > 0 {

@@ -145,8 +145,8 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
-// What Parse refuses of a body, CheckObject refuses of a field, in the same
-// words.
+// CheckObject refuses a field for the same reason for which Parse refuses a
+// body.
 func TestCheckObjectRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range refused {
@@ -173,7 +173,7 @@ func TestCheckObjectAtItsDepth(t *testing.T) {
 	for _, tc := range []struct {
 		field, object string
 		depth         int
-		want          string // empty when there is no fault
+		want          string // empty if there is no fault
 	}{
 		{"m", "{}", 0, ""}, {"m", nested(16), 0, ""}, {"m", nested(15), 1, ""}, {"m", nested(2), 14, ""}, {"m", " {}\n", 15, ""},
 		{"m", nested(17), 0, "m.a" + strings.Repeat("[0]", 15) + ": nests deeper than 16 levels"},
@@ -201,8 +201,7 @@ func TestParseAcceptsSixteenLevels(t *testing.T) {
 	}
 }
 
-// What this package is for: encoding/json takes every one of these without a
-// word, and Parse takes none.
+// encoding/json accepts all of these documents, and Parse accepts none.
 func TestEncodingJSONIsLax(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -243,7 +242,7 @@ func TestParseKeepsNoReference(t *testing.T) {
 	}
 }
 
-// plain turns what the parser made into what encoding/json would have made.
+// plain converts a parsed value to that of encoding/json.
 func plain(v any) any {
 	switch v := v.(type) {
 	case []member:
@@ -288,7 +287,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkEncodingJSON is what [BenchmarkParse] is to be compared with.
+// BenchmarkEncodingJSON is for comparison with [BenchmarkParse].
 func BenchmarkEncodingJSON(b *testing.B) {
 	for _, bc := range benchmarks {
 		b.Run(bc.name, func(b *testing.B) {

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// maxFaults bounds what a hostile body can make the answer grow to.
+// maxFaults limits the size of the answer to a hostile body.
 const maxFaults = 1000
 
-// Reader reads the fields of one object. A field that is absent and one that
-// is null are the same. A value of the wrong type is noted as a fault and read
-// as the zero value, so a caller reads everything first and then looks at
-// [Reader.Faults]. A Reader is for one goroutine.
+// Reader reads the fields of one object. Null and an absent field are the same.
+// A value of the wrong type is a fault and is read as the zero value, so a
+// caller reads all fields and then calls [Reader.Faults]. A Reader is not safe
+// for concurrent use.
 type Reader struct {
 	members []member
 	path    string   // empty for the body
-	asked   []string // the keys the caller knows
+	asked   []string // the keys that were asked for
 	faults  *[]Fault // shared with the Readers of nested objects
 }
 
-// String returns a text, empty when it is absent.
+// String returns a text, and "" if it is absent.
 func (r *Reader) String(key string) string {
 	v := r.value(key)
 	if v == nil {
@@ -33,7 +33,7 @@ func (r *Reader) String(key string) string {
 	return strings.Clone(s)
 }
 
-// Bool returns true or false, and whether there is one of them.
+// Bool returns a bool, and whether it is present.
 func (r *Reader) Bool(key string) (value, present bool) {
 	v := r.value(key)
 	value, present = v.(bool)
@@ -43,9 +43,8 @@ func (r *Reader) Bool(key string) (value, present bool) {
 	return value, present
 }
 
-// Choice returns the one of the allowed words that the field holds, empty when
-// it is absent. Where true and false are allowed, the words may be written
-// with or without quotes.
+// Choice returns the allowed word in the field, and "" if the field is absent.
+// The words true and false may be written with or without quotes.
 func (r *Reader) Choice(key string, allowed ...string) string {
 	v := r.value(key)
 	if b, ok := v.(bool); ok {
@@ -62,9 +61,9 @@ func (r *Reader) Choice(key string, allowed ...string) string {
 	return ""
 }
 
-// Strings returns an array of texts, and whether there is one. An element of
-// another type, null included, is a fault and leaves an empty text, so that
-// the others keep their index.
+// Strings returns an array of texts, and whether it is present. An element of
+// another type, null too, is a fault and becomes "", so that the other elements
+// keep their index.
 func (r *Reader) Strings(key string) ([]string, bool) {
 	list, ok := r.array(key, "must be an array of strings")
 	if !ok {
@@ -82,8 +81,8 @@ func (r *Reader) Strings(key string) ([]string, bool) {
 }
 
 // Object calls read for an object inside this one, and reports whether there is
-// one. What read does not ask of the Reader it is given is unknown; its faults
-// are among those of r.
+// one. Fields that read does not ask for are unknown. The faults are added to
+// those of r.
 func (r *Reader) Object(key string, read func(*Reader)) bool {
 	v := r.value(key)
 	members, ok := v.([]member)
@@ -95,9 +94,9 @@ func (r *Reader) Object(key string, read func(*Reader)) bool {
 	return ok
 }
 
-// Objects calls read for every object of an array, in order. What read does
-// not ask of the Reader it is given is unknown; its faults are among those of
-// r. An element that is no object is a fault.
+// Objects calls read for every object of an array, in order. Fields that read
+// does not ask for are unknown. The faults are added to those of r. An element
+// that is not an object is a fault.
 func (r *Reader) Objects(key string, read func(i int, element *Reader)) {
 	list, ok := r.array(key, "must be an array of objects")
 	if !ok {
@@ -113,10 +112,9 @@ func (r *Reader) Objects(key string, read func(i int, element *Reader)) {
 	}
 }
 
-// Raw returns a value of any type byte by byte as it was sent: the order of its
-// keys, its white space, its escapes and the spelling of its numbers are kept,
-// white space around it is not part of it. It is nil when the field is absent.
-// What [Parse] checks holds inside of it as well. The bytes are the caller's.
+// Raw returns a value of any type as it was sent, byte for byte, without white
+// space around it. It is nil if the field is absent. [Parse] has checked it
+// like the rest. The caller may change the result.
 func (r *Reader) Raw(key string) []byte {
 	m := r.member(key)
 	if m.value == nil {
@@ -125,22 +123,21 @@ func (r *Reader) Raw(key string) []byte {
 	return []byte(m.raw)
 }
 
-// Reject notes a fault the caller found in the value of a field.
+// Reject adds a fault that the caller found in a field.
 func (r *Reader) Reject(key, reason string) { r.note(r.field(key), reason) }
 
-// Faults returns all faults in the order in which the fields were asked for,
-// and then those nobody asked for; not more than a thousand altogether. It is
-// for the Reader of the body, and ends the reading: afterwards every field is
-// absent.
+// Faults returns all faults, in the order in which the fields were asked for,
+// followed by the unknown fields, 1,000 faults at most. Call it on the Reader
+// of the body, and last: afterwards every field is absent.
 func (r *Reader) Faults() []Fault {
 	r.noteUnknown()
 	return *r.faults
 }
 
-// value returns nil for a field that is absent or null.
+// value returns nil if the field is absent or null.
 func (r *Reader) value(key string) any { return r.member(key).value }
 
-// member returns the zero member for a field that is absent.
+// member returns the zero member if the field is absent.
 func (r *Reader) member(key string) member {
 	r.asked = append(r.asked, key)
 	for _, m := range r.members {
@@ -151,7 +148,7 @@ func (r *Reader) member(key string) member {
 	return member{}
 }
 
-// array reports whether the field is an array.
+// array returns an array, and whether the field is one.
 func (r *Reader) array(key, otherwise string) ([]any, bool) {
 	v := r.value(key)
 	list, ok := v.([]any)
@@ -161,7 +158,7 @@ func (r *Reader) array(key, otherwise string) ([]any, bool) {
 	return list, ok
 }
 
-// inside has an object inside this one read.
+// inside calls read with a Reader of an object inside this one.
 func (r *Reader) inside(path string, members []member, read func(*Reader)) {
 	inner := &Reader{members: members, path: path, faults: r.faults}
 	read(inner)

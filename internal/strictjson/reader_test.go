@@ -18,8 +18,8 @@ func mustParse(t testing.TB, body string) *Reader {
 	return r
 }
 
-// readPost reads a body as the HTTP API reads a post, and writes down what it
-// saw.
+// readPost reads a body as the HTTP API reads a post, and returns its fields as
+// a text.
 func readPost(r *Reader) string {
 	var saw strings.Builder
 	fmt.Fprintf(&saw, "origin=%q title=%q", r.String("origin"), r.String("title"))
@@ -146,8 +146,8 @@ func TestRawInside(t *testing.T) {
 	}
 }
 
-// Whoever keeps a title for long must not keep the whole body with it, and
-// whoever writes to the bytes must not write to the body.
+// A caller that keeps a title must not keep the whole body in memory, and one
+// that changes the bytes must not change the body.
 func TestTheReaderGivesOutCopies(t *testing.T) {
 	t.Parallel()
 	r := mustParse(t, `{"title":"abc","targetUsers":["def"]}`)
@@ -164,8 +164,8 @@ func TestTheReaderGivesOutCopies(t *testing.T) {
 	}
 }
 
-// readChange reads a body with the kinds of fields a post has not, and writes
-// down what it saw.
+// readChange reads a body with kinds of fields that a post does not have, and
+// returns its fields as a text.
 func readChange(r *Reader) string {
 	var saw []string
 	if read, ok := r.Bool("read"); ok {
@@ -251,7 +251,7 @@ func TestReadChange(t *testing.T) {
 	}
 }
 
-// A word that looks like a number is no number.
+// A word that looks like a number is not a number.
 func TestChoiceOfNumbers(t *testing.T) {
 	t.Parallel()
 	r := mustParse(t, `{"a":"1","b":1}`)
@@ -273,8 +273,7 @@ func TestFaultsTwice(t *testing.T) {
 	}
 }
 
-// A fault in each of very many places must not make an answer larger than the
-// body it answers.
+// Many faults must not make the answer larger than the body.
 func TestFaultsAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -292,7 +291,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 }
 
-// manyKeys returns an object of about size bytes with nothing but keys.
+// manyKeys returns an object of about size bytes that has only keys.
 func manyKeys(size int) string {
 	var b strings.Builder
 	b.WriteString(`{"0":0`)

@@ -1,4 +1,5 @@
-// Package writequeue is for a database that takes one writer at a time.
+// Package writequeue lets writes to one database wait in a queue and share
+// transactions. It is for databases that take one writer at a time.
 package writequeue
 
 import (
@@ -11,36 +12,37 @@ import (
 	"gorm.io/gorm"
 )
 
-// maxGroup is how many writes share a transaction at most.
+// maxGroup is the largest number of writes in one transaction.
 const maxGroup = 128
 
-// Queue lets writes wait in line. While one transaction is being committed,
-// which takes a write to the disk, those that have come share the next one.
-// There is no goroutine behind it: the first in line does the work of the
-// others, too. The zero Queue is empty. It is safe for concurrent use.
+// Queue lets writes wait in order. While one transaction commits, which takes a
+// write to the disk, the writes that arrive collect, and then share the next
+// transaction. The Queue has no goroutine: the caller of the first write does
+// the work for the others. The zero Queue is empty. It is safe for concurrent
+// use.
 type Queue struct {
 	mu      sync.Mutex
-	leading bool // somebody is at work
+	leading bool // a write is being done
 	waiting []*write
 }
 
-// write is one write. Its caller waits for one of the channels to be closed.
+// write is one write. Its caller waits until lead or done is closed.
 type write struct {
 	ctx   context.Context
-	do    func(db *gorm.DB) error // may be called again once what it did was taken back
-	lead  chan struct{}           // it is first in line, and nobody is at work
+	do    func(db *gorm.DB) error // may be called again after its work was rolled back
+	lead  chan struct{}           // closed when it must do the work
 	leads bool                    // lead is closed; guarded by the queue
-	done  chan struct{}           // err is its outcome
+	done  chan struct{}           // closed when err is set
 	err   error
 }
 
-// errUndone is the outcome of a write whose transaction ended in a panic.
+// errUndone is the result of a write whose transaction ended in a panic.
 var errUndone = errors.New("the transaction was not committed")
 
-// Run does the write, perhaps together with others, and returns its own
-// outcome: it has been committed, or nothing of it has. begin returns a handle
-// outside of any transaction; do may be called again once its first attempt was
-// taken back. It gives up when ctx ends before its turn.
+// Run does the write, perhaps together with others, and returns its own result:
+// either it has been committed, or nothing of it. begin returns a handle
+// outside of any transaction. do may be called a second time, after its work
+// was rolled back. Run gives up if ctx ends before the write has begun.
 func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
 	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	q.join(w)
@@ -52,7 +54,7 @@ func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.D
 		if q.leave(w) {
 			return ctx.Err()
 		}
-		select { // too late: somebody has taken it, or it is its turn to work
+		select { // too late: the write is being done, or must do the work
 		case <-w.lead:
 			q.work(begin)
 		case <-w.done:
@@ -62,7 +64,7 @@ func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.D
 	return w.err
 }
 
-// join puts a write at the end of the line.
+// join appends a write to the queue.
 func (q *Queue) join(w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -72,7 +74,8 @@ func (q *Queue) join(w *write) {
 	}
 }
 
-// leave takes a write out of the line, unless it is being done or is to lead.
+// leave removes a write from the queue, unless it is being done or must do the
+// work.
 func (q *Queue) leave(w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -84,7 +87,8 @@ func (q *Queue) leave(w *write) bool {
 	return true
 }
 
-// next makes the first in line lead, if there is one. The caller holds mu.
+// next makes the first write of the queue, if there is one, do the work. The
+// caller holds mu.
 func (q *Queue) next() {
 	if q.leading = len(q.waiting) > 0; q.leading {
 		q.waiting[0].leads = true
@@ -92,7 +96,7 @@ func (q *Queue) next() {
 	}
 }
 
-// take takes the first of the line out of it, n at most.
+// take removes up to n writes from the front of the queue.
 func (q *Queue) take(n int) []*write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -102,9 +106,9 @@ func (q *Queue) take(n int) []*write {
 	return taken
 }
 
-// work does what has come, and makes the next in line lead.
+// work does the waiting writes, and then starts the next one.
 func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
-	runtime.Gosched() // those who have just been told may come again at once
+	runtime.Gosched() // callers whose writes are done may come with the next ones
 	group, err := q.take(maxGroup), errUndone
 	defer func() {
 		for _, w := range group {
@@ -121,8 +125,8 @@ func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 		err = group[0].do(begin(group[0].ctx))
 		return
 	}
-	// The transaction outlives the caller who happens to lead: SQLite takes
-	// all of it back when a statement is interrupted.
+	// The transaction must not end with the context of the first write: SQLite
+	// rolls all of it back when a statement is interrupted.
 	db := begin(context.WithoutCancel(group[0].ctx))
 	together := func(do func(*write, *gorm.DB) error) error {
 		return db.Transaction(func(tx *gorm.DB) error {
@@ -130,7 +134,7 @@ func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 				if err := do(group[i], tx); err != nil {
 					return err
 				}
-				if i == len(group)-1 { // more may have come meanwhile
+				if i == len(group)-1 { // others may have come meanwhile
 					group = append(group, q.take(maxGroup-len(group))...)
 				}
 			}
@@ -142,17 +146,17 @@ func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 	}
 }
 
-// errOneFailed says that a write failed that was not in a savepoint.
+// errOneFailed says that a write without a savepoint failed.
 var errOneFailed = errors.New("a write in the transaction failed")
 
 // share does a write in a transaction with others, without a savepoint, which
-// would make all of them slower for the few that fail. If it does fail, all must
-// be taken back, and be done again in savepoints.
+// would slow down all of them. If it fails, the transaction is rolled back and
+// all are done again in savepoints.
 func (w *write) share(tx *gorm.DB) error {
 	if w.err = w.ctx.Err(); w.err != nil {
 		return nil
 	}
-	// If a part of it fails, it is taken back whole.
+	// A failed write is rolled back as a whole, so it needs no savepoints itself.
 	w.err = w.do(tx.Session(&gorm.Session{Context: context.WithoutCancel(w.ctx), DisableNestedTransaction: true}))
 	if w.err != nil {
 		return errOneFailed
@@ -160,7 +164,8 @@ func (w *write) share(tx *gorm.DB) error {
 	return nil
 }
 
-// shareInSavepoint does the same, and takes a write that fails back alone.
+// shareInSavepoint is share with a savepoint: a write that fails is rolled back
+// alone.
 func (w *write) shareInSavepoint(tx *gorm.DB) error {
 	if err := tx.Exec("SAVEPOINT notification_write").Error; err != nil {
 		return err

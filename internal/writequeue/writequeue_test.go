@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// queue is a Queue of one database.
+// queue is a Queue with its database.
 type queue struct {
 	*Queue
 	db *gorm.DB
@@ -28,8 +28,8 @@ func (q queue) write(ctx context.Context, do func(*gorm.DB) error) error {
 	}, do)
 }
 
-// TestOneWriterAtATime: on SQLite the writes of a service queue in order
-// instead of polling for the lock; who gives up waiting is not stuck.
+// TestOneWriterAtATime: on SQLite writes wait in order instead of polling for
+// the lock. A write whose context ends stops waiting.
 func TestOneWriterAtATime(t *testing.T) {
 	t.Parallel()
 	q := newQueue(dbtest.SQLite(t))
@@ -64,8 +64,8 @@ func TestOneWriterAtATime(t *testing.T) {
 	}
 }
 
-// TestWritesShareATransaction: what comes while somebody writes is committed
-// together, and what fails among it fails alone.
+// TestWritesShareATransaction: writes that arrive during another one are
+// committed together. A write that fails does not affect the others.
 func TestWritesShareATransaction(t *testing.T) {
 	t.Parallel()
 	errRefused, errTwice := errors.New("refused"), errors.New("stored twice")
@@ -120,9 +120,8 @@ type aWrite struct {
 	do  func(*gorm.DB) error
 }
 
-// together lets writes wait in line behind another one, calls inLine when all
-// of them do, and returns what became of each, and what they stored in the
-// table x.
+// together starts writes behind another one, and calls inLine when all are
+// waiting. It returns the result of each, and the values in the table x.
 func together(t *testing.T, inLine func(), writes ...aWrite) (results []error, stored []int) {
 	t.Helper()
 	db := dbtest.SQLite(t)
@@ -163,13 +162,13 @@ func insertX(i int) func(*gorm.DB) error {
 	return func(db *gorm.DB) error { return db.Exec("INSERT INTO x VALUES (?)", i).Error }
 }
 
-// TestWritesThatAreNotCommitted: when the transaction that writes share comes
-// to nothing, each of them is told so.
+// TestWritesThatAreNotCommitted: if the shared transaction fails, each of its
+// writes returns an error.
 func TestWritesThatAreNotCommitted(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]func(*gorm.DB) error{
 		"commit fails": func(db *gorm.DB) error { return db.Exec("ROLLBACK").Error },
-		"panic":        func(*gorm.DB) error { panic("a defect") }, // as code that does may
+		"panic":        func(*gorm.DB) error { panic("a defect") }, // a defect in the code of the write
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,9 +185,9 @@ func TestWritesThatAreNotCommitted(t *testing.T) {
 	}
 }
 
-// TestCancelledAmongWrites: whose context ends while the transaction is going
-// on does no harm to the others, not even if the transaction began with them.
-// What has not begun by then does not.
+// TestCancelledAmongWrites: a context that ends during the transaction does not
+// affect the other writes, even if its write was the first. A write that has
+// not begun is not done.
 func TestCancelledAmongWrites(t *testing.T) {
 	t.Parallel()
 	leader, cancelLeader := context.WithCancel(t.Context())
@@ -209,8 +208,8 @@ func TestCancelledAmongWrites(t *testing.T) {
 	}
 }
 
-// TestWritesJoinATransaction: what comes while others write is committed with
-// them, not after them.
+// TestWritesJoinATransaction: writes that arrive while others are done are
+// committed with them.
 func TestWritesJoinATransaction(t *testing.T) {
 	t.Parallel()
 	q := newQueue(dbtest.SQLite(t))
@@ -247,7 +246,7 @@ func TestWritesJoinATransaction(t *testing.T) {
 	}
 }
 
-// TestWritersSurviveAPanic: whoever stood in line behind it goes on.
+// TestWritersSurviveAPanic: the writes behind a panic are done.
 func TestWritersSurviveAPanic(t *testing.T) {
 	t.Parallel()
 	q := newQueue(dbtest.SQLite(t))
@@ -257,14 +256,14 @@ func TestWritersSurviveAPanic(t *testing.T) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		_ = q.write(t.Context(), func(*gorm.DB) error { panic("a defect") }) // which is what is tested
+		_ = q.write(t.Context(), func(*gorm.DB) error { panic("a defect") }) // the panic that is tested
 	}()
 	if err := q.write(t.Context(), func(*gorm.DB) error { return nil }); err != nil {
 		t.Error(err)
 	}
 }
 
-// length is how many writes stand in line.
+// length returns the number of waiting writes.
 func (q queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"syscall"
 )
 
-// owner is whom a server runs as. Nil is the current user.
+// owner is the user that a server runs as. Nil is the current user.
 type owner struct{ uid, gid int }
 
-// unprivileged returns another user when the current one is root, as whom
-// PostgreSQL refuses to run.
+// unprivileged returns another user if the current one is root, because
+// PostgreSQL refuses to run as root.
 func unprivileged() (*owner, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

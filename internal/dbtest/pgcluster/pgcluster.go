@@ -1,6 +1,6 @@
-// Package pgcluster starts and stops throw-away PostgreSQL servers from the
-// programs installed on the machine. A server listens on a socket in its own
-// directory, and on no network.
+// Package pgcluster starts and stops temporary PostgreSQL servers, with the
+// programs that are installed on the machine. A server listens only on a Unix
+// socket in its own directory.
 package pgcluster
 
 import (
@@ -18,27 +18,27 @@ import (
 // superuser owns every cluster.
 const superuser = "postgres"
 
-// commandTimeout bounds each step: creating, starting, stopping.
+// commandTimeout limits each step: creating, starting, stopping.
 const commandTimeout = time.Minute
 
-// ErrNotInstalled means that the programs of a PostgreSQL server were not found.
+// ErrNotInstalled says that the programs of a PostgreSQL server were not found.
 var ErrNotInstalled = errors.New("no initdb in PATH or /usr/lib/postgresql/*/bin: install a PostgreSQL server")
 
-// Options of a cluster. The zero value is a fast one that trusts everybody who
-// reaches its socket.
+// Options are the settings of a cluster. The zero Options gives a fast server
+// that trusts every user of its socket.
 type Options struct {
-	// Password of the superuser. When it is set, every role needs its own;
-	// empty asks for none.
+	// Password is the password of the superuser. If it is set, every role needs
+	// a password. Empty means that no role needs one.
 	Password string
-	// Durable makes commits survive a loss of power, as in production. A
-	// crash of the server alone, see [Cluster.Crash], loses nothing either way.
+	// Durable makes commits survive a loss of power, as in production.
+	// [Cluster.Crash] loses nothing in either case.
 	Durable bool
-	// Settings are further lines of postgresql.conf. They win.
+	// Settings are further lines of postgresql.conf. They override the others.
 	Settings []string
 }
 
-// Cluster is one PostgreSQL server with its data. Its methods are not safe for
-// concurrent use.
+// Cluster is one PostgreSQL server with its data. It is not safe for concurrent
+// use.
 type Cluster struct {
 	bin, dir string
 	owner    *owner
@@ -63,9 +63,9 @@ func Start(o Options) (*Cluster, error) {
 	return c.started(c.create(o))
 }
 
-// Standby copies a running cluster and starts a server on the copy, which
-// follows the first one and answers reads (streaming replication, hot standby).
-// The caller must Close it, too.
+// Standby copies a running cluster and starts a server on the copy. It follows
+// the first server and answers reads (streaming replication, hot standby). The
+// caller must Close it, too.
 func (c *Cluster) Standby() (*Cluster, error) {
 	dir, err := os.MkdirTemp("", "notifications-pg-")
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *Cluster) Standby() (*Cluster, error) {
 	return s.started(s.copyOf(c))
 }
 
-// started starts the server of a cluster that was made, unless that failed.
+// started starts the server of a new cluster, unless creating that failed.
 func (c *Cluster) started(err error) (*Cluster, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(c.dir))
@@ -86,7 +86,7 @@ func (c *Cluster) started(err error) (*Cluster, error) {
 	return c, nil
 }
 
-// copyOf makes the data directory of a standby.
+// copyOf creates the data directory of a standby.
 func (c *Cluster) copyOf(primary *Cluster) error {
 	if err := c.owner.own(c.dir); err != nil {
 		return err
@@ -98,8 +98,8 @@ func (c *Cluster) copyOf(primary *Cluster) error {
 	return c.append(c.socket())
 }
 
-// URL is that of the superuser in the database postgres. It stays the same
-// over restarts.
+// URL returns the URL of the superuser and the database postgres. A restart
+// does not change it.
 func (c *Cluster) URL() string {
 	u := url.URL{
 		Scheme:   "postgres",
@@ -113,25 +113,25 @@ func (c *Cluster) URL() string {
 	return u.String()
 }
 
-// Start starts the server after [Cluster.Stop] or [Cluster.Crash], and returns
-// when it takes connections.
+// Start starts the server after [Cluster.Stop] or [Cluster.Crash]. It returns
+// when the server accepts connections.
 func (c *Cluster) Start() error {
 	if err := c.pgctl("start", "-l", c.path("log")); err != nil {
-		log, _ := os.ReadFile(c.path("log")) // an empty one says as much
+		log, _ := os.ReadFile(c.path("log")) // may be empty
 		return fmt.Errorf("%w\n%s", err, log)
 	}
 	return nil
 }
 
-// Stop ends the server in good order: connections are cut, everything is
-// written out.
+// Stop ends the server in order: it closes connections and writes everything to
+// disk.
 func (c *Cluster) Stop() error { return c.pgctl("stop", "-m", "fast") }
 
-// Crash ends the server at once, as a failure would: nothing is written out,
-// and the next start recovers from the log.
+// Crash ends the server at once, as a failure would. The next start recovers
+// from the log.
 func (c *Cluster) Crash() error { return c.pgctl("stop", "-m", "immediate") }
 
-// Restart is Stop and Start.
+// Restart calls Stop and Start.
 func (c *Cluster) Restart() error {
 	if err := c.Stop(); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (c *Cluster) Restart() error {
 	return c.Start()
 }
 
-// Close ends the server, if it runs, and removes its data.
+// Close ends the server if it runs, and removes its data.
 func (c *Cluster) Close() error {
 	var err error
 	if c.running() {
@@ -155,7 +155,7 @@ func (c *Cluster) running() bool {
 	return err == nil
 }
 
-// create makes the data directory and its configuration.
+// create creates the data directory and its configuration.
 func (c *Cluster) create(o Options) error {
 	args := []string{"-D", c.path("data"), "-U", superuser, "--encoding=UTF8", "--locale=C", "--no-sync", "--auth=trust"}
 	if o.Password != "" {
@@ -176,8 +176,8 @@ func (c *Cluster) create(o Options) error {
 		return err
 	}
 	if strings.Contains(help, "--icu-locale") {
-		// An order that differs from that of bytes shows which queries forgot
-		// to ask for theirs.
+		// This order differs from that of bytes. It shows which queries do not
+		// ask for their order.
 		args = append(args, "--locale-provider=icu", "--icu-locale=en-US")
 	}
 	if _, err := c.run("initdb", args...); err != nil {
@@ -190,9 +190,9 @@ func (c *Cluster) configure(o Options) error {
 	conf := []string{
 		"listen_addresses = ''",
 		c.socket(),
-		"wal_level = replica", "max_wal_senders = 4", // see Standby
-		"max_connections = 300",       // many tests at once, a few connections each
-		"timezone = 'Asia/Kathmandu'", // +05:45, which shows who relies on UTC
+		"wal_level = replica", "max_wal_senders = 4", // for Standby
+		"max_connections = 300",       // many tests at once, with a few connections each
+		"timezone = 'Asia/Kathmandu'", // +05:45 shows which code relies on UTC
 	}
 	if !o.Durable {
 		conf = append(conf, "fsync = off", "full_page_writes = off")
@@ -202,7 +202,7 @@ func (c *Cluster) configure(o Options) error {
 
 func (c *Cluster) socket() string { return "unix_socket_directories = '" + c.dir + "'" }
 
-// append adds lines to the configuration, where the last one counts.
+// append adds lines to the configuration. The last line of a setting counts.
 func (c *Cluster) append(conf ...string) error {
 	f, err := os.OpenFile(filepath.Join(c.path("data"), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -212,7 +212,7 @@ func (c *Cluster) append(conf ...string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pgctl waits until the server is in the state asked for.
+// pgctl runs pg_ctl, and waits until the server has the new state.
 func (c *Cluster) pgctl(verb string, args ...string) error {
 	_, err := c.run("pg_ctl", append([]string{verb, "-w", "-D", c.path("data")}, args...)...)
 	return err
@@ -231,7 +231,7 @@ func (c *Cluster) run(program string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// binDir finds the programs of the server, which Debian keeps out of PATH.
+// binDir finds the programs of the server. On Debian they are not in PATH.
 func binDir() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {

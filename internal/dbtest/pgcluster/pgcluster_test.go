@@ -44,7 +44,7 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// A standby follows its primary, takes no writes, and goes on after a restart.
+// A standby follows its primary, refuses writes, and continues after a restart.
 func TestStandby(t *testing.T) {
 	t.Parallel()
 	r := dbtest.StartReplicated(t, pgcluster.Options{Password: "of the test"})

@@ -1,15 +1,15 @@
-// Command withpostgres runs a command beside a throw-away PostgreSQL server:
+// Command withpostgres runs a command with a temporary PostgreSQL server:
 //
 //	go run ./internal/dbtest/withpostgres [--durable] [--set name=value ...] -- go test ./...
 //
-// The command finds the server's URL in its environment, as package dbtest
-// reads it, and tests that need PostgreSQL then fail rather than skip. The exit
-// status is that of the command. As root on Debian a missing server is
-// installed first.
+// The command gets the server's URL in its environment, in the variable of
+// package dbtest. Tests that need PostgreSQL then fail rather than skip. The
+// exit status is that of the command. As root on Debian, withpostgres first
+// installs a missing server.
 //
-// The server forgets what it acknowledged when the machine dies, which makes
-// tests faster; with --durable it waits for the disk, as servers do. With --set
-// it has that setting: --set shared_buffers=4GB.
+// By default a loss of power may lose commits, which makes tests faster. With
+// --durable the server waits for the disk, as in production. --set adds a
+// setting, such as --set shared_buffers=4GB.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
 )
 
-// grace is what the command has to end in after it was asked to.
+// grace is the time the command has to end after SIGTERM.
 const grace = 10 * time.Second
 
 func main() {
@@ -46,11 +46,11 @@ func main() {
 	}
 }
 
-// run returns the error of the command, or of the server if that failed.
+// run returns the error of the command or of the server.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("withpostgres", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	durable := flags.Bool("durable", false, "wait for the disk before a commit is acknowledged")
+	durable := flags.Bool("durable", false, "wait for the disk at each commit")
 	var settings []string
 	flags.Func("set", "a `setting` of the server: name=value", func(s string) error {
 		if name, value, ok := strings.Cut(s, "="); !ok || name == "" || value == "" {
@@ -85,14 +85,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return cmd.Run()
 }
 
-// install installs PostgreSQL where that needs nobody's consent: on a Debian
-// that is ours. Anywhere else [pgcluster.Start] says what is missing.
+// install installs PostgreSQL as root on Debian. On other machines
+// [pgcluster.Start] says what is missing.
 func install(ctx context.Context, output io.Writer) error {
 	if pgcluster.Installed() || os.Geteuid() != 0 {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return nil //nolint:nilerr // not a Debian
+		return nil //nolint:nilerr // not Debian
 	}
 	for _, args := range [][]string{
 		{"update", "-q"},

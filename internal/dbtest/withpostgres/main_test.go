@@ -15,7 +15,7 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// TestInside is run by TestRun too, as the command.
+// TestInside is also run by TestRun, as the command.
 func TestInside(t *testing.T) {
 	t.Parallel()
 	if err := dbtest.Postgres(t).Exec("SELECT 1").Error; err != nil {
@@ -94,7 +94,8 @@ func TestRunStopsWhenTold(t *testing.T) {
 	isGone(t, line)
 }
 
-// isGone checks what printServer printed, and that nothing of that is left.
+// isGone checks the line that printServer printed, and that the server and its
+// files are gone.
 func isGone(t *testing.T, line string) {
 	t.Helper()
 	server, require, _ := strings.Cut(strings.TrimSpace(line), " ")
