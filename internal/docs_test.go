@@ -86,7 +86,7 @@ func notifydHelp(t *testing.T) string {
 // notifybenchHelp is the help of that program.
 func notifybenchHelp(t *testing.T) string {
 	t.Helper()
-	run := exec.CommandContext(t.Context(), "go", "run", "./cmd/notifybench", "--help")
+	run := exec.CommandContext(t.Context(), "go", "-C", "bench", "run", ".", "--help")
 	run.Dir = root
 	out, err := run.CombinedOutput()
 	if err != nil {
