@@ -28,10 +28,10 @@ func TestChallenge(t *testing.T) {
 		detail  string
 	}{
 		"session": {httpapi.Config{Identify: func(*http.Request) (notifications.Identity, error) { return notifications.Identity{}, nil }},
-			[]string{"Session"}, "this operation needs a signed-in user"},
-		"token":            {httpapi.Config{Verifier: nobody}, []string{"Bearer"}, "this operation needs a valid bearer token"},
-		"secret":           {httpapi.Config{Secrets: nobody}, []string{"notifications-secret"}, "this operation needs the header notifications-secret"},
-		"token and secret": {httpapi.Config{Verifier: nobody, Secrets: nobody}, []string{"Bearer"}, "this operation needs a valid bearer token or the header notifications-secret"},
+			[]string{"Session"}, "this needs a signed-in user"},
+		"token":            {httpapi.Config{Verifier: nobody}, []string{"Bearer"}, "this needs a valid bearer token"},
+		"secret":           {httpapi.Config{Secrets: nobody}, []string{"notifications-secret"}, "this needs the header notifications-secret"},
+		"token and secret": {httpapi.Config{Verifier: nobody, Secrets: nobody}, []string{"Bearer"}, "this needs a valid bearer token or the header notifications-secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -143,5 +143,5 @@ func (a authenticator) challenge(w http.ResponseWriter) string {
 		add("Bearer")
 		ways = append(ways, "a request without credentials")
 	}
-	return "this operation needs " + strings.Join(ways, " or ")
+	return "this needs " + strings.Join(ways, " or ")
 }
