@@ -318,7 +318,7 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	direction, beyond := directions(q.Ascending)
 	order := fmt.Sprintf(" ORDER BY page.sort_key %s NULLS LAST, page.message_id %s", direction, direction)
 
-	sql := s.sql("SELECT " + listedColumns("st") + ", page.sort_key FROM (SELECT page.message_id, page.sort_key FROM (" +
+	sql := s.sql(selectByText + ", page.sort_key FROM (SELECT page.message_id, page.sort_key FROM (" +
 		"SELECT DISTINCT del.message_id, (SELECT " + sortKeys[q.OrderBy] +
 		" FROM notification_messages msg WHERE msg.id = del.message_id) AS sort_key FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
@@ -354,6 +354,9 @@ func listedColumns(state string) string {
 // selectByCreated begins a list in the order of the primary key.
 var selectByCreated = "SELECT " + listedColumns("page") +
 	", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
+
+// selectByText begins a list in the order of a text.
+var selectByText = "SELECT " + listedColumns("st")
 
 // The flags, next to the severity in the lowest bits.
 const (

@@ -2,6 +2,7 @@ package notifications_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,10 @@ func BenchmarkPost(b *testing.B) {
 				_, err := svc.Post(b.Context(), ci, keyed)
 				return err
 			})
+		})
+		b.Run("100 at once", func(b *testing.B) {
+			drafts := slices.Repeat([]notifications.Draft{benchDraft(jane)}, 100)
+			measure(b, func() error { _, err := svc.PostMany(b.Context(), ci, drafts); return err })
 		})
 		b.Run("with a key again", func(b *testing.B) {
 			keyed := benchDraft(jane)

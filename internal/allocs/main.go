@@ -26,7 +26,7 @@ import (
 
 // skipped are benchmarks that compare several ways to do a thing, and those of
 // hostile bodies.
-const skipped = "^Benchmark(GroupCommit|EncodingJSON)$|^BenchmarkParse$/^1_MiB"
+const skipped = "^Benchmark(GroupCommit|PostMany|EncodingJSON)$|^BenchmarkParse$/^1_MiB"
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
