@@ -13,9 +13,11 @@ NESTED := $(filter-out tools,$(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mo
 # Arguments of grep that leave them out.
 OURS := --include='*_test.go' $(addprefix --exclude-dir=,$(notdir $(NESTED)))
 
+# The root package takes longest, and go test prints in order: it comes last.
 .PHONY: test
 test:
-	go run ./internal/dbtest/withpostgres -- go test -race -timeout 30m ./...
+	@echo "Building with the race detector. The first time that takes a few minutes."
+	go run ./internal/dbtest/withpostgres -- sh -ec 'go test -race -timeout 30m $$(go list ./... | sort -r)'
 	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go test ./...
 	go run ./internal/dbtest/withpostgres -- sh -ec 'for dir in $(NESTED); do echo "go test in $$dir"; go -C $$dir test -race -count=1 ./...; done'
 	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go -C bench test -count=1 ./...
