@@ -20,7 +20,7 @@ test:
 	go run ./internal/dbtest/withpostgres -- sh -ec 'go test -race -timeout 30m $$(go list ./... | sort -r)'
 	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go test ./...
 	go run ./internal/dbtest/withpostgres -- sh -ec 'for dir in $(NESTED); do echo "go test in $$dir"; go -C $$dir test -race -count=1 ./...; done'
-	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite go -C bench test -count=1 ./...
+	CGO_ENABLED=0 NOTIFICATIONS_TEST_DATABASES=sqlite sh -ec 'for dir in bench internal/conformance; do go -C $$dir test -count=1 ./...; done'
 
 .PHONY: lint
 lint:
