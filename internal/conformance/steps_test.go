@@ -277,7 +277,8 @@ func stepPostMany(t *rapid.T) step {
 			return fresh(w, as)
 		}
 	})
-	drafts, alike := rapid.SliceOfN(draft, 1, 4).Draw(t, "drafts"), rarely(t, "alike")
+	drafts := rapid.SliceOfN(draft, 1, 4).Draw(t, "drafts")
+	alike, toEverybody := rarely(t, "alike"), rarely(t, "to everybody")
 	if rarely(t, "none") {
 		drafts = nil
 	}
@@ -292,6 +293,9 @@ func stepPostMany(t *rapid.T) step {
 			a := draft(w, as)
 			if !alike {
 				a.d = unlike(list[:i], a.d)
+			}
+			if toEverybody && i == len(drafts)-1 { // which users are not allowed
+				a.d.To = a.d.To.And(notifications.Everyone())
 			}
 			who, list[i] = a.who, a.d
 			w.posted = append(w.posted, a)
