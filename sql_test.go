@@ -118,6 +118,14 @@ var sqlCases = []sqlCase{
 	marking("mark_all_states_by_filter", notifications.ByFilter(filtered), notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}),
 	marking("save", notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), saved),
 	marking("archive_no_more", notifications.ByFilter(withArchived), notifications.StateChange{Archived: new(false)}),
+	{"mark_every_change", func(f *fixture) error {
+		for _, change := range everyChange() {
+			if _, err := f.SetState(f.t.Context(), jane, notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), change); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
 	{"reach", func(f *fixture) error { _, err := f.Reach(f.t.Context(), ci, f.newest()); return err }},
 	{"explain", func(f *fixture) error {
 		_, err := f.Explain(f.t.Context(), ci, notifications.ExplainQuery{ID: f.newest(), User: "default/jane"})
@@ -145,6 +153,23 @@ var sqlCases = []sqlCase{
 }
 
 // readBeforeCases are the cases whose statements depend on the age of the
+// everyChange is every way to change the marks of a reader.
+func everyChange() []notifications.StateChange {
+	var changes []notifications.StateChange
+	to := []*bool{nil, new(true), new(false)}
+	for _, read := range to {
+		for _, saved := range to {
+			for _, archived := range to {
+				change := notifications.StateChange{Read: read, Saved: saved, Archived: archived}
+				if change != (notifications.StateChange{}) {
+					changes = append(changes, change)
+				}
+			}
+		}
+	}
+	return changes
+}
+
 // account.
 var readBeforeCases = []sqlCase{
 	listing("history_read_list_unread", jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Unread}}),
@@ -154,6 +179,14 @@ var readBeforeCases = []sqlCase{
 	{"history_read_topics", func(f *fixture) error { _, err := f.Topics(f.t.Context(), jane, notifications.System); return err }},
 	marking("history_read_mark", notifications.ByFilter(all), read),
 	marking("history_read_mark_unread", notifications.ByFilter(all), unread),
+	{"history_read_mark_every_change", func(f *fixture) error {
+		for _, change := range everyChange() {
+			if _, err := f.SetState(f.t.Context(), jane, notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), change); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
 	marking("history_read_save", notifications.ByFilter(all), saved),
 }
 
