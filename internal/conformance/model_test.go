@@ -500,15 +500,15 @@ func (m *model) kept(later *post) (kept *post, refused bool) {
 
 // takeOver leaves to earlier posts of the scope the audiences that the later
 // one does not have, and reports whether any were taken.
-func (m *model) takeOver(later *post) (any bool) {
+func (m *model) takeOver(later *post) (some bool) {
 	for _, p := range m.ofScope(later.poster, notifications.ScopeKey{Origin: later.Origin, Scope: later.Scope}) {
 		left := slices.DeleteFunc(slices.Clone(p.audiences), func(a string) bool { return slices.Contains(later.audiences, a) })
-		any = any || len(left) < len(p.audiences)
+		some = some || len(left) < len(p.audiences)
 		if p.replaced = len(left) == 0; !p.replaced {
 			p.audiences = left
 		}
 	}
-	return any
+	return some
 }
 
 // Withdrawing and cleaning up.
