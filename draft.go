@@ -70,8 +70,9 @@ type Draft struct {
 	// IdempotencyKey makes it safe to repeat a post, up to 255 characters. A
 	// post by the same identity with the same key and content returns the id of
 	// the first one; with other content it returns [ErrKeyReused].
-	// Config.IdempotencyWindow says how long a key is remembered. Empty means
-	// none.
+	// Config.IdempotencyWindow says how long a key is remembered, also when the
+	// notification is gone. Content includes Expires and NotBefore. The key is
+	// stored as it is: do not put names of users into it. Empty means none.
 	IdempotencyKey string
 }
 

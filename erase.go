@@ -20,7 +20,7 @@ import (
 // changes nothing. It does not erase what the user does during or after the
 // call.
 func (s *Service) EraseUser(ctx context.Context, who Identity, user string) error {
-	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionErase})
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionErase, User: user})
 	if err != nil {
 		return err
 	}

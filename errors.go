@@ -105,6 +105,44 @@ func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }
 
+// hostError is the failure of a policy or a catalog. Of the errors of this
+// package it matches ErrUnavailable, and ErrRetry if two transactions met, so
+// that the host's error is never taken for an answer to the caller.
+type hostError struct {
+	what  string
+	cause error
+}
+
+func (e *hostError) Error() string {
+	return ErrUnavailable.Error() + ": " + e.what + ": " + e.cause.Error()
+}
+
+// Is implements [errors.Is].
+func (e *hostError) Is(target error) bool {
+	switch {
+	case target == ErrUnavailable:
+		return true
+	case target == ErrRetry:
+		return isConflict(e.cause)
+	}
+	return !isAnswer(target) && errors.Is(e.cause, target)
+}
+
+// As implements [errors.As].
+func (e *hostError) As(target any) bool {
+	_, invalid := target.(**InvalidError)
+	return !invalid && errors.As(e.cause, target)
+}
+
+// isAnswer reports whether target is an error of this package that answers a
+// caller.
+func isAnswer(target error) bool {
+	_, invalid := target.(*InvalidError) //nolint:errorlint // what is asked for, not its causes
+	return invalid || slices.Contains([]error{
+		ErrUnauthenticated, ErrForbidden, ErrNotFound, ErrKeyReused, ErrTargetsDiffer, ErrNoTransaction, ErrBound,
+	}, target)
+}
+
 // failed converts an error of the database. Errors of this package stay as they
 // are, a conflict between transactions becomes ErrRetry, and all others become
 // ErrUnavailable.

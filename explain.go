@@ -79,7 +79,7 @@ type ExplainQuery struct {
 // [PermissionExplain]. It tells everything, also about notifications of others,
 // so give that permission to operators only.
 func (s *Service) Explain(ctx context.Context, who Identity, q ExplainQuery) (Explanation, error) {
-	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionExplain, ID: q.ID})
+	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionExplain, ID: q.ID, User: q.User})
 	if err != nil {
 		return Explanation{}, err
 	}

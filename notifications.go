@@ -45,6 +45,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -126,7 +127,7 @@ func New(cfg Config) (*Service, error) {
 	faults := cfg.check()
 	cfg.fillIn()
 	var st *store
-	if cfg.DB != nil {
+	if cfg.DB != nil && cfg.DB.Config != nil {
 		var err error
 		if st, err = newStore(cfg.DB, cfg.Logger); err != nil {
 			faults = append(faults, err)
@@ -155,13 +156,15 @@ func (cfg Config) check() (faults []error) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("notifications: Config."+format, args...))
 	}
-	if cfg.DB == nil {
+	if cfg.DB == nil || cfg.DB.Config == nil {
 		fault("DB is required")
 	}
-	if cfg.Catalog == nil {
+	if isNil(cfg.Catalog) {
 		fault("Catalog is required; catalog.Open takes users on trust")
+	} else if _, dated := cfg.Catalog.(AccountDates); !dated && cfg.SystemHistory != HistoryAll {
+		fault("SystemHistory needs a Catalog that implements AccountDates, and %T does not", cfg.Catalog)
 	}
-	if cfg.Policy == nil {
+	if isNil(cfg.Policy) {
 		fault("Policy is required; AllowAll permits everything to everybody")
 	}
 	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
@@ -179,6 +182,12 @@ func (cfg Config) check() (faults []error) {
 		}
 	}
 	return faults
+}
+
+// isNil reports whether a value is nil, or an interface around a nil pointer.
+func isNil(value any) bool {
+	v := reflect.ValueOf(value)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func (cfg *Config) fillIn() {
@@ -211,6 +220,9 @@ func (s *Service) Authorize(ctx context.Context, who Identity, permissions ...Pe
 	if err := s.alive(ctx); err != nil {
 		return err
 	}
+	if len(permissions) == 0 {
+		return Invalid("permissions", "names none, and so would allow everything")
+	}
 	for _, p := range permissions {
 		r := Request{Who: who, Permission: p}
 		if p == PermissionCreate || p == PermissionCreateSystem {
@@ -228,6 +240,11 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 	if !r.Who.valid() {
 		return ErrUnauthenticated
 	}
+	r.Who.Name = s.readable(r.Who.Kind, r.Who.Name)
+	r.User = s.readable(KindUser, r.User)
+	if id, ok := canonicalID(r.ID); ok {
+		r.ID = id
+	}
 	decision, err := s.policy.Decide(ctx, r)
 	if err != nil {
 		return s.away("policy", err)
@@ -236,6 +253,18 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 		return fmt.Errorf("%w: %s lacks %s", ErrForbidden, r.Who, r.Permission)
 	}
 	return nil
+}
+
+// readable returns the name of a user in canonical form if the catalog can read
+// it, and any other name as it is.
+func (s *Service) readable(kind Kind, name string) string {
+	if kind != KindUser || name == "" {
+		return name
+	}
+	if ref, err := s.canonical(KindUser, name); err == nil {
+		return ref.Name
+	}
+	return name
 }
 
 // Ready reports whether the Service can work. The database must answer, all

@@ -48,7 +48,8 @@ const (
 
 // Request is a question to a [Policy].
 type Request struct {
-	// Who is the caller. It is never the zero Identity.
+	// Who is the caller. It is never the zero Identity. The name of a user is in
+	// canonical form, unless the catalog cannot read it.
 	Who Identity
 	// Permission is the permission the caller needs.
 	Permission Permission
@@ -57,11 +58,18 @@ type Request struct {
 	// If the caller's input cannot be read it is an empty Draft, not nil. It is
 	// nil with other permissions.
 	Draft *Draft
-	// ID is the id of the notification, as the caller wrote it, with
+	// ID is the id of the notification, in canonical form unless it is none, with
 	// PermissionDelete, PermissionDeleteAny, PermissionReach and
 	// PermissionExplain, and when one notification is fetched or marked. It is
 	// empty for operations on several.
 	ID string
+	// User is the user concerned, in canonical form unless the catalog cannot
+	// read it, with PermissionErase and PermissionExplain. It is empty with other
+	// permissions.
+	User string
+	// Scope is the scope to withdraw, with PermissionDelete when that is withdrawn
+	// as a whole. It is the zero ScopeKey otherwise.
+	Scope ScopeKey
 }
 
 // Policy decides who may do what. It is asked before every operation, over HTTP

@@ -100,7 +100,9 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	postings := make([]posting, min(len(drafts), MaxDrafts))
 	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
 	for i := range postings {
-		postings[i].draft = drafts[i] // a copy: the policy gets the original and may change it
+		postings[i].draft = drafts[i]
+		// The policy sees the other one. They share nothing that can be changed.
+		drafts[i].Actions, drafts[i].Metadata = slices.Clone(drafts[i].Actions), slices.Clone(drafts[i].Metadata)
 		c.list[i] = &postings[i]
 	}
 	ctx, err := s.beginPost(ctx, who, drafts)

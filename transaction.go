@@ -21,8 +21,9 @@ type binding struct {
 // tx commits, and disappear when it rolls back. The Catalog and the Policy find
 // tx in their context; see [TxFrom].
 //
-// tx must be a transaction that the host has begun on Config.DB. If it is not,
-// or has ended, every verb returns [ErrNoTransaction]. If it conflicts with
+// tx must be a transaction that the host has begun on the pool of Config.DB. If
+// it is not, or has ended, every verb returns [ErrNoTransaction]. It is used by
+// one goroutine at a time, and must have no open rows. If it conflicts with
 // another transaction, the error matches [ErrRetry]. The returned Service
 // refuses Migrate, PendingMigrations, Baseline, Run, Purge and Ready with
 // [ErrBound]; so does httpapi.New.
@@ -35,6 +36,10 @@ type binding struct {
 // On SQLite a verb that writes takes the write lock before it asks the policy
 // and the catalog. If the host has read in the transaction before, the verb may
 // return [ErrRetry]; BEGIN IMMEDIATE ("_txlock=immediate") avoids that.
+//
+// A catalog or policy over the host's own tables must read in the transaction
+// that TxFrom finds. On another connection it would not see what the host has
+// just written, and would wait for ever if the pool has no other connection.
 func (s *Service) WithTx(tx *gorm.DB) *Service {
 	if tx == nil {
 		return s.boundTo(&binding{fault: fmt.Errorf("%w: it is nil", ErrNoTransaction)})
@@ -55,6 +60,9 @@ func (s *Service) WithSQLTx(tx *sql.Tx) *Service {
 	// become the connection of Config.DB.
 	db := s.store.root.Session(&gorm.Session{NewDB: true, SkipDefaultTransaction: true, Context: context.Background()})
 	db.Statement.ConnPool = tx
+	if err := s.store.checkPool(db); err != nil {
+		return s.boundTo(&binding{fault: err})
+	}
 	return s.boundTo(&binding{tx: db})
 }
 
@@ -73,9 +81,22 @@ func (s *Service) boundTo(b *binding) *Service {
 func (s *store) checkTransaction(tx *gorm.DB) error {
 	switch {
 	case tx.Statement == nil || !isTransaction(tx):
-		return fmt.Errorf("%w: the *gorm.DB is not in one", ErrNoTransaction)
+		return fmt.Errorf("%w: the *gorm.DB is not in one (its error: %v)", ErrNoTransaction, tx.Error)
 	case tx.Name() != s.root.Name():
 		return fmt.Errorf("%w: it is of %s, Config.DB of %s", ErrNoTransaction, tx.Name(), s.root.Name())
+	}
+	return s.checkPool(tx)
+}
+
+// checkPool returns ErrNoTransaction for a transaction of another pool than that
+// of Config.DB, as far as GORM can tell.
+func (s *store) checkPool(tx *gorm.DB) error {
+	ours, err := s.root.DB()
+	if err != nil {
+		return nil //nolint:nilerr // a pool that is none of database/sql
+	}
+	if theirs, err := tx.DB(); err == nil && theirs != ours {
+		return fmt.Errorf("%w: it is of another pool of connections than Config.DB", ErrNoTransaction)
 	}
 	return nil
 }
@@ -183,7 +204,7 @@ func (s *Service) away(what string, err error) error {
 	if s.bound != nil && errors.Is(err, sql.ErrTxDone) {
 		return s.store.ended(err)
 	}
-	return unavailable(what, err)
+	return &hostError{what, err}
 }
 
 // alive fails if the transaction of a bound Service has ended.

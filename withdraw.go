@@ -34,7 +34,7 @@ func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
 // WithdrawScope takes back the caller's posts with this origin and scope, and
 // returns how many notifications it withdrew. It needs [PermissionDelete].
 func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey) (int64, error) {
-	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete})
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionDelete, Scope: key})
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/notifications-go/notifications"
@@ -26,6 +27,11 @@ func newAuthenticator(cfg Config) (authenticator, error) {
 		origins: http.NewCrossOriginProtection(),
 	}
 	var faults []error
+	for name, verifier := range map[string]notifications.Verifier{"Verifier": cfg.Verifier, "Secrets": cfg.Secrets} {
+		if v := reflect.ValueOf(verifier); v.Kind() == reflect.Pointer && v.IsNil() {
+			faults = append(faults, fmt.Errorf("httpapi: Config.%s is a nil %T; leave it out instead", name, verifier))
+		}
+	}
 	ownWays := cfg.Verifier != nil || cfg.Secrets != nil || !cfg.Guest.IsZero()
 	switch {
 	case cfg.Identify != nil && ownWays:
@@ -74,7 +80,7 @@ func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error)
 	case err == nil, errors.Is(err, notifications.ErrUnauthenticated), errors.Is(err, notifications.ErrForbidden):
 		return who, err
 	default:
-		return who, fmt.Errorf("%w: identify: %w", notifications.ErrUnavailable, err)
+		return who, fmt.Errorf("%w: identify: %v", notifications.ErrUnavailable, err) // whatever it matches
 	}
 }
 

@@ -72,7 +72,7 @@ func (a *api) logRequest(r *http.Request, id string, o observation, status int, 
 	if o.err != nil && !isInputError(o.err) { // the error of an invalid body may quote it
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
-	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if status >= http.StatusInternalServerError && !errors.Is(r.Context().Err(), context.Canceled) {
 		level = slog.LevelError
 	}
 	a.log.LogAttrs(r.Context(), level, "request", attrs...)

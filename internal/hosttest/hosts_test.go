@@ -147,7 +147,7 @@ func newHost(t testing.TB, db *gorm.DB, inTx func(*host, func(transaction) error
 			t.Fatal(err)
 		}
 	}
-	h.svc, err = notifications.New(notifications.Config{DB: db, Catalog: h.people, Policy: h.policy, SystemHistory: notifications.HistoryRead})
+	h.svc, err = notifications.New(notifications.Config{DB: db, Catalog: h.people, Policy: h.policy})
 	if err != nil {
 		t.Fatal(err)
 	}
