@@ -35,6 +35,7 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) erro
 // statement writes; see writeTx.
 func (s *store) erase(tx *gorm.DB, user string) error {
 	if err := s.execAll(tx,
+		s.sql("DELETE FROM notification_scopes WHERE poster = ?", user), // a post locks them before messages, too
 		s.sql("DELETE FROM notification_states WHERE user_ref = ?", user),
 		s.sql("UPDATE notification_messages SET audiences = (SELECT "+s.dialect.audienceArray()+" FROM "+s.dialect.messageAudiences()+
 			" WHERE aud.value <> ?) WHERE ", user).AddPart(s.addressedTo(user)).Add(" AND "+s.audienceCount("TRUE")+" > 1"),
@@ -52,7 +53,6 @@ func (s *store) erase(tx *gorm.DB, user string) error {
 		s.amongIDs("DELETE FROM notification_states WHERE message_id", gone),
 		s.sql("DELETE FROM notification_deliveries WHERE audience = ?", user),
 		s.sql("UPDATE notification_messages SET poster = '', scope = NULL WHERE poster = ?", user),
-		s.sql("DELETE FROM notification_scopes WHERE poster = ?", user),
 		s.sql("DELETE FROM notification_idempotency_keys WHERE poster = ?", user),
 	)
 }

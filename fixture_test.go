@@ -72,6 +72,8 @@ type fixture struct {
 	directory *notificationstest.Directory
 	clock     *clock // nil: the machine's clock
 
+	ids map[string]string // of notifications, by what a test calls them
+
 	recorded *sqlgolden.Recorder // nil unless a test looks at statements
 }
 

@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -154,3 +155,41 @@ func TestConfigThatDoesNothing(t *testing.T) {
 }
 
 type rolesOf struct{ notifications.Policy }
+
+// TestTxFromHasNoConditions: those of the host's handle would filter the catalog.
+func TestTxFromHasNoConditions(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	asked := false
+	s := f.with(func(cfg *notifications.Config) {
+		cfg.Catalog = askingTx{f.directory, func(tx *gorm.DB) error {
+			asked = true
+			var n int64
+			return tx.Table("sqlite_master").Count(&n).Error
+		}}
+	})
+	err := f.db.Transaction(func(tx *gorm.DB) error {
+		_, err := s.WithTx(tx.Table("nowhere").Where("tenant = 3")).Post(t.Context(), ci, draft("a", toJane))
+		return err
+	})
+	if err != nil || !asked {
+		t.Errorf("Post: %v, asked %v", err, asked)
+	}
+}
+
+// askingTx is a directory that asks the database in the host's transaction.
+type askingTx struct {
+	*notificationstest.Directory
+	ask func(tx *gorm.DB) error
+}
+
+func (c askingTx) Missing(ctx context.Context, refs []notifications.Ref) ([]notifications.Ref, error) {
+	tx, found := notifications.TxFrom(ctx)
+	if !found {
+		return nil, errors.New("no transaction")
+	}
+	if err := c.ask(tx.WithContext(ctx)); err != nil {
+		return nil, err
+	}
+	return c.Directory.Missing(ctx, refs)
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -53,11 +54,29 @@ func (s *store) recognise(db *gorm.DB, list []*posting) error {
 	for _, r := range remembered {
 		i := slices.IndexFunc(list, func(p *posting) bool { return p.draft.IdempotencyKey == r.Key })
 		if r.Content != list[i].content {
-			return ErrKeyReused
+			return list[i].refused(ErrKeyReused)
 		}
 		list[i].result = Posted{ID: r.MessageID, Repeated: true}
 	}
 	return nil
+}
+
+// recogniseLocked marks the postings that a post before them in the line for
+// their scopes has made repetitions. Their scope may look different since.
+func (s *store) recogniseLocked(db *gorm.DB, earlier map[*posting][]messageRow, list []*posting) error {
+	waited := slices.DeleteFunc(keyed(list), func(p *posting) bool { return earlier[p] == nil })
+	if len(waited) == 0 {
+		return nil
+	}
+	return s.recognise(db, waited)
+}
+
+// refused returns an error that says which of several drafts it is about.
+func (p *posting) refused(err error) error {
+	if p.field == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, strings.TrimSuffix(p.field, "."))
 }
 
 func keysOf(list []*posting) []string {

@@ -50,7 +50,7 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 	var bad faults
 	chosen := sel.prepared(&bad)
 	if change == (StateChange{}) {
-		bad.add("change", "has none of Read, Saved and Archived: there is nothing to mark")
+		bad.add("change", "says nothing to mark")
 	}
 	if err := bad.err(); err != nil {
 		return 0, err

@@ -58,7 +58,7 @@ func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, erro
 // as in [Service.Post], and the policy is asked about each draft. In an
 // [*InvalidError], "[3].Title" is the title of the fourth draft.
 func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([]Posted, error) {
-	list, err := s.post(ctx, who, slices.Clone(drafts), func(i int) string { return "[" + strconv.Itoa(i) + "]." })
+	list, err := s.post(ctx, who, drafts, func(i int) string { return "[" + strconv.Itoa(i) + "]." })
 	results := make([]Posted, len(list))
 	for i, p := range list {
 		results[i] = p.result
@@ -68,6 +68,7 @@ func (s *Service) PostMany(ctx context.Context, who Identity, drafts []Draft) ([
 
 // posting is a draft on its way to the database.
 type posting struct {
+	field     string // what is before the names of its fields in errors
 	draft     Draft
 	poster    string
 	now       time.Time
@@ -100,12 +101,10 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	postings := make([]posting, min(len(drafts), MaxDrafts))
 	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
 	for i := range postings {
-		postings[i].draft = drafts[i]
-		// The policy sees the other one. They share nothing that can be changed.
-		drafts[i].Actions, drafts[i].Metadata = slices.Clone(drafts[i].Actions), slices.Clone(drafts[i].Metadata)
+		postings[i].draft, postings[i].field = drafts[i], field(i)
 		c.list[i] = &postings[i]
 	}
-	ctx, err := s.beginPost(ctx, who, drafts)
+	ctx, err := s.beginPost(ctx, who, c.list)
 	if err != nil {
 		return nil, err
 	}
@@ -134,20 +133,27 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 }
 
 // beginPost asks the policy about each draft.
-func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (context.Context, error) {
-	if len(drafts) == 0 || len(drafts) > MaxDrafts {
+func (s *Service) beginPost(ctx context.Context, who Identity, list []*posting) (context.Context, error) {
+	if len(list) == 0 {
 		return s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: new(Draft)})
 	}
-	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[0]})
-	for i := 0; i < len(drafts) && err == nil; i++ {
-		if i > 0 {
-			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreate, Draft: &drafts[i]})
+	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: list[0].draftCopy()})
+	for i, p := range list {
+		if i > 0 && err == nil {
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreate, Draft: p.draftCopy()})
 		}
-		if err == nil && drafts[i].To.everyone {
-			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: &drafts[i]})
+		if err == nil && p.draft.To.everyone {
+			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: p.draftCopy()})
 		}
 	}
 	return ctx, err
+}
+
+// draftCopy is a draft for a policy, which may do with it what it wants.
+func (p *posting) draftCopy() *Draft {
+	d := p.draft
+	d.Actions, d.Metadata = slices.Clone(d.Actions), slices.Clone(d.Metadata)
+	return &d
 }
 
 // checkDrafts refuses too many or too large drafts before looking at any.
@@ -361,6 +367,10 @@ func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
 	if err != nil {
 		return err
 	}
+	if err := s.recogniseLocked(db, earlier, list); err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(p *posting) bool { return p.result.Repeated })
 	for _, p := range list {
 		kept, err := p.keptAmong(earlier[p])
 		if err != nil {

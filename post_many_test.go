@@ -177,7 +177,7 @@ func TestPostManyAsksAboutEach(t *testing.T) {
 	}
 	want := []string{
 		"notifications.create a", "notifications.create forbidden",
-		"notifications.create b", "notifications.create c", "notifications.create.system changed by the policy",
+		"notifications.create b", "notifications.create c", "notifications.create.system c",
 	}
 	if !slices.Equal(asked, want) {
 		t.Errorf("asked %q, want %q", asked, want)

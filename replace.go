@@ -77,7 +77,7 @@ func (p *posting) keptAmong(earlier []messageRow) (int, error) {
 		}
 	}
 	if alive {
-		return -1, ErrTargetsDiffer
+		return -1, p.refused(ErrTargetsDiffer)
 	}
 	return -1, nil
 }

@@ -90,6 +90,9 @@ func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 	if db.DisableNestedTransaction { // it shares a transaction with others, see package writequeue
 		return insert(db)
 	}
+	if isTransaction(db) { // of the host
+		return inSavepoint(db, insert)
+	}
 	return db.Transaction(insert)
 }
 

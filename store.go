@@ -21,8 +21,6 @@ import (
 type messageRow struct {
 	ID     string `gorm:"column:id;primaryKey"` // UUIDv7: the order of ids is that of creation
 	Poster string `gorm:"column:poster"`        // "service:ci", "user:default/jane"; empty if unknown
-	Origin string `gorm:"column:origin"`
-	Scope  string `gorm:"column:scope"` // null becomes empty
 	// Audiences is a JSON array of the audiences of its deliveries, so that
 	// these can be found by key.
 	Audiences   string  `gorm:"column:audiences"`
@@ -34,7 +32,7 @@ type messageRow struct {
 }
 
 // selectMessage selects a [messageRow] from the alias msg.
-const selectMessage = `SELECT msg.id, msg.poster, msg.origin, coalesce(msg.scope, '') AS scope, msg.audiences, msg.is_system,
+const selectMessage = `SELECT msg.id, msg.poster, msg.audiences, msg.is_system,
 	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by FROM notification_messages msg`
 
 // audiences returns the audiences of the remaining deliveries.
@@ -138,6 +136,12 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	switch {
 	case s.bound:
 		attempts = 1
+		if s.dialect.oneWriter() { // an interrupted statement would roll back the host's whole transaction
+			if err := ctx.Err(); err != nil {
+				return failed(err)
+			}
+			ctx = context.WithoutCancel(ctx)
+		}
 	case s.queue != nil: // no second attempt: the driver has already waited for the lock
 		attempts = 1
 		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
@@ -158,7 +162,30 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 // first statement must write: then SQLite waits for the write lock, while a
 // read first would fail if another writer came in between.
 func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
+	return s.write(ctx, func(db *gorm.DB) error {
+		if s.bound {
+			return inSavepoint(db, do)
+		}
+		return db.Transaction(do)
+	})
+}
+
+// inSavepoint runs do in a savepoint of the host's transaction, and takes it back
+// if do fails, also because its context has ended: GORM's own savepoint would
+// stay half done then. It is released, for each open savepoint makes both
+// databases slower, and GORM releases none.
+func inSavepoint(db *gorm.DB, do func(tx *gorm.DB) error) error {
+	if err := db.Exec("SAVEPOINT notification_write").Error; err != nil {
+		return err
+	}
+	always := db.Session(&gorm.Session{Context: context.WithoutCancel(db.Statement.Context)})
+	err := do(db.Session(&gorm.Session{DisableNestedTransaction: true}))
+	if err != nil {
+		if undo := always.Exec("ROLLBACK TO SAVEPOINT notification_write").Error; undo != nil {
+			return errors.Join(err, undo)
+		}
+	}
+	return errors.Join(err, always.Exec("RELEASE SAVEPOINT notification_write").Error)
 }
 
 // find runs a query and scans the result into dest, as GORM's Find does. GORM's

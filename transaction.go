@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // binding is the host's transaction that a Service is bound to.
@@ -82,6 +83,8 @@ func (s *store) checkTransaction(tx *gorm.DB) error {
 	switch {
 	case tx.Statement == nil || !isTransaction(tx):
 		return fmt.Errorf("%w: the *gorm.DB is not in one (its error: %v)", ErrNoTransaction, tx.Error)
+	case tx.DryRun:
+		return fmt.Errorf("%w: it is a dry run", ErrNoTransaction)
 	case tx.Name() != s.root.Name():
 		return fmt.Errorf("%w: it is of %s, Config.DB of %s", ErrNoTransaction, tx.Name(), s.root.Name())
 	}
@@ -131,7 +134,12 @@ func TxFrom(ctx context.Context) (*gorm.DB, bool) {
 	if !ok {
 		return nil, false
 	}
-	return tx.Session(&gorm.Session{NewDB: true, Context: ctx}), true
+	clean := tx.Session(&gorm.Session{NewDB: true, Context: ctx})
+	// Else the host's conditions would come back with WithContext.
+	clean.Statement = &gorm.Statement{
+		DB: clean, ConnPool: clean.Statement.ConnPool, Context: ctx, Clauses: map[string]clause.Clause{}, Vars: make([]any, 0, 8),
+	}
+	return clean, true
 }
 
 // SQLTxFrom is [TxFrom] for hosts that use database/sql. It is also false if

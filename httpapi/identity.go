@@ -75,13 +75,20 @@ func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error)
 	switch {
 	case err == nil && who.IsZero():
 		return who, notifications.ErrUnauthenticated
-	case err == nil && r.Header.Get("Authorization") == "":
+	case err == nil && !hasBearer(r):
 		return who, a.checkOrigin(r)
 	case err == nil, errors.Is(err, notifications.ErrUnauthenticated), errors.Is(err, notifications.ErrForbidden):
 		return who, err
 	default:
 		return who, fmt.Errorf("%w: identify: %v", notifications.ErrUnavailable, err) // whatever it matches
 	}
+}
+
+// hasBearer reports whether a request carries a bearer token, which browsers
+// never add by themselves, unlike cookies and other schemes.
+func hasBearer(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer")
 }
 
 // fromToken verifies the Authorization header (RFC 6750, section 2.1).

@@ -36,8 +36,15 @@ func asAsked(err error, also map[string]string) error {
 	for i, f := range invalid.Fields {
 		named[i] = notifications.FieldError{Field: wirePath(f.Field, also), Reason: f.Reason}
 	}
-	return &notifications.InvalidError{Fields: named}
+	return answeredError{&notifications.InvalidError{Fields: named}}
 }
+
+// answeredError is what the service says of input that it could read. The policy
+// has allowed the caller to ask.
+type answeredError struct{ *notifications.InvalidError }
+
+// Unwrap returns the *notifications.InvalidError.
+func (e answeredError) Unwrap() error { return e.InvalidError }
 
 // wirePath translates each part of a path such as "Actions[0].URL", except the
 // keys of Metadata, which the caller chose.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	_ "embed"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,9 +115,10 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 }
 
 // afterPermission returns the input error to a caller who has the permission,
-// and to others the error that they lack it.
+// and to others the error that they lack it. Of what the service has read, it has
+// asked itself, about the input.
 func (a *api) afterPermission(r *http.Request, rt route, who notifications.Identity, inputError error) error {
-	if rt.public {
+	if rt.public || errors.As(inputError, new(answeredError)) {
 		return inputError
 	}
 	if err := a.svc.Authorize(r.Context(), who, rt.permission); err != nil {

@@ -1,3 +1,6 @@
+DELETE FROM notification_scopes
+WHERE poster = $1;
+
 DELETE FROM notification_states
 WHERE user_ref = $1;
 
@@ -66,9 +69,6 @@ WHERE audience = $1;
 
 UPDATE notification_messages
 SET poster = '', scope = NULL
-WHERE poster = $1;
-
-DELETE FROM notification_scopes
 WHERE poster = $1;
 
 DELETE FROM notification_idempotency_keys

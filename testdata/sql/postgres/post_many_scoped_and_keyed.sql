@@ -26,6 +26,15 @@ AND msg.withdrawn_at IS NULL
 ORDER BY msg.id
 FOR NO KEY UPDATE;
 
+SELECT key, content, message_id
+FROM notification_idempotency_keys
+WHERE poster = $1
+AND expires_at > $2
+AND key IN (
+	SELECT item.value::text AS value
+	FROM json_array_elements_text($3::json) AS item(value)
+);
+
 INSERT INTO notification_idempotency_keys AS held (poster, key, content, message_id, expires_at)
 SELECT CAST($1 AS text), item.key, item.content, item.message_id, CAST($2 AS bigint)
 FROM (

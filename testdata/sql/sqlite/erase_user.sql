@@ -1,3 +1,6 @@
+DELETE FROM notification_scopes
+WHERE poster = ?;
+
 DELETE FROM notification_states
 WHERE user_ref = ?;
 
@@ -66,9 +69,6 @@ WHERE audience = ?;
 
 UPDATE notification_messages
 SET poster = '', scope = NULL
-WHERE poster = ?;
-
-DELETE FROM notification_scopes
 WHERE poster = ?;
 
 DELETE FROM notification_idempotency_keys

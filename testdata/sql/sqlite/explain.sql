@@ -1,5 +1,5 @@
-SELECT msg.id, msg.poster, msg.origin, coalesce(msg.scope, '') AS scope, msg.audiences, msg.is_system,
-	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by
+SELECT msg.id, msg.poster, msg.audiences, msg.is_system, msg.expires_at, msg.scheduled, msg.withdrawn_at,
+	msg.replaced_by
 FROM notification_messages msg
 WHERE msg.id = ?;
 

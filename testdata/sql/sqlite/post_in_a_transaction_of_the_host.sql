@@ -2,7 +2,7 @@ UPDATE notification_scopes
 SET used_at = used_at
 WHERE FALSE;
 
-SAVEPOINT sp;
+SAVEPOINT notification_write;
 
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
@@ -13,3 +13,5 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
+
+RELEASE SAVEPOINT notification_write;

@@ -25,6 +25,15 @@ AND msg.scope = ?
 AND msg.withdrawn_at IS NULL
 ORDER BY msg.id;
 
+SELECT key, content, message_id
+FROM notification_idempotency_keys
+WHERE poster = ?
+AND expires_at > ?
+AND key IN (
+	SELECT item.value AS value
+	FROM json_each(?) item
+);
+
 INSERT INTO notification_idempotency_keys AS held (poster, key, content, message_id, expires_at)
 SELECT CAST(? AS text), item.key, item.content, item.message_id, CAST(? AS bigint)
 FROM (
@@ -50,7 +59,7 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
-SAVEPOINT sp;
+SAVEPOINT notification_write;
 
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 SELECT id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system,
@@ -73,3 +82,5 @@ FROM (
 		item.value ->> 'system' AS system, item.value ->> 'expires_at' AS expires_at, item.value ->> 'audience' AS audience
 	FROM json_each(?) item
 ) item;
+
+RELEASE SAVEPOINT notification_write;

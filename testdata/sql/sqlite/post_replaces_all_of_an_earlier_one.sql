@@ -29,7 +29,7 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
-SAVEPOINT sp;
+SAVEPOINT notification_write;
 
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
@@ -40,3 +40,5 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
+
+RELEASE SAVEPOINT notification_write;
