@@ -61,8 +61,9 @@ type Config struct {
 	// Replica is one streaming standby of DB, PostgreSQL only. Nil means none.
 	// Lists, counts, status, topics and single notifications are read from it,
 	// so a new post shows after the replica's lag. They are read from DB if the
-	// replica fails, or lacks a mark of the reader. The Service never opens,
-	// closes or tunes it.
+	// replica fails, or lacks a mark of the reader; marks by a Service bound to
+	// a transaction show after the lag. The Service never opens, closes or tunes
+	// it.
 	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
