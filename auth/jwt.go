@@ -14,6 +14,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/fold"
 )
 
 const (
@@ -58,7 +59,7 @@ type JWTConfig struct {
 	// user and service. Subject must be safe for concurrent use.
 	//
 	// Nil is the rule of Backstage: a sub "user:namespace/name", with "user" in
-	// letters of either case, or "namespace/name" names a user, any other sub a
+	// ASCII letters of either case, or "namespace/name" names a user, any other sub a
 	// service. See also [UserClaim].
 	Subject func(claims map[string]any) (notifications.Identity, error)
 	// Logger receives a warning when the keys cannot be fetched. Nil discards.
@@ -211,7 +212,7 @@ func UserClaim(claim string) func(claims map[string]any) (notifications.Identity
 func backstageSubject(claims map[string]any) (notifications.Identity, error) {
 	sub, _ := claims["sub"].(string)
 	ref := sub
-	if kind, rest, ok := strings.Cut(sub, ":"); ok && strings.EqualFold(kind, string(notifications.KindUser)) {
+	if kind, rest, ok := strings.Cut(sub, ":"); ok && fold.ASCII(kind) == string(notifications.KindUser) {
 		ref = rest
 	}
 	namespace, name, ok := strings.Cut(ref, "/")

@@ -239,6 +239,7 @@ func TestJWTSubject(t *testing.T) {
 		{"user:default/jane", "jane@example.com", user("default/jane"), user("jane@example.com")},
 		{"default/jane", nil, user("default/jane"), service("default/jane")},
 		{"User:Default/Jane", "", user("Default/Jane"), notifications.Identity{}},
+		{"u\u017fer:default/jane", nil, service("u\u017fer:default/jane"), service("u\u017fer:default/jane")}, // a long s
 		{"ci", 7, service("ci"), notifications.Identity{}},
 		{"backstage-server", "user:a/b", service("backstage-server"), user("user:a/b")},
 		{"user:jane", nil, service("user:jane"), service("user:jane")},

@@ -30,8 +30,8 @@ const maxFileBytes = 32 << 20
 // that list the user under members. spec.parent and spec.children have no
 // effect. Memberships that name an undefined user or group are ignored.
 //
-// A ref is "namespace/name" or "kind:namespace/name", and its case does not
-// matter. Within the files, and only there, the namespace may be absent; it is
+// A ref is "namespace/name" or "kind:namespace/name". The letters A to Z are
+// equal to a to z; all other characters are compared as they are. Within the files, and only there, the namespace may be absent; it is
 // then that of the entity that contains the ref.
 //
 // Limits: 32 MiB a file, 1 MiB and 5,000 keys a document. Anchors and aliases
