@@ -112,7 +112,8 @@ func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 	if s.keys == nil {
 		pause = keysFirstPause
 	}
-	if s.running == nil && now.Sub(s.tried) >= pause {
+	dropped := s.keys == nil && s.err == nil // the last fetch succeeded long ago
+	if s.running == nil && (dropped || now.Sub(s.tried) >= pause) {
 		s.running = make(chan struct{})
 		go s.update(s.running)
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 
@@ -67,6 +69,9 @@ func (c *config) checkTokens() error {
 	if c.jwtUserClaim != "" && c.jwksURL == "" {
 		faults = append(faults, c.fault("jwt-user-claim", "needs --jwks-url"))
 	}
+	if u, err := url.Parse(c.jwksURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) && !c.jwksInsecure {
+		faults = append(faults, c.fault("jwks-url", "http:// to another machine lets the network choose the keys; use https://, or accept that with --jwks-insecure"))
+	}
 	if strings.HasPrefix(c.jwksURL, "file:") && !c.onLoopback() {
 		faults = append(faults, c.fault("jwks-url", "keys from a file are for development, and need a --listen on loopback, not %s", c.listen))
 	}
@@ -106,10 +111,10 @@ func (c *config) acceptedCallers() string {
 
 // newAccess reads the files that the settings name. It reports all faults at
 // once.
-func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
+func newAccess(ctx context.Context, c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
 	var a access
 	var errs [3]error
-	a.verifier, errs[0] = newVerifier(c, log)
+	a.verifier, errs[0] = newVerifier(ctx, c, log)
 	a.secrets, errs[1] = newSecrets(c, catalog)
 	a.policy, errs[2] = newPolicy(c, catalog)
 	if c.acceptsGuests() {
@@ -119,16 +124,24 @@ func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (acce
 }
 
 // newVerifier returns nil if no tokens are accepted.
-func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
+func newVerifier(ctx context.Context, c *config, log *slog.Logger) (notifications.Verifier, error) {
 	var verifier notifications.Verifier
 	if c.jwksURL != "" {
-		cfg := auth.JWTConfig{JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience, Logger: log}
+		cfg := auth.JWTConfig{
+			JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience,
+			MaxLifetime: c.jwtMaxLifetime, MaxStale: c.jwksMaxStale, Logger: log,
+		}
 		if c.jwtUserClaim != "" {
 			cfg.Subject = auth.UserClaim(c.jwtUserClaim)
 		}
 		v, err := auth.NewJWTVerifier(cfg)
 		if err != nil {
 			return nil, c.fault("jwks-url", "%w", err)
+		}
+		if strings.HasPrefix(c.jwksURL, "file:") { // an issuer may start later, a file is there or mistyped
+			if err := v.Ready(ctx); err != nil {
+				return nil, c.fault("jwks-url", "%w", err)
+			}
 		}
 		verifier = v
 	}

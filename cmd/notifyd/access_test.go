@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -161,7 +163,9 @@ func effectOfTokens(t *testing.T) {
 func TestKeysComeLater(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys.json")
-	i := serving(t, jwtArgs(keys)...)
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, keys) }))
+	t.Cleanup(issuer.Close)
+	i := serving(t, "--jwks-url="+issuer.URL, "--jwt-issuer=notifyd-dev", "--jwt-audience=notifications")
 	i.get(t, "/healthz").want(t, http.StatusOK)
 	i.get(t, "/readyz").want(t, http.StatusServiceUnavailable)
 	token := issuedInto(t, keys, "--user=default/jane")
@@ -169,6 +173,46 @@ func TestKeysComeLater(t *testing.T) {
 		return i.get(t, "/notifications", bearer(token)).status == http.StatusOK
 	})
 	i.get(t, "/readyz").want(t, http.StatusOK)
+}
+
+// Keys may come over plain HTTP from this machine, and from another one only if
+// that is asked for.
+func effectOfJWKSInsecure(t *testing.T) {
+	const documentation = "192.0.2.1" // RFC 5737: nobody's
+	args := []string{"--jwt-issuer=a", "--jwt-audience=b"}
+	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		serving(t, append(args, "--jwks-url=http://"+host+":1/")...).get(t, "/healthz").want(t, http.StatusOK)
+	}
+	args = append(args, "--jwks-url=http://"+documentation+"/")
+	refused(t, invoke(t, nil, withDefaults(t, args)...), exitUsage, "--jwks-insecure")
+	serving(t, append(args, "--jwks-insecure")...).get(t, "/healthz").want(t, http.StatusOK)
+}
+
+// Keys that cannot be confirmed are dropped, after an hour unless that is
+// changed.
+func effectOfJWKSMaxStale(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	usual, quick := serving(t, jwtArgs(keys)...), serving(t, append(jwtArgs(keys), "--jwks-max-stale=10ms")...)
+	usual.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+	quick.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+	if err := os.WriteFile(keys, []byte(`{"keys":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the token is not accepted", func() bool {
+		return quick.get(t, "/notifications", bearer(jane)).status == http.StatusServiceUnavailable
+	})
+	usual.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+}
+
+// A token may be valid for 90 days, unless that is changed.
+func effectOfJWTMaxLifetime(t *testing.T) {
+	ninety, keys := issued(t, "--user=default/jane", "--expires=90d")
+	longer := issuedInto(t, keys, "--user=default/jane", "--expires=91d")
+	i := serving(t, jwtArgs(keys)...)
+	i.get(t, "/notifications", bearer(ninety)).want(t, http.StatusOK)
+	i.get(t, "/notifications", bearer(longer)).want(t, http.StatusUnauthorized)
+	i = serving(t, append(jwtArgs(keys), "--jwt-max-lifetime=65535d")...)
+	i.get(t, "/notifications", bearer(longer)).want(t, http.StatusOK)
 }
 
 // The configured claim, if the token has it, names the user.

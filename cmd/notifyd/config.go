@@ -34,6 +34,8 @@ type config struct {
 	openCatalog          bool
 
 	jwksURL, jwtIssuer, jwtAudience, jwtUserClaim string
+	jwksInsecure                                  bool
+	jwksMaxStale, jwtMaxLifetime                  time.Duration
 	secretFiles                                   []string
 	externalUser                                  string
 	legacyKeyFiles                                []string
@@ -103,8 +105,11 @@ func (c *config) sections() []section {
 		}},
 		{"Access", []setting{
 			{"jwks-url", "URL", "", false, text(&c.jwksURL), "Public keys of the accepted tokens: https://…, or file:PATH if --listen is on loopback."},
+			{"jwks-insecure", "", "false", false, toggle(&c.jwksInsecure), "Accept a --jwks-url http://… of another machine. Who can change what that machine answers can issue tokens."},
+			{"jwks-max-stale", "DURATION", "1h", false, duration(&c.jwksMaxStale), "How long keys are used that no fetch has confirmed. After that tokens are answered with 503. An issuer that empties its key set revokes its tokens within this time."},
 			{"jwt-issuer", "ISSUER", "", false, text(&c.jwtIssuer), "Required value of a token's claim iss."},
 			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "Required value of a token's claim aud, or one of its values."},
+			{"jwt-max-lifetime", "DURATION", "90d", false, duration(&c.jwtMaxLifetime), "Longest time from a token's claim iat, or without it from now, to its claim exp."},
 			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user. Without it the claim sub does, as user:namespace/name."},
 			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret. Give two files during a rotation."},
 			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User that holders of the secret act as. Without it they are a service and have no inbox."},
@@ -301,6 +306,11 @@ func (c *config) onLoopback() bool {
 	if err != nil {
 		return false
 	}
+	return isLoopback(host)
+}
+
+// isLoopback reports whether the host is this machine, by its name or address.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

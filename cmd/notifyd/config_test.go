@@ -235,6 +235,9 @@ func TestRefusedSettings(t *testing.T) {
 		"external user alone":       {args: []string{"--external-caller-user=default/jane"}, want: []string{"--external-caller-user: needs --external-caller-secret-file"}},
 		"three secrets":             {environ: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE=a,b,c"}, want: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE: 3 files"}},
 		"keys from a file, outside": {args: []string{"--jwks-url=file:x", "--jwt-issuer=a", "--jwt-audience=b", "--listen=:0"}, want: []string{"--jwks-url: keys from a file", "loopback"}},
+		"keys over http":            {args: []string{"--jwks-url=http://issuer.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: http:// to another machine", "--jwks-insecure"}},
+		"keys over HTTP":            {args: []string{"--jwks-url=HTTP://127.0.0.1.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-insecure"}},
+		"missing file of keys":      {args: []string{"--jwks-url=file:/no/keys", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: ", "/no/keys: no such file"}},
 		"all at once": {
 			args: []string{"--read-timeout=1"}, environ: []string{"NOTIFYD_NOPE=1", "NOTIFYD_GUEST=2"}, file: "a: 1\nb: 2\n",
 			want: []string{"--read-timeout:", "NOTIFYD_NOPE:", "NOTIFYD_GUEST:", "PATH:1: a:", "PATH:2: b:"},

@@ -78,7 +78,7 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	cat, err := loadCatalog(c)
 	var who access
 	if err == nil {
-		who, err = newAccess(c, cat, log)
+		who, err = newAccess(ctx, c, cat, log)
 	}
 	if err := errors.Join(certificateErr, err); err != nil {
 		return nil, usageError{err}
