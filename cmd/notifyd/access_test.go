@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/notifications-go/notifications"
 )
@@ -235,14 +232,7 @@ func effectOfLegacyKeys(t *testing.T) {
 	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"),
 		"--legacy-key-file", file(t, "url", "-_-_-_-_-_-_-_-_-_-_-_-_\n"))
 	i := serving(t, args...)
-	sign := func(key string) string {
-		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "backstage-server", "exp": time.Now().Add(time.Hour).Unix()})
-		signed, err := token.SignedString([]byte(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signed
-	}
+	sign := func(key string) string { return legacyToken(t, key) }
 	i.post(t, "default/jane", bearer(sign("sixteen bytes or more"))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign("some other secret key"))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign(strings.Repeat("\xfb\xff\xbf", 6)))).want(t, http.StatusOK)

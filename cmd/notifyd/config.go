@@ -83,7 +83,7 @@ func (c *config) sections() []section {
 		{"Server", []setting{
 			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Address to listen on; port 0 takes a free port."},
 			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path of the API. Paths without this prefix work too."},
-			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM. With --tls-key, the server uses HTTPS."},
+			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM, read again on SIGHUP. With --tls-key, the server uses HTTPS."},
 			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
 			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Origin of web pages that may call the API, https://host[:port]."},
 			{"log-format", "FORMAT", "text", false, oneOf(&c.logFormat, "text", "json"), "text or json; logs go to standard error."},
@@ -111,9 +111,9 @@ func (c *config) sections() []section {
 			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "Required value of a token's claim aud, or one of its values."},
 			{"jwt-max-lifetime", "DURATION", "90d", false, duration(&c.jwtMaxLifetime), "Longest time from a token's claim iat, or without it from now, to its claim exp."},
 			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user. Without it the claim sub does, as user:namespace/name."},
-			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret. Give two files during a rotation."},
+			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret, read again on SIGHUP. Give two files during a rotation."},
 			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User that holders of the secret act as. Without it they are a service and have no inbox."},
-			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256)."},
+			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256), read again on SIGHUP."},
 			{"guest", "", "", false, optionalToggle(&c.guest), "Accept requests without credentials as the user " + guestRef + ". On by default if no other way is configured and --listen is on loopback."},
 		}},
 		{"Notifications", []setting{

@@ -21,7 +21,8 @@ Usage:
   notifyd version                            print the version
 
 Each command prints its own help with --help. SIGTERM and SIGINT end the server
-after the requests in flight. SIGHUP makes it read the catalog again.
+after the requests in flight. SIGHUP makes it read the files of the catalog, the
+secrets, the legacy keys and the certificate again; one with a fault is not used.
 `
 
 const settingsHelp = `

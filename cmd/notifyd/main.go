@@ -34,7 +34,7 @@ type process struct {
 	environ []string // "KEY=value"
 	stdout  io.Writer
 	stderr  io.Writer
-	hangup  <-chan os.Signal // a signal to read the catalog again
+	hangup  <-chan os.Signal // a signal to read files again
 }
 
 func main() {
