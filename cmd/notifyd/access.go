@@ -51,7 +51,7 @@ func (c *config) checkAccess() error {
 	if c.externalUser != "" && len(c.secretFiles) == 0 {
 		faults = append(faults, c.fault("external-caller-user", "needs --external-caller-secret-file"))
 	}
-	return errors.Join(append(faults, c.checkTokens(), c.checkGuest())...)
+	return errors.Join(append(faults, c.checkTokens(), c.checkGuest(), c.checkPolicy())...)
 }
 
 func (c *config) checkTokens() error {
@@ -236,19 +236,6 @@ func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifie
 		return nil, err
 	}
 	return auth.NewSecrets(actAs, secrets...)
-}
-
-// newPolicy returns the policy of the configuration file. Without one, every
-// accepted caller may do everything except withdraw the posts of others.
-func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, error) {
-	if c.policy == nil {
-		return notifications.AllowAll{}, nil
-	}
-	policy, err := notifications.NewRules(catalog, c.policy...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: policy: %w", c.file, err)
-	}
-	return policy, nil
 }
 
 // readSecret returns the content of a file without the line break that editors

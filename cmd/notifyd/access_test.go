@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,21 +241,53 @@ func effectOfLegacyKeys(t *testing.T) {
 	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
 }
 
-// Without a policy every accepted caller, guests too, may do everything except
-// withdraw the posts of others.
+// Without a policy users read, mark and post, services post to everybody too,
+// and nobody touches the posts of others.
 func TestDefaultPolicy(t *testing.T) {
 	t.Parallel()
-	s := wired(t)
-	for _, who := range []notifications.Identity{
-		notifications.User("default/jane"), notifications.ServiceAccount("external"), {Kind: notifications.KindUser, Name: guestRef, Guest: true},
+	jane, service := notifications.User("default/jane"), notifications.ServiceAccount("external")
+	guest := notifications.Identity{Kind: notifications.KindUser, Name: guestRef, Guest: true}
+	gone := notifications.User("default/gone")
+	const list, update, create, remove, reach, broadcast = notifications.PermissionList, notifications.PermissionUpdateRead,
+		notifications.PermissionCreate, notifications.PermissionDelete, notifications.PermissionReach, notifications.PermissionCreateSystem
+	for _, tt := range []struct {
+		who     notifications.Identity
+		flags   []string
+		allowed []notifications.Permission
+	}{
+		{jane, nil, []notifications.Permission{list, update, create, remove, reach}},
+		{jane, []string{"--users-may-broadcast"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{guest, nil, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{guest, []string{"--users-may-broadcast=false"}, []notifications.Permission{list, update, create, remove, reach}},
+		{guest, []string{"--listen=0.0.0.0:0", "--guest"}, []notifications.Permission{list, update, create, remove, reach}},
+		{guest, []string{"--listen=0.0.0.0:0", "--guest", "--users-may-broadcast"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{gone, nil, []notifications.Permission{list, update}}, // and the service refuses these
+		{gone, []string{"--users-may-broadcast"}, []notifications.Permission{list, update}},
+		{notifications.User("gone"), nil, []notifications.Permission{list, update}},
+		{gone, []string{"--open-catalog"}, []notifications.Permission{list, update, create, remove, reach}},
+		{service, []string{"--users-may-broadcast=false"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
 	} {
+		s := wired(t, tt.flags...)
 		for _, permission := range notifications.Permissions() {
-			err := s.svc.Authorize(t.Context(), who, permission)
-			if denied := errors.Is(err, notifications.ErrForbidden); denied != (permission == notifications.PermissionDeleteAny) {
-				t.Errorf("%s, %s: %v", who, permission, err)
+			err := s.svc.Authorize(t.Context(), tt.who, permission)
+			if allowed := err == nil; allowed != slices.Contains(tt.allowed, permission) || !allowed && !errors.Is(err, notifications.ErrForbidden) {
+				t.Errorf("%q: %s, %s: %v", tt.flags, tt.who, permission, err)
 			}
 		}
 	}
+}
+
+// A user posts to users, and to everybody only if that is asked for.
+func effectOfUsersMayBroadcast(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	ci := issuedInto(t, keys, "--service=ci")
+	const system = `{"origin":"test","title":"to everybody"}`
+	i := serving(t, jwtArgs(keys)...)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(jane)).want(t, http.StatusForbidden)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(ci)).want(t, http.StatusOK)
+	i.post(t, "default/john", bearer(jane)).want(t, http.StatusOK)
+	i = serving(t, append(jwtArgs(keys), "--users-may-broadcast")...)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(jane)).want(t, http.StatusOK)
 }
 
 // The policy of the file restricts what accepted callers may do.

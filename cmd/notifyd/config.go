@@ -40,6 +40,7 @@ type config struct {
 	externalUser                                  string
 	legacyKeyFiles                                []string
 	guest                                         *bool // nil: not given
+	usersMayBroadcast                             *bool // nil: not given
 
 	retention         time.Duration // zero: keep all
 	purgeInterval     time.Duration
@@ -115,6 +116,7 @@ func (c *config) sections() []section {
 			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User that holders of the secret act as. Without it they are a service and have no inbox."},
 			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256), read again on SIGHUP."},
 			{"guest", "", "", false, optionalToggle(&c.guest), "Accept requests without credentials as the user " + guestRef + ". On by default if no other way is configured and --listen is on loopback."},
+			{"users-may-broadcast", "", "", false, optionalToggle(&c.usersMayBroadcast), "Let every user post to everybody. Without it services can, and on loopback the guest. Not together with a policy."},
 		}},
 		{"Notifications", []setting{
 			{"retention", "DURATION", "", false, duration(&c.retention), "Remove notifications older than this, unless a user saved them. Without it they are never too old."},

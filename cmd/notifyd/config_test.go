@@ -238,6 +238,8 @@ func TestRefusedSettings(t *testing.T) {
 		"keys over http":            {args: []string{"--jwks-url=http://issuer.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: http:// to another machine", "--jwks-insecure"}},
 		"keys over HTTP":            {args: []string{"--jwks-url=HTTP://127.0.0.1.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-insecure"}},
 		"missing file of keys":      {args: []string{"--jwks-url=file:/no/keys", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: ", "/no/keys: no such file"}},
+		"broadcasts beside a policy": {args: []string{"--users-may-broadcast"}, file: "policy:\n  - allow: [notifications.list]\n    users: ['*']\n",
+			want: []string{"--users-may-broadcast: is for a server without a policy"}},
 		"all at once": {
 			args: []string{"--read-timeout=1"}, environ: []string{"NOTIFYD_NOPE=1", "NOTIFYD_GUEST=2"}, file: "a: 1\nb: 2\n",
 			want: []string{"--read-timeout:", "NOTIFYD_NOPE:", "NOTIFYD_GUEST:", "PATH:1: a:", "PATH:2: b:"},

@@ -32,7 +32,7 @@ file. Settings that can be repeated are lists in the file, and separated by comm
 in a variable. A DURATION is 500ms, 30s, 1h30m or, in whole days, 90d. Rules of
 the policy can be given only in the file:
 
-  policy:        # without it everything is allowed, except to withdraw the posts of others
+  policy:        # without it users post to users and groups, read and mark; services post to everybody too
     - allow: [notifications.create, notifications.create.system, notifications.delete]
       services: [external]
     - allow: [notifications.list, notifications.update.read]

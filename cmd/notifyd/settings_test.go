@@ -56,6 +56,7 @@ var effects = []struct {
 	{"external-caller-user", effectOfExternalCallerUser},
 	{"legacy-key-file", effectOfLegacyKeys},
 	{"guest", effectOfGuest},
+	{"users-may-broadcast", effectOfUsersMayBroadcast},
 	{"retention", effectOfRetention},
 	{"purge-interval", effectOfPurgeInterval},
 	{"idempotency-window", effectOfIdempotencyWindow},
