@@ -276,7 +276,8 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 	_, scopeErr := r.WithdrawScope(ctx, ci, notifications.ScopeKey{Origin: "test", Scope: "s"})
 	withdrawErr := r.Withdraw(ctx, ci, r.post("x", notifications.Everyone()))
 	_, purgeErr := r.Purge(ctx, notifications.PurgeOptions{})
-	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, r.EraseUser(ctx, ci, "default/jane")); err != nil {
+	_, eraseErr := r.EraseUser(ctx, ci, "default/jane")
+	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, eraseErr); err != nil {
 		t.Error(err)
 	}
 	if list := r.standby.take(); len(list) > 0 {

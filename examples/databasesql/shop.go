@@ -80,7 +80,8 @@ func (s shop) unregister(ctx context.Context, customer string) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE name = $1", customer); err != nil {
 			return err
 		}
-		return inbox.EraseUser(ctx, self, customer)
+		_, err := inbox.EraseUser(ctx, self, customer)
+		return err
 	})
 }
 
