@@ -30,6 +30,7 @@ type config struct {
 	minConns, maxConns   int
 	connIdleTimeout      time.Duration
 	acquireTimeout       time.Duration
+	databaseWait         time.Duration
 	catalogFiles         []string
 	openCatalog          bool
 
@@ -82,7 +83,7 @@ type section struct {
 func (c *config) sections() []section {
 	return []section{
 		{"Server", []setting{
-			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Address to listen on; port 0 takes a free port."},
+			{"listen", "HOST:PORT", "127.0.0.1:" + defaultPort, false, address(&c.listen), "Address to listen on; port 0 takes a free port. Without :PORT it is " + defaultPort + "."},
 			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path of the API. Paths without this prefix work too."},
 			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM, read again on SIGHUP. With --tls-key, the server uses HTTPS."},
 			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
@@ -98,6 +99,7 @@ func (c *config) sections() []section {
 			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL that are kept open."},
 			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Largest number of connections to PostgreSQL."},
 			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},
+			{"database-wait", "DURATION", "30s", false, duration(&c.databaseWait), "How long the start waits for a PostgreSQL that is not up yet."},
 			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL. After that it is answered with 503."},
 		}},
 		{"Users and groups", []setting{
@@ -149,6 +151,22 @@ func (c *config) settings() []setting {
 
 func text(to *string) func([]string) error {
 	return scalar(to, func(s string) (string, error) { return s, nil })
+}
+
+// defaultPort is the port of a --listen without one.
+const defaultPort = "7007"
+
+// address takes HOST:PORT, or a host alone. It leaves everything else to
+// checkListen.
+func address(to *string) func([]string) error {
+	return scalar(to, func(s string) (string, error) {
+		_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+		_, notNumber := strconv.Atoi(s)
+		if err == nil || !strings.Contains(s, ":") && notNumber != nil {
+			return net.JoinHostPort(strings.Trim(s, "[]"), defaultPort), nil
+		}
+		return s, nil
+	})
 }
 
 func list(to *[]string) func([]string) error {

@@ -18,9 +18,10 @@ Usage:
   notifyd explain --user REF ID [settings]   say why a user sees a notification or does not
   notifyd erase-user REF [settings]          remove a user's own data
   notifyd dev-token --user REF               issue a token for development
-  notifyd version                            print the version
+  notifyd version                            print the version; also notifyd --version
+  notifyd help [COMMAND]                     print this help, or that of a command
 
-Each command prints its own help with --help. SIGTERM and SIGINT end the server
+Each command prints its own help with --help too. SIGTERM and SIGINT end the server
 after the requests in flight. SIGHUP makes it read the files of the catalog, the
 secrets, the legacy keys and the certificate again; one with a fault is not used.
 `

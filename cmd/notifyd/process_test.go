@@ -257,7 +257,7 @@ func TestUnreachableDatabase(t *testing.T) {
 		"bad port":           "postgres://x:" + password + "@127.0.0.1:port/x",
 	} {
 		for _, command := range [][]string{{}, {"migrate"}, {"migrate", "--dry-run"}, operatorCommands["explain"], operatorCommands["erase-user"]} {
-			r := invoke(t, []string{"NOTIFYD_DATABASE=" + database}, command...)
+			r := invoke(t, []string{"NOTIFYD_DATABASE=" + database, "NOTIFYD_DATABASE_WAIT=1ms"}, command...)
 			if r.status == 0 || r.stdout != "" || r.stderr == "" {
 				t.Errorf("%s: exit status %d: %s%s", name, r.status, r.stdout, r.stderr)
 			}

@@ -44,6 +44,7 @@ var effects = []struct {
 	{"database-password-file", effectOfPasswordFile},
 	{"database-replica", effectOfReplica},
 	{"database-min-conns database-idle-timeout", effectOfMinConnsAndIdleTimeout},
+	{"database-wait", effectOfDatabaseWait},
 	{"database-max-conns database-acquire-timeout", effectOfMaxConnsAndAcquireTimeout},
 	{"catalog", effectOfCatalog},
 	{"open-catalog", effectOfOpenCatalog},
@@ -352,6 +353,34 @@ func effectOfMaxConnsAndAcquireTimeout(t *testing.T) {
 	release()
 	if status := <-first; status != http.StatusOK {
 		t.Errorf("the first request has status %d", status)
+	}
+}
+
+// The start waits for a PostgreSQL that is not up yet, and not for ever.
+func effectOfDatabaseWait(t *testing.T) {
+	cluster := dbtest.StartPostgres(t, pgcluster.Options{})
+	if err := cluster.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--listen=127.0.0.1:0", "--database=" + cluster.URL()}
+	refused(t, invoke(t, nil, append(args, "--database-wait=1ms")...), exitFailure, "PostgreSQL is not up yet", "waited 1ms")
+	refused(t, invoke(t, nil, "migrate", args[1], "--database-wait=1ms"), exitFailure, "PostgreSQL is not up yet", "waited 1ms")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout, stderr := newOutput(), newOutput()
+	status := make(chan int)
+	go func() { status <- run(ctx, process{args: args, stdout: stdout, stderr: stderr}) }()
+	stderr.wait(t, "PostgreSQL is not up yet")
+	if err := cluster.Start(); err != nil {
+		t.Error(err)
+	}
+	stdout.wait(t, "notifyd listens on")
+	cancel()
+	if code := <-status; code != 0 {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+	if n := strings.Count(stderr.String(), "is not up yet"); n != 1 {
+		t.Errorf("it said so %d times", n)
 	}
 }
 
