@@ -23,6 +23,7 @@ type config struct {
 	listen, prefix       string
 	tlsCert, tlsKey      string
 	corsOrigins          []string
+	allowedHosts         []string
 	logFormat, logLevel  string
 	database             string
 	databasePasswordFile string
@@ -88,6 +89,7 @@ func (c *config) sections() []section {
 			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM, read again on SIGHUP. With --tls-key, the server uses HTTPS."},
 			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
 			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Origin of web pages that may call the API, https://host[:port]."},
+			{"allowed-host", "HOST", "", true, list(&c.allowedHosts), "Name of this server besides localhost, 127.0.0.1 and [::1], without a port. Where guests are accepted, other names are answered with 421."},
 			{"log-format", "FORMAT", "text", false, oneOf(&c.logFormat, "text", "json"), "text or json; logs go to standard error."},
 			{"log-level", "LEVEL", "info", false, oneOf(&c.logLevel, "debug", "info", "warn", "error"), "debug, info, warn or error."},
 			{"config", "FILE", "", false, text(&c.file), "YAML file with settings (its keys are the names of the flags) and policy rules."},
@@ -293,6 +295,7 @@ func (c *config) checkServer() error {
 	if c.tlsKey != "" && c.tlsCert == "" {
 		faults = append(faults, c.fault("tls-key", "needs --tls-cert"))
 	}
+	faults = append(faults, c.checkHosts()...)
 	for _, origin := range c.corsOrigins {
 		// In the CORS library a star matches any characters.
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil || strings.Contains(origin, "*") {

@@ -142,8 +142,12 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 }
 
 func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
+	handler := withDeadline(api, c.writeTimeout*9/10)
+	if c.acceptsGuests() {
+		handler = allowHosts(handler, c.prefix, c.allowedHosts)
+	}
 	return &http.Server{
-		Handler:           allowOrigins(withDeadline(api, c.writeTimeout*9/10), c.corsOrigins),
+		Handler:           allowOrigins(handler, c.corsOrigins),
 		ReadHeaderTimeout: c.readHeaderTimeout,
 		ReadTimeout:       c.readTimeout,
 		WriteTimeout:      c.writeTimeout,

@@ -37,6 +37,7 @@ var effects = []struct {
 	{"prefix", effectOfPrefix},
 	{"tls-cert tls-key", effectOfTLS},
 	{"cors-origin", effectOfCORSOrigin},
+	{"allowed-host", effectOfAllowedHost},
 	{"log-format", effectOfLogFormat},
 	{"log-level", effectOfLogLevel},
 	{"config", effectOfConfig},
@@ -510,7 +511,7 @@ func effectOfReadHeaderTimeout(t *testing.T) {
 
 func effectOfReadTimeout(t *testing.T) {
 	i := serving(t, patientExcept("read-timeout", "100ms")...)
-	cut(t, i.dial(t, "POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
+	cut(t, i.dial(t, "POST /notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
 }
 
 func effectOfIdleTimeout(t *testing.T) {
@@ -522,7 +523,7 @@ func effectOfIdleTimeout(t *testing.T) {
 func (i *instance) inFlight(t *testing.T) (conn net.Conn, finish func() reply) {
 	t.Helper()
 	body := draft("default/guest")
-	conn = i.dial(t, fmt.Sprintf("POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
+	conn = i.dial(t, fmt.Sprintf("POST /notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
 	answers := bufio.NewReader(conn)
 	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("the server does not read: %q, %v", line, err)
