@@ -115,7 +115,7 @@ func waitFor(ctx context.Context, c *config, log *slog.Logger, open func() (*gor
 
 // openReplica opens the standby, which may be down. It returns nil if there is
 // none.
-func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
+func openReplica(ctx context.Context, c *config, db *gorm.DB, log *slog.Logger) (*gorm.DB, error) {
 	if c.databaseReplica == "" {
 		return nil, nil
 	}
@@ -124,7 +124,7 @@ func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, er
 		return nil, err
 	}
 	cfg.URL = c.databaseReplica
-	return database.OpenStandby(ctx, cfg)
+	return database.OpenStandby(ctx, cfg, db)
 }
 
 func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error) {

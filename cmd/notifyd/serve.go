@@ -88,7 +88,7 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	replica, err := openReplica(ctx, c, log)
+	replica, err := openReplica(ctx, c, db, log)
 	if err != nil {
 		return nil, errors.Join(err, closeDatabase(db))
 	}
