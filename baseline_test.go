@@ -3,6 +3,7 @@ package notifications_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -290,24 +291,72 @@ func TestMigrateRefusesWhatIsNotRecorded(t *testing.T) {
 	})
 }
 
-// Migrate leaves the tables of a later version as they are, and Ready accepts
-// them.
+// Tables that a later migration made unusable for this version are refused
+// everywhere, also if another tool applied it and nothing is recorded.
+func TestIncompatibleTables(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		all := migrations(t, db)
+		for _, m := range all {
+			execute(t, db, m.SQL)
+		}
+		svc, known := newService(t, db), int64(len(all))
+		declare := func(version int64) {
+			t.Helper()
+			execute(t, db, "CREATE TABLE IF NOT EXISTS notification_schema_requirements (needs_version bigint NOT NULL PRIMARY KEY)")
+			execute(t, db, fmt.Sprintf("INSERT INTO notification_schema_requirements (needs_version) VALUES (%d)", version))
+		}
+		declare(known)
+		if err := errors.Join(svc.Baseline(t.Context(), known), svc.Migrate(t.Context()), svc.Ready(t.Context())); err != nil {
+			t.Fatalf("declared by a migration that this version knows: %v", err)
+		}
+
+		declare(known + 2)
+		want := fmt.Sprintf("migration %d changed the tables so that this version, which knows the migrations up to %d, cannot use them", known+2, known)
+		before := columnsOf(t, db)
+		wantMessage(t, svc.Migrate(t.Context()), want)
+		wantMessage(t, svc.Baseline(t.Context(), known), want)
+		_, err := svc.PendingMigrations(t.Context())
+		wantMessage(t, err, want)
+		ready := svc.Ready(t.Context())
+		wantMessage(t, ready, want)
+		if !errors.Is(ready, notifications.ErrUnavailable) {
+			t.Errorf("Ready: %v, want ErrUnavailable", ready)
+		}
+		execute(t, db, "DROP TABLE notification_deliveries") // the reason is told, not its consequence
+		wantMessage(t, svc.Ready(t.Context()), want)
+		wantMessage(t, svc.Migrate(t.Context()), want)
+		if after := columnsOf(t, db); len(after) >= len(before) {
+			t.Errorf("the columns %q became %q", before, after)
+		}
+	})
+}
+
+// Migrate leaves the tables of a later version as they are and says so, and
+// Ready accepts them.
 func TestLaterTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
-		svc := newService(t, db)
+		log := new(lockedBuffer)
+		svc := newService(t, db, func(cfg *notifications.Config) { cfg.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 		if err := svc.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		known := int64(len(migrations(t, db)))
 		execute(t, db, "ALTER TABLE notification_messages ADD COLUMN later integer")
 		execute(t, db, fmt.Sprintf("INSERT INTO notification_schema_version (version_id, is_applied) VALUES (%d, true)", known+1))
+		if text := log.take(); strings.Contains(text, "WARN") {
+			t.Errorf("with its own tables: %s", text)
+		}
 		before := columnsOf(t, db)
 		if pending, err := svc.PendingMigrations(t.Context()); err != nil || len(pending) > 0 {
 			t.Errorf("pending are %v, %v", pending, err)
 		}
 		if err := errors.Join(svc.Migrate(t.Context()), svc.Ready(t.Context())); err != nil {
 			t.Error(err)
+		}
+		if text, want := log.take(), fmt.Sprintf("level=WARN msg=\"the tables are those of a later version of this program, and are used as they are\" tables=%d program=%d\n", known+1, known); !strings.HasSuffix(text, want) {
+			t.Errorf("the log has %q, want %q", text, want)
 		}
 		wantMessage(t, svc.Baseline(t.Context(), known), fmt.Sprintf("version %d is recorded", known+1))
 		if after := columnsOf(t, db); !slices.Equal(after, before) {

@@ -419,7 +419,8 @@ func TestEraseWhilePosting(t *testing.T) {
 			f.postDraft(scopedDraft("first", toJane.And(toJohn).And(toOps)))
 			concurrently(t, 2, func(j int) error {
 				if j == 0 {
-					return f.EraseUser(t.Context(), ci, "default/jane")
+					_, err := f.EraseUser(t.Context(), ci, "default/jane")
+					return err
 				}
 				_, err := f.Post(t.Context(), ci, scopedDraft("later", toJohn))
 				return err

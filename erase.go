@@ -7,6 +7,24 @@ import (
 	"gorm.io/gorm"
 )
 
+// Erased says what [Service.EraseUser] removed. All of it is zero if the
+// database had nothing of the user.
+type Erased struct {
+	// Marks is the number of notifications that the user had read, saved or
+	// archived.
+	Marks int64
+	// Notifications is the number of notifications that were addressed to the
+	// user alone, and are gone.
+	Notifications int64
+	// Shared is the number of notifications that were addressed to the user and
+	// to others, and now only to the others.
+	Shared int64
+	// Posts is the number of the user's own posts that stay, without a poster.
+	Posts int64
+	// Keys is the number of the user's idempotency keys.
+	Keys int64
+}
+
 // EraseUser removes a user's own data: their marks, the notifications addressed
 // to them alone, and their idempotency keys. The name may have any form the
 // catalog accepts. The catalog need not know the user any more.
@@ -17,44 +35,54 @@ import (
 // [PermissionDeleteAny] allows withdrawing them.
 //
 // It needs [PermissionErase]. It runs in one transaction, and repeating it
-// changes nothing. It does not erase what the user does during or after the
+// changes nothing and returns the zero Erased. It does not erase what the user does during or after the
 // call.
-func (s *Service) EraseUser(ctx context.Context, who Identity, user string) error {
+func (s *Service) EraseUser(ctx context.Context, who Identity, user string) (Erased, error) {
 	ctx, err := s.begin(ctx, writes, Request{Who: who, Permission: PermissionErase, User: user})
 	if err != nil {
-		return err
+		return Erased{}, err
 	}
 	ref, err := s.canonical(KindUser, user)
 	if err != nil {
-		return Invalid("user", err.Error())
+		return Erased{}, Invalid("user", err.Error())
 	}
-	return s.store.writeTx(ctx, func(tx *gorm.DB) error { return s.store.erase(tx, ref.String()) })
+	var result Erased
+	err = s.store.writeTx(ctx, func(tx *gorm.DB) (err error) {
+		result, err = s.store.erase(tx, ref.String())
+		return err
+	})
+	if err != nil {
+		return Erased{}, err
+	}
+	return result, nil
 }
 
 // erase locks messages before deliveries, in the order of withdraw. Its first
 // statement writes; see writeTx.
-func (s *store) erase(tx *gorm.DB, user string) error {
+func (s *store) erase(tx *gorm.DB, user string) (Erased, error) {
+	var done Erased
 	if err := s.execAll(tx,
-		s.sql("DELETE FROM notification_scopes WHERE poster = ?", user), // a post locks them before messages, too
-		s.sql("DELETE FROM notification_states WHERE user_ref = ?", user),
-		s.sql("UPDATE notification_messages SET audiences = (SELECT "+s.dialect.audienceArray()+" FROM "+s.dialect.messageAudiences()+
-			" WHERE aud.value <> ?) WHERE ", user).AddPart(s.addressedTo(user)).Add(" AND "+s.audienceCount("TRUE")+" > 1"),
+		counted{s.sql("DELETE FROM notification_scopes WHERE poster = ?", user), nil}, // a post locks them before messages, too
+		counted{s.sql("DELETE FROM notification_states WHERE user_ref = ?", user), &done.Marks},
+		counted{s.sql("UPDATE notification_messages SET audiences = (SELECT "+s.dialect.audienceArray()+" FROM "+s.dialect.messageAudiences()+
+			" WHERE aud.value <> ?) WHERE ", user).AddPart(s.addressedTo(user)).Add(" AND " + s.audienceCount("TRUE") + " > 1"), &done.Shared},
 	); err != nil {
-		return err
+		return Erased{}, err
 	}
 	var gone []string
 	alone := s.sql("SELECT id FROM notification_messages WHERE ").AddPart(s.addressedTo(user)).
 		Add(" AND "+s.audienceCount("aud.value <> ?")+" = 0", user)
 	if err := find(tx, alone, &gone); err != nil {
-		return err
+		return Erased{}, err
 	}
-	return s.execAll(tx,
-		s.amongIDs("DELETE FROM notification_messages WHERE id", gone),
-		s.amongIDs("DELETE FROM notification_states WHERE message_id", gone),
-		s.sql("DELETE FROM notification_deliveries WHERE audience = ?", user),
-		s.sql("UPDATE notification_messages SET poster = '', scope = NULL WHERE poster = ?", user),
-		s.sql("DELETE FROM notification_idempotency_keys WHERE poster = ?", user),
+	err := s.execAll(tx,
+		counted{s.amongIDs("DELETE FROM notification_messages WHERE id", gone), &done.Notifications},
+		counted{s.amongIDs("DELETE FROM notification_states WHERE message_id", gone), nil},
+		counted{s.sql("DELETE FROM notification_deliveries WHERE audience = ?", user), nil},
+		counted{s.sql("UPDATE notification_messages SET poster = '', scope = NULL WHERE poster = ?", user), &done.Posts},
+		counted{s.sql("DELETE FROM notification_idempotency_keys WHERE poster = ?", user), &done.Keys},
 	)
+	return done, err
 }
 
 // addressedTo is the condition that a message names the user. A withdrawn
@@ -78,11 +106,22 @@ func (s *store) amongIDs(text string, ids []string) *sqltext.Text {
 	return sql.Add(")")
 }
 
+// counted is a statement, and where the number of its rows goes; nil if nobody
+// asks for it.
+type counted struct {
+	sql  *sqltext.Text
+	rows *int64
+}
+
 // execAll runs statements in order.
-func (s *store) execAll(tx *gorm.DB, statements ...*sqltext.Text) error {
-	for _, sql := range statements {
-		if _, err := exec(tx, sql); err != nil {
+func (s *store) execAll(tx *gorm.DB, statements ...counted) error {
+	for _, st := range statements {
+		n, err := exec(tx, st.sql)
+		if err != nil {
 			return err
+		}
+		if st.rows != nil {
+			*st.rows = n
 		}
 	}
 	return nil

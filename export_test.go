@@ -23,6 +23,9 @@ func Additions(file string) []string {
 // ReplicaPause is how long a replica that failed gets no queries.
 const ReplicaPause = replicaPause
 
+// ReplicaTrust is how long a replica is taken for a standby.
+const ReplicaTrust = replicaTrust
+
 // SetReplicaPatience changes how long the replica may take.
 func SetReplicaPatience(s *Service, d time.Duration) { s.store.replica.patience = d }
 

@@ -160,11 +160,13 @@ func (f *fixture) purge(age time.Duration, want int64) {
 	}
 }
 
-func (f *fixture) erase(user string) {
+func (f *fixture) erase(user string) notifications.Erased {
 	f.t.Helper()
-	if err := f.EraseUser(f.t.Context(), ci, user); err != nil {
+	erased, err := f.EraseUser(f.t.Context(), ci, user)
+	if err != nil {
 		f.t.Errorf("EraseUser(%s): %v", user, err)
 	}
+	return erased
 }
 
 // wantReach checks whom the notification reaches, and how many users have read

@@ -57,7 +57,7 @@ func TestPoliciesSeeCanonicalNames(t *testing.T) {
 	})
 	shouting := notifications.User("USER:Default/JANE")
 	_, errGet := s.Get(t.Context(), shouting, strings.ToUpper(id))
-	errErase := s.EraseUser(t.Context(), ci, "Default/JOHN")
+	_, errErase := s.EraseUser(t.Context(), ci, "Default/JOHN")
 	_, errExplain := s.Explain(t.Context(), ci, notifications.ExplainQuery{ID: id, User: "User:default/Jane"})
 	_, errScope := s.WithdrawScope(t.Context(), ci, notifications.ScopeKey{Origin: "o", Scope: "s"})
 	if err := errors.Join(errGet, errErase, errExplain, errScope); err != nil {

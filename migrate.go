@@ -23,6 +23,19 @@ var migrations embed.FS
 // because a host may use goose for its own migrations too.
 const versionTable = "notification_schema_version"
 
+// requirements is the table in which a migration declares that programs which do
+// not know it cannot use the tables any more: the migration creates the table if
+// there is none, and inserts its own number, in plain SQL as every tool applies
+// it. Its down migration deletes the row. No migration has done so yet, so the
+// table does not exist.
+//
+// It is not a column of the version table, because goose makes that, and other
+// tools have none.
+const requirements = "notification_schema_requirements"
+
+// requirementsColumn holds the number of the migration.
+const requirementsColumn = "needs_version"
+
 // migrationLock is PostgreSQL's advisory lock under which one instance migrates
 // at a time: "notifica" in ASCII.
 const migrationLock = 0x6e6f746966696361
@@ -72,7 +85,10 @@ func Migrations(dialect string) ([]Migration, error) {
 
 // Migrate creates the tables or updates them. Call it on every start, from any
 // number of instances at once: one works and the others wait. It accepts the
-// tables of a later version of this library and leaves them as they are.
+// tables of a later version of this library, leaves them as they are and logs a
+// warning. It refuses them if a later migration has declared that earlier
+// versions of this library cannot use the tables any more; so do
+// [Service.PendingMigrations], [Service.Baseline] and [Service.Ready].
 //
 // It refuses a database whose encoding is not UTF-8. It also refuses tables
 // that another tool made or changed, until [Service.Baseline] has recorded the
@@ -92,13 +108,20 @@ func (s *store) migrate(ctx context.Context) error {
 	if err := s.checkEncoding(ctx); err != nil {
 		return err
 	}
-	pending, err := s.pending(ctx)
-	if err != nil || len(pending) == 0 {
+	pending, recorded, err := s.pending(ctx)
+	if err != nil {
 		return err
 	}
 	all, err := Migrations(s.db.Name())
 	if err != nil {
 		return err
+	}
+	if newest := int64(len(all)); recorded > newest {
+		s.log.WarnContext(ctx, "the tables are those of a later version of this program, and are used as they are",
+			"tables", recorded, "program", newest)
+	}
+	if len(pending) == 0 {
+		return nil
 	}
 	steps := make([]*goose.Migration, len(all))
 	for i, m := range all {
@@ -158,29 +181,53 @@ func (s *Service) PendingMigrations(ctx context.Context) ([]Migration, error) {
 	if s.InTransaction() {
 		return nil, ErrBound
 	}
-	return s.store.pending(ctx)
+	pending, _, err := s.store.pending(ctx)
+	return pending, err
 }
 
-func (s *store) pending(ctx context.Context) ([]Migration, error) {
+// compatible fails if a later migration has declared that this version of the
+// library cannot use the tables.
+func (s *store) compatible(ctx context.Context, all []Migration) error {
+	columns, err := s.columns(ctx, requirements)
+	if err != nil || len(columns) == 0 {
+		return err
+	}
+	var needs int64
+	err = find(s.session(ctx, s.db), s.sql("SELECT coalesce(max("+requirementsColumn+"), 0) FROM "+requirements), &needs)
+	if err != nil {
+		return failed(err)
+	}
+	if newest := int64(len(all)); needs > newest {
+		return fmt.Errorf("notifications: migration %d changed the tables so that this version, which knows the migrations up to %d, cannot use them; start a later version",
+			needs, newest)
+	}
+	return nil
+}
+
+// pending returns the missing migrations, and the newest recorded one.
+func (s *store) pending(ctx context.Context) (missing []Migration, recorded int64, err error) {
 	all, err := Migrations(s.db.Name())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	if err := s.compatible(ctx, all); err != nil {
+		return nil, 0, err
 	}
 	// This order matters: another instance may be migrating, and commits a
 	// migration together with its record.
 	applied, _, err := s.applied(ctx, all)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	recorded, err := s.recorded(ctx)
+	recorded, err = s.recorded(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if applied > recorded {
-		return nil, fmt.Errorf("notifications: migration %s has been applied and is not recorded; record version %d as the baseline",
+		return nil, 0, fmt.Errorf("notifications: migration %s has been applied and is not recorded; record version %d as the baseline",
 			all[applied-1].Name, applied)
 	}
-	return slices.DeleteFunc(all, func(m Migration) bool { return m.Version <= recorded }), nil
+	return slices.DeleteFunc(all, func(m Migration) bool { return m.Version <= recorded }), recorded, nil
 }
 
 // Baseline records that another tool has applied the migrations up to a
@@ -211,7 +258,7 @@ func (s *store) baseline(ctx context.Context, version int64) error {
 	if newest := int64(len(all)); version < 1 || version > newest {
 		return fmt.Errorf("notifications: there is no migration %d to be the baseline, only 1 to %d", version, newest)
 	}
-	if err := s.checkEncoding(ctx); err != nil {
+	if err := errors.Join(s.checkEncoding(ctx), s.compatible(ctx, all)); err != nil {
 		return err
 	}
 	applied, lack, err := s.applied(ctx, all)
@@ -351,6 +398,11 @@ func (s *store) ready(ctx context.Context) error {
 	all, err := Migrations(s.db.Name())
 	if err != nil {
 		return err
+	}
+	if err := s.compatible(ctx, all); errors.Is(err, ErrUnavailable) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	for _, m := range all {
 		for _, a := range additions[m.Name] {

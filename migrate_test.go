@@ -14,9 +14,13 @@ import (
 	"gorm.io/gorm"
 )
 
-func newService(t *testing.T, db *gorm.DB) *notifications.Service {
+func newService(t *testing.T, db *gorm.DB, edit ...func(*notifications.Config)) *notifications.Service {
 	t.Helper()
-	svc, err := notifications.New(notifications.Config{DB: db, Catalog: newDirectory(), Policy: notifications.AllowAll{}})
+	cfg := notifications.Config{DB: db, Catalog: newDirectory(), Policy: notifications.AllowAll{}}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	svc, err := notifications.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,8 +61,10 @@ type Config struct {
 	// Replica is one streaming standby of DB, PostgreSQL only. Nil means none.
 	// Lists, counts, status, topics and single notifications are read from it,
 	// so a new post shows after the replica's lag. They are read from DB if the
-	// replica fails, or lacks a mark of the reader; marks by a Service bound to
-	// a transaction show after the lag. The Service never opens, closes or tunes
+	// replica fails, lacks a mark of the reader, or is not a standby of DB; the
+	// Service asks it for that at the first read, after each failure, at the
+	// start of Run and every 5 seconds of use. Marks by a Service bound to a
+	// transaction show after the lag. The Service never opens, closes or tunes
 	// it.
 	Replica *gorm.DB
 	// Catalog knows users and groups. Required.
@@ -305,6 +307,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return errors.New("notifications: Run is already running")
 	}
 	defer s.running.Store(false)
+	s.store.checkReplica(ctx, s.now())
 	s.purgePeriodically(ctx)
 	return nil
 }

@@ -117,7 +117,8 @@ var plannedVerbs = []struct {
 		return err
 	}},
 	{"erase", func(ctx context.Context, s *Service) error {
-		return s.EraseUser(ctx, ServiceAccount("ci"), "default/u9")
+		_, err := s.EraseUser(ctx, ServiceAccount("ci"), "default/u9")
+		return err
 	}},
 	{"purge", func(ctx context.Context, s *Service) error {
 		_, err := s.Purge(ctx, PurgeOptions{OlderThan: time.Since(time.UnixMilli(2000))})

@@ -21,6 +21,10 @@ const (
 	replicaPatience = 5 * time.Second
 	// replicaPause is how long a replica that failed gets no queries.
 	replicaPause = 5 * time.Second
+	// replicaTrust is how long a replica is taken for a standby of Config.DB
+	// before it is asked again. A server can be promoted, and a name can lead
+	// to another server, without any query failing.
+	replicaTrust = 5 * time.Second
 )
 
 // position is a position in PostgreSQL's write-ahead log, in bytes. Zero is
@@ -46,6 +50,10 @@ type replica struct {
 	// when the replica fails.
 	reached     position
 	pausedUntil time.Time
+	// origin is where Config.DB has its tables; nil if it is not known. Until
+	// trustedUntil the replica is taken for a standby of it.
+	origin       *place
+	trustedUntil time.Time
 }
 
 // mark is the position of one user's latest mark, or of several users'. A known
@@ -75,7 +83,7 @@ func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB)
 	if s.replica.paused(in.now) {
 		return false
 	}
-	answered, err := s.askReplica(ctx, in.user, query)
+	answered, err := s.askReplica(ctx, in, query)
 	if err != nil && ctx.Err() == nil {
 		s.replica.failed(err, in.now)
 		s.log.WarnContext(ctx, "the replica failed, and the database is asked instead", "error", err)
@@ -83,14 +91,84 @@ func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB)
 	return answered
 }
 
-func (s *store) askReplica(ctx context.Context, user Ref, query func(db *gorm.DB) error) (bool, error) {
+func (s *store) askReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.replica.patience)
 	defer cancel()
-	if current, err := s.replicaHas(ctx, user); !current || err != nil {
+	if ours, err := s.replicaIsOurs(ctx, in.now); !ours || err != nil {
+		return false, err
+	}
+	if current, err := s.replicaHas(ctx, in.user); !current || err != nil {
 		return false, err
 	}
 	err := query(s.session(ctx, s.replica.db))
 	return err == nil, err
+}
+
+// checkReplica logs a warning if the replica is not a standby of DB, and does
+// nothing without a replica. It asks even if the replica was asked a moment ago.
+func (s *store) checkReplica(ctx context.Context, now time.Time) {
+	if s.replica == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.replica.patience)
+	defer cancel()
+	if _, err := s.replicaIsOurs(ctx, now); err != nil && ctx.Err() == nil {
+		s.replica.failed(err, now)
+		s.log.WarnContext(ctx, "the replica failed, and the database is asked instead", "error", err)
+	}
+}
+
+// place is the server and the database that a connection leads to.
+type place struct {
+	Standby bool   `gorm:"column:standby"`
+	System  string `gorm:"column:system"`   // the cluster, of which a standby is a copy
+	InIt    string `gorm:"column:in_it"`    // the database in the cluster
+	Table   string `gorm:"column:table_id"` // empty if it is not there
+}
+
+// replicaIsOurs reports whether the replica is a standby of DB and has its
+// tables, and asks it unless that is known. It may lack new tables for a moment,
+// which is no error.
+func (s *store) replicaIsOurs(ctx context.Context, now time.Time) (bool, error) {
+	r := s.replica
+	origin, trusted := r.trusted(now)
+	if trusted {
+		return true, nil
+	}
+	if origin == nil {
+		at, err := s.place(ctx, s.db)
+		if err != nil {
+			return false, nil //nolint:nilerr // no fault of the replica; the reader hears of it from DB
+		}
+		origin = &at
+	}
+	at, err := s.place(ctx, r.db)
+	switch {
+	case err != nil:
+		return false, err
+	case at.System != origin.System:
+		return false, errors.New("it is another PostgreSQL, not a standby of the database")
+	case !at.Standby:
+		return false, errors.New("it is not a standby (pg_is_in_recovery() is false)")
+	case at.InIt != origin.InIt:
+		return false, errors.New("it leads to another database of the standby")
+	case at.Table == "":
+		return false, nil
+	case at.Table != origin.Table:
+		return false, errors.New("it leads to other tables than the database")
+	}
+	r.trust(origin, now)
+	return true, nil
+}
+
+// place asks where a connection of db leads to.
+func (s *store) place(ctx context.Context, db *gorm.DB) (place, error) {
+	var at place
+	err := find(s.session(ctx, db), s.sql("SELECT pg_is_in_recovery() AS standby,"+
+		" (SELECT system_identifier::text FROM pg_control_system()) AS system,"+
+		" (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS in_it,"+
+		" coalesce(to_regclass('notification_messages')::oid::text, '') AS table_id"), &at)
+	return at, err
 }
 
 // replicaHas reports whether the replica has all marks of the user: those made
@@ -110,7 +188,7 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	if s.replica.has(at) {
 		return true, nil
 	}
-	// Null on a server that is not a standby, or is not one any more.
+	// Null on a server that was promoted since it was asked.
 	reached, err := s.logPosition(ctx, s.replica.db, "coalesce(pg_last_wal_replay_lsn(), '0/0')")
 	if err != nil {
 		return false, err
@@ -227,6 +305,20 @@ func (r *replica) wasAt(at position) {
 	r.reached = max(r.reached, at)
 }
 
+// trusted returns where the tables of DB are, if that is known, and whether the
+// replica need not be asked.
+func (r *replica) trusted(now time.Time) (*place, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.origin, now.Before(r.trustedUntil)
+}
+
+func (r *replica) trust(origin *place, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.origin, r.trustedUntil = origin, now.Add(replicaTrust)
+}
+
 func (r *replica) paused(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -234,13 +326,14 @@ func (r *replica) paused(now time.Time) bool {
 }
 
 // failed pauses the replica, unless it only cancelled a query that conflicted
-// with its recovery. Another server may answer afterwards, so the known
-// position is discarded.
+// with its recovery. Another server may answer afterwards, so nothing known of
+// it stays.
 func (r *replica) failed(err error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !isConflict(err) {
 		r.reached, r.pausedUntil = 0, now.Add(replicaPause)
+		r.origin, r.trustedUntil = nil, time.Time{}
 	}
 }
 

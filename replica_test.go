@@ -276,7 +276,8 @@ func TestReplicaTakesReadsAlone(t *testing.T) {
 	_, scopeErr := r.WithdrawScope(ctx, ci, notifications.ScopeKey{Origin: "test", Scope: "s"})
 	withdrawErr := r.Withdraw(ctx, ci, r.post("x", notifications.Everyone()))
 	_, purgeErr := r.Purge(ctx, notifications.PurgeOptions{})
-	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, r.EraseUser(ctx, ci, "default/jane")); err != nil {
+	_, eraseErr := r.EraseUser(ctx, ci, "default/jane")
+	if err := errors.Join(pendingErr, scopeErr, withdrawErr, purgeErr, eraseErr); err != nil {
 		t.Error(err)
 	}
 	if list := r.standby.take(); len(list) > 0 {
@@ -516,18 +517,77 @@ func TestReplicaAtOnce(t *testing.T) {
 	}
 }
 
-// A server that is no standby never has the marks.
+// Only a standby of the database answers. Anything else is named in the log, and
+// the database answers instead.
 func TestReplicaThatIsNone(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, dbtest.Postgres(t))
-	f = f.with(func(cfg *notifications.Config) { cfg.Replica = f.db })
-	id := f.post("x", notifications.Users("default/jane"))
-	seen := watch(t, f.db)
-	f.wantList(jane, notifications.ListQuery{}, "x")
-	f.mark(jane, id, true)
-	f.wantList(jane, notifications.ListQuery{Filter: notifications.Filter{Read: notifications.Read}}, "x")
-	if list := seen.take(); containing(list, howFarIsIt) != 2 || containing(list, howFarDB) != 1 {
-		t.Errorf("the statements are %q", list)
+	r := newReplicated(t)
+	first := r.post("first", notifications.Users("default/jane"))
+	exec(t, r.db, "CREATE SCHEMA other")
+	exec(t, r.db, "CREATE TABLE other.notification_messages (id uuid)")
+	exec(t, r.db, "CREATE ROLE elsewhere LOGIN SUPERUSER")
+	exec(t, r.db, "ALTER ROLE elsewhere SET search_path = other, public")
+	exec(t, r.db, "CREATE DATABASE another")
+	r.CatchUp()
+	for name, tt := range map[string]struct {
+		replica *gorm.DB
+		want    string
+	}{
+		"the database itself":    {r.Open(r.Primary), "it is not a standby"},
+		"another PostgreSQL":     {dbtest.Postgres(t), "it is another PostgreSQL"},
+		"another database of it": {r.OpenDatabase(r.Standby, "another"), "another database of the standby"},
+		"other tables":           {r.OpenAs(r.Standby, "elsewhere"), "other tables than the database"},
+	} {
+		log := new(lockedBuffer)
+		f := r.with(func(cfg *notifications.Config) {
+			cfg.Replica, cfg.Logger = tt.replica, slog.New(slog.NewTextHandler(log, nil))
+		})
+		seen := watch(t, tt.replica)
+		for range 2 {
+			f.wantList(jane, notifications.ListQuery{}, "first")
+		}
+		if n := containing(seen.take(), aRead); n != 0 {
+			t.Errorf("%s: it was read %d times", name, n)
+		}
+		if text := log.take(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: the log has %s", name, text)
+		}
+	}
+
+	// Run says so too, without a read.
+	log := new(lockedBuffer)
+	f := r.with(func(cfg *notifications.Config) {
+		cfg.Replica, cfg.Logger = r.db, slog.New(slog.NewTextHandler(log, nil))
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- f.Run(ctx) }()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(log.String(), "it is not a standby"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("Run logged %s", log.String())
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first")
+}
+
+// A standby that is promoted is none any more.
+func TestReplicaPromoted(t *testing.T) {
+	t.Parallel()
+	r := newReplicated(t)
+	first := r.post("first", notifications.Users("default/jane"))
+	r.CatchUp()
+	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first")
+	exec(t, r.replica, "SELECT pg_promote()")
+	r.post("second", notifications.Users("default/jane"))
+	r.clock.advance(notifications.ReplicaTrust)
+	r.reset()
+	r.wantList(jane, notifications.ListQuery{}, "second", "first")
+	if text := r.log.take(); !strings.Contains(text, "it is not a standby") {
+		t.Errorf("the log has %q", text)
 	}
 }
 
@@ -576,6 +636,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
+}
+
+// String returns the text, and keeps it.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // take returns the text since its last call.

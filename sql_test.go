@@ -140,7 +140,10 @@ var sqlCases = []sqlCase{
 		_, err := f.Purge(f.t.Context(), notifications.PurgeOptions{OlderThan: time.Hour})
 		return err
 	}},
-	{"erase_user", func(f *fixture) error { return f.EraseUser(f.t.Context(), ci, "default/jane") }},
+	{"erase_user", func(f *fixture) error {
+		_, err := f.EraseUser(f.t.Context(), ci, "default/jane")
+		return err
+	}},
 	{"ready", func(f *fixture) error { return f.Ready(f.t.Context()) }},
 	{"baseline", func(f *fixture) error {
 		all, err := notifications.Migrations(f.db.Name())

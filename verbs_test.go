@@ -87,7 +87,8 @@ var verbs = []verb{
 		return err
 	}, []notifications.Permission{"notifications.explain"}, true, false},
 	{"EraseUser", func(f *fixture, who notifications.Identity) error {
-		return f.EraseUser(f.t.Context(), who, "default/guest")
+		_, err := f.EraseUser(f.t.Context(), who, "default/guest")
+		return err
 	}, []notifications.Permission{"notifications.erase"}, false, false},
 }
 

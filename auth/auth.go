@@ -19,6 +19,10 @@ import (
 	"github.com/notifications-go/notifications"
 )
 
+// builtIn are the services that a shared secret and the keys of older Backstage
+// backends stand for. No other token can be one of them.
+var builtIn = []string{externalService, legacyService}
+
 // unauthenticated returns ErrUnauthenticated with a reason. The reason is for
 // logs: it must not contain a token or a secret.
 func unauthenticated(reason error) error {

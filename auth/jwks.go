@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -33,11 +34,17 @@ const (
 	keysPause = 10 * time.Second
 	// keysFirstPause replaces keysPause until a fetch has succeeded.
 	keysFirstPause = time.Second
+	// keysMaxStale is how long keys stay in use that no fetch has confirmed.
+	keysMaxStale = time.Hour
 	// maxKeysBytes is the maximum length of a key set.
 	maxKeysBytes = 1 << 20
 	// minRSABits is the minimum size of an RSA key (RFC 7518, section 3.3).
 	minRSABits = 2048
 )
+
+// errNoKeys is the fault of a lookup without keys if the last fetch succeeded
+// and the keys are old.
+var errNoKeys = errors.New("the keys are too old")
 
 // keySet holds the published keys of an issuer. A lookup fetches them if they
 // are due. At most one fetch runs at a time, in a goroutine that ends within
@@ -47,9 +54,11 @@ type keySet struct {
 	source func(context.Context) ([]byte, error)
 	now    func() time.Time
 	log    *slog.Logger
+	// maxStale is the age at which keys are dropped; see JWTConfig.MaxStale.
+	maxStale time.Duration
 
 	mu      sync.Mutex
-	keys    keyfunc.Keyfunc // of the last successful fetch; nil before the first
+	keys    keyfunc.Keyfunc // of the last successful fetch; nil before the first, and when they are dropped
 	fetched time.Time       // end of the last successful fetch
 	tried   time.Time       // end of the last fetch
 	err     error           // of the last fetch
@@ -70,14 +79,15 @@ func (s *keySet) lookup(ctx context.Context, kid string) (keyfunc.Keyfunc, error
 	defer s.mu.Unlock()
 	// After a failed fetch, an unknown key may be one published since.
 	if s.keys == nil || s.err != nil && !s.has(ctx, kid) {
-		return nil, unavailable("key set", s.err)
+		return nil, unavailable("key set", cmp.Or(s.err, errNoKeys))
 	}
 	return s.keys, nil
 }
 
-// ready returns nil once keys have been fetched, and looks them up until then.
+// ready returns nil while there are keys, and otherwise looks them up.
 func (s *keySet) ready(ctx context.Context) error {
 	s.mu.Lock()
+	s.dropStale(ctx, s.now())
 	loaded := s.keys != nil
 	s.mu.Unlock()
 	if loaded {
@@ -93,6 +103,7 @@ func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	s.dropStale(ctx, now)
 	known := s.keys != nil && s.has(ctx, kid)
 	if known && now.Sub(s.fetched) < keysMaxAge {
 		return nil
@@ -101,7 +112,8 @@ func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 	if s.keys == nil {
 		pause = keysFirstPause
 	}
-	if s.running == nil && now.Sub(s.tried) >= pause {
+	dropped := s.keys == nil && s.err == nil // the last fetch succeeded long ago
+	if s.running == nil && (dropped || now.Sub(s.tried) >= pause) {
 		s.running = make(chan struct{})
 		go s.update(s.running)
 	}
@@ -110,6 +122,18 @@ func (s *keySet) refresh(ctx context.Context, kid string) <-chan struct{} {
 		return nil
 	}
 	return s.running
+}
+
+// dropStale drops keys that no fetch has confirmed for too long. The caller
+// holds mu.
+func (s *keySet) dropStale(ctx context.Context, now time.Time) {
+	if s.keys == nil || now.Sub(s.fetched) < s.maxStale {
+		return
+	}
+	s.keys = nil
+	if s.err != nil {
+		s.log.WarnContext(ctx, "the keys are dropped, as none could be fetched for too long", "fetched", s.fetched, "error", s.err)
+	}
 }
 
 // has reports whether the key kid is known.

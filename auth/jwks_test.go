@@ -301,7 +301,7 @@ func TestKeysSurviveABadAnswer(t *testing.T) {
 
 			is.answer(tc.status, tc.body)
 			for range 3 {
-				c.pass(time.Hour)
+				c.pass(15 * time.Minute)
 				wantIdentity(t, v, text, jane)
 			}
 			c.pass(10 * time.Second)
@@ -316,6 +316,46 @@ func TestKeysSurviveABadAnswer(t *testing.T) {
 			is.publish(t, edKey(), rotatedKey())
 			c.pass(10 * time.Second)
 			wantIdentity(t, v, goodToken(c, rotatedKey()).signed(t), jane)
+		})
+	}
+}
+
+// Keys that no fetch has confirmed are dropped: an emptied key set revokes.
+func TestStaleKeysAreDropped(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"emptied": `{"keys":[]}`, "down": "<html>"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClock()
+			is := newIssuer(t, edKey())
+			v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) { cfg.MaxStale = 20 * time.Minute })
+			good := goodToken(c, edKey())
+			good.claims["exp"] = c.now().Add(24 * time.Hour).Unix()
+			text := good.signed(t)
+			wantIdentity(t, v, text, jane)
+
+			is.answer(http.StatusOK, body)
+			c.pass(20*time.Minute - time.Nanosecond)
+			wantIdentity(t, v, text, jane)
+			if err := v.Ready(t.Context()); err != nil {
+				t.Errorf("Ready = %v before the keys are too old", err)
+			}
+			c.pass(time.Nanosecond)
+			if err := v.Ready(t.Context()); !errors.Is(err, notifications.ErrUnavailable) {
+				t.Errorf("Ready = %v, want ErrUnavailable", err)
+			}
+			wantError(t, v, text, notifications.ErrUnavailable, "key set")
+
+			is.publish(t, edKey())
+			c.pass(time.Second)
+			wantIdentity(t, v, text, jane)
+			// Keys that nobody needed for long are fetched again, not refused.
+			c.pass(20 * time.Minute)
+			wantIdentity(t, v, text, jane)
+			c.pass(20 * time.Minute)
+			if err := v.Ready(t.Context()); err != nil {
+				t.Errorf("Ready = %v of an issuer that answers", err)
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/fold"
 )
 
 const (
@@ -57,10 +59,26 @@ type JWTConfig struct {
 	// returns an error, or an identity without a name or of another kind than
 	// user and service. Subject must be safe for concurrent use.
 	//
+	// Whatever Subject returns, a token is refused if its sub, or the name of
+	// its service, is "external" or "backstage-server": these are the services
+	// of [Secrets] and [NewLegacyVerifier].
+	//
 	// Nil is the rule of Backstage: a sub "user:namespace/name", with "user" in
-	// letters of either case, or "namespace/name" names a user, any other sub a
+	// ASCII letters of either case, or "namespace/name" names a user, any other sub a
 	// service. See also [UserClaim].
 	Subject func(claims map[string]any) (notifications.Identity, error)
+	// MaxLifetime is the longest time from iat to exp that a token may have.
+	// A token without iat, or with one that has not come yet, is measured from
+	// now; clocks may then differ by 30 seconds. Zero is no limit; a negative
+	// value is a fault.
+	MaxLifetime time.Duration
+	// MaxStale is how long keys stay in use that no fetch has confirmed: while
+	// the issuer does not answer, or its key set is empty or has no usable key.
+	// After that they are dropped, and Verify returns
+	// [notifications.ErrUnavailable]. So an issuer that empties its key set
+	// revokes its tokens within MaxStale. Zero is an hour; a negative value is a
+	// fault.
+	MaxStale time.Duration
 	// Logger receives a warning when the keys cannot be fetched. Nil discards.
 	Logger *slog.Logger
 }
@@ -73,12 +91,15 @@ type JWTConfig struct {
 // one of the algorithms RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384,
 // ES512 and EdDSA. The claims iss, aud, exp and sub are required; a claim nbf
 // must have passed. Clocks may differ by 30 seconds. Tokens longer than 32 KiB
-// are refused, and so are those with a header crit, jku, jwk or x5u.
+// are refused, and so are those with a header crit, jku, jwk or x5u. A header
+// typ must be JWT, at+jwt (RFC 9068), vnd.backstage.user or
+// vnd.backstage.plugin, in letters of either case and with "application/" before
+// it or not: logout tokens, DPoP proofs and the like are no access tokens.
 //
 // Verify fetches the keys when they are needed: the first time, once they are 5
 // minutes old, and when a token names an unknown key, but not within 10 seconds
 // of the last attempt. If a fetch fails, the keys of the last successful one
-// stay in use, and tokens that name another key fail with
+// stay in use up to JWTConfig.MaxStale, and tokens that name another key fail with
 // [notifications.ErrUnavailable]. Until a first fetch succeeds, every token fails
 // so, and the next attempt can begin after a second.
 //
@@ -89,6 +110,8 @@ type JWTVerifier struct {
 	cache   tokenCache
 	parser  *jwt.Parser
 	subject func(map[string]any) (notifications.Identity, error)
+
+	maxLifetime time.Duration // zero: no limit
 }
 
 // NewJWTVerifier returns a JWTVerifier. It does not fetch the keys yet. It
@@ -106,6 +129,12 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 	if cfg.Audience == "" {
 		faults = append(faults, errors.New("auth: JWTConfig.Audience is required"))
 	}
+	if cfg.MaxLifetime < 0 {
+		faults = append(faults, errors.New("auth: JWTConfig.MaxLifetime is negative"))
+	}
+	if cfg.MaxStale < 0 {
+		faults = append(faults, errors.New("auth: JWTConfig.MaxStale is negative"))
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -116,7 +145,7 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 		cfg.Subject = backstageSubject
 	}
 	return &JWTVerifier{
-		keys: &keySet{source: source, now: now, log: cfg.Logger},
+		keys: &keySet{source: source, now: now, log: cfg.Logger, maxStale: cmp.Or(cfg.MaxStale, keysMaxStale)},
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(signingMethods),
 			jwt.WithIssuer(cfg.Issuer),
@@ -126,7 +155,8 @@ func newJWTVerifier(cfg JWTConfig, now func() time.Time) (*JWTVerifier, error) {
 			jwt.WithStrictDecoding(),
 			jwt.WithTimeFunc(now),
 		),
-		subject: cfg.Subject,
+		subject:     cfg.Subject,
+		maxLifetime: cfg.MaxLifetime,
 	}, nil
 }
 
@@ -160,14 +190,44 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.I
 		if _, err := v.parser.ParseWithClaims(token, claims, keys.KeyfuncCtx(ctx)); err != nil {
 			return notifications.Identity{}, unauthenticated(err)
 		}
+		if err := v.checkLifetime(claims, now); err != nil {
+			return notifications.Identity{}, unauthenticated(err)
+		}
 		v.cache.add(token, kid, keys.Storage(), claims, now)
 	}
 	return v.identify(claims)
 }
 
+// checkLifetime refuses a token that is valid for too long.
+func (v *JWTVerifier) checkLifetime(claims jwt.MapClaims, now time.Time) error {
+	if v.maxLifetime == 0 {
+		return nil
+	}
+	expires, err := claims.GetExpirationTime()
+	if err != nil {
+		return err
+	}
+	issued, err := claims.GetIssuedAt()
+	if err != nil {
+		return err
+	}
+	limit := v.maxLifetime
+	from := now
+	if issued != nil && issued.Before(now) {
+		from = issued.Time
+	} else {
+		limit += tokenLeeway
+	}
+	if expires.Sub(from) > limit {
+		return fmt.Errorf("the token is valid for more than %v", v.maxLifetime)
+	}
+	return nil
+}
+
 // identify returns the identity that verified claims stand for.
 func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, error) {
-	if sub, err := claims.GetSubject(); err != nil || sub == "" {
+	sub, err := claims.GetSubject()
+	if err != nil || sub == "" {
 		return notifications.Identity{}, unauthenticated(errors.New("the claim sub is not a string or is empty"))
 	}
 	who, err := v.subject(claims)
@@ -176,6 +236,8 @@ func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, er
 		return notifications.Identity{}, unauthenticated(err)
 	case who.Name == "", who.Kind != notifications.KindUser && who.Kind != notifications.KindService:
 		return notifications.Identity{}, unauthenticated(errors.New("the claims name neither a user nor a service"))
+	case slices.Contains(builtIn, sub), who.Kind == notifications.KindService && slices.Contains(builtIn, who.Name):
+		return notifications.Identity{}, unauthenticated(errors.New("the claims name a built-in service"))
 	}
 	return who, nil
 }
@@ -211,7 +273,7 @@ func UserClaim(claim string) func(claims map[string]any) (notifications.Identity
 func backstageSubject(claims map[string]any) (notifications.Identity, error) {
 	sub, _ := claims["sub"].(string)
 	ref := sub
-	if kind, rest, ok := strings.Cut(sub, ":"); ok && strings.EqualFold(kind, string(notifications.KindUser)) {
+	if kind, rest, ok := strings.Cut(sub, ":"); ok && fold.ASCII(kind) == string(notifications.KindUser) {
 		ref = rest
 	}
 	namespace, name, ok := strings.Cut(ref, "/")
@@ -252,12 +314,23 @@ func (h joseHeader) text(name string) string {
 	return s
 }
 
+// tokenTypes are the accepted values of the header typ, without "application/"
+// and in lower case (RFC 7519, section 5.1; RFC 9068, section 2.1; Backstage).
+var tokenTypes = []string{"jwt", "at+jwt", "vnd.backstage.user", "vnd.backstage.plugin"}
+
 // checkParameters refuses a header that requires an extension (crit), because
-// none is supported, or that brings a key of its own (jku, jwk, x5u).
+// none is supported, that brings a key of its own (jku, jwk, x5u), or whose typ
+// is that of another kind of token (RFC 8725, section 3.11).
 func (h joseHeader) checkParameters() error {
 	for _, name := range []string{"crit", "jku", "jwk", "x5u"} {
 		if _, ok := h[name]; ok {
 			return fmt.Errorf("the token has the header %s", name)
+		}
+	}
+	if _, ok := h["typ"]; ok {
+		kind := strings.TrimPrefix(fold.ASCII(h.text("typ")), "application/")
+		if !slices.Contains(tokenTypes, kind) {
+			return errors.New("the typ of the token is not that of an access token")
 		}
 	}
 	return nil

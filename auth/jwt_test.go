@@ -239,8 +239,8 @@ func TestJWTSubject(t *testing.T) {
 		{"user:default/jane", "jane@example.com", user("default/jane"), user("jane@example.com")},
 		{"default/jane", nil, user("default/jane"), service("default/jane")},
 		{"User:Default/Jane", "", user("Default/Jane"), notifications.Identity{}},
+		{"u\u017fer:default/jane", nil, service("u\u017fer:default/jane"), service("u\u017fer:default/jane")}, // a long s
 		{"ci", 7, service("ci"), notifications.Identity{}},
-		{"backstage-server", "user:a/b", service("backstage-server"), user("user:a/b")},
 		{"user:jane", nil, service("user:jane"), service("user:jane")},
 		{"user:", nil, service("user:"), service("user:")},
 		{"user:default/", nil, service("user:default/"), service("user:default/")},
@@ -280,6 +280,8 @@ func TestJWTSubjectWithoutIdentity(t *testing.T) {
 		"no name":  {notifications.User(""), nil, "neither a user nor a service"},
 		"no kind":  {notifications.Identity{Name: "jane"}, nil, "neither a user nor a service"},
 		"a group":  {notifications.Identity{Kind: notifications.KindGroup, Name: "default/ops"}, nil, "neither a user nor a service"},
+		"external": {notifications.ServiceAccount("external"), nil, "built-in service"},
+		"legacy":   {notifications.ServiceAccount("backstage-server"), nil, "built-in service"},
 		"an alien": {notifications.Identity{Kind: "alien", Name: "default/ops"}, nil, "neither a user nor a service"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,6 +290,75 @@ func TestJWTSubjectWithoutIdentity(t *testing.T) {
 				cfg.Subject = func(map[string]any) (notifications.Identity, error) { return tc.who, tc.err }
 			})
 			wantError(t, v, goodToken(c, edKey()).signed(t), notifications.ErrUnauthenticated, tc.reason)
+		})
+	}
+}
+
+// A token whose sub is a built-in service is refused, whatever the rule makes of
+// it. A user of such a name is somebody else.
+func TestJWTOfABuiltInService(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	is := newIssuer(t, edKey())
+	for name, subject := range map[string]func(map[string]any) (notifications.Identity, error){
+		"default":   nil,
+		"UserClaim": auth.UserClaim("email"),
+		"own":       func(map[string]any) (notifications.Identity, error) { return jane, nil },
+	} {
+		v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) { cfg.Subject = subject })
+		for _, sub := range []string{"external", "backstage-server"} {
+			t.Run(name+" "+sub, func(t *testing.T) {
+				tok := goodToken(c, edKey())
+				tok.claims["sub"] = sub
+				for range 2 { // the second one is cached
+					wantError(t, v, tok.signed(t), notifications.ErrUnauthenticated, "built-in service")
+				}
+			})
+		}
+	}
+	v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) { cfg.Subject = auth.UserClaim("email") })
+	tok := goodToken(c, edKey())
+	tok.claims["email"] = "external"
+	wantIdentity(t, v, tok.signed(t), notifications.User("external"))
+}
+
+func TestJWTLifetime(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	is := newIssuer(t, edKey())
+	limited := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) { cfg.MaxLifetime = time.Hour })
+	unlimited := newVerifier(t, c, is.URL)
+	at := func(d time.Duration) any { return c.now().Add(d).Unix() }
+	const hour, second = time.Hour, time.Second
+	for name, tc := range map[string]struct {
+		iat, exp any
+		refused  string // empty: accepted
+	}{
+		"an hour":                {at(0), at(hour), ""},
+		"an hour, begun":         {at(-hour / 2), at(hour / 2), ""},
+		"more":                   {at(-1 * second), at(hour), "valid for more than 1h0m0s"},
+		"a century":              {at(0), at(876_000 * hour), "valid for more than 1h0m0s"},
+		"a far exp":              {at(0), 1e18, "valid for more than 1h0m0s"},
+		"no iat":                 {nil, at(hour + 30*second), ""},
+		"no iat, more":           {nil, at(hour + 31*second), "valid for more than 1h0m0s"},
+		"iat to come":            {at(10 * second), at(hour + 30*second), ""},
+		"iat and exp much later": {at(100 * hour), at(101 * hour), "valid for more than 1h0m0s"},
+		"iat as text":            {"today", at(hour), "iat is invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tok := goodToken(c, edKey())
+			tok.claims["exp"] = tc.exp
+			if tc.iat != nil {
+				tok.claims["iat"] = tc.iat
+			}
+			if tc.refused == "" {
+				wantIdentity(t, limited, tok.signed(t), jane)
+			} else {
+				wantError(t, limited, tok.signed(t), notifications.ErrUnauthenticated, tc.refused)
+			}
+			if tc.iat != "today" {
+				wantIdentity(t, unlimited, tok.signed(t), jane)
+			}
 		})
 	}
 }
@@ -354,6 +425,20 @@ func TestInvalidJWT(t *testing.T) {
 		"jwk":                    {edKey, header("jwk", edKey().jwk(t)), "header jwk"},
 		"x5u":                    {edKey, header("x5u", is.URL), "header x5u"},
 		"x5u empty":              {edKey, header("x5u", ""), "header x5u"},
+		"no typ":                 {edKey, header("typ", nil), ""},
+		"typ jwt":                {edKey, header("typ", "jwt"), ""},
+		"typ with application/":  {edKey, header("typ", "application/jwt"), ""},
+		"access token":           {edKey, header("typ", "at+jwt"), ""},
+		"access token in full":   {edKey, header("typ", "application/AT+JWT"), ""},
+		"Backstage user":         {edKey, header("typ", "vnd.backstage.user"), ""},
+		"Backstage plugin":       {edKey, header("typ", "vnd.backstage.plugin"), ""},
+		"Backstage limited user": {edKey, header("typ", "vnd.backstage.limited-user"), "typ of the token"},
+		"logout token":           {edKey, header("typ", "logout+jwt"), "typ of the token"},
+		"DPoP proof":             {edKey, header("typ", "dpop+jwt"), "typ of the token"},
+		"ID token":               {edKey, header("typ", "ID"), "typ of the token"},
+		"typ empty":              {edKey, header("typ", ""), "typ of the token"},
+		"typ a number":           {edKey, header("typ", 7), "typ of the token"},
+		"typ of a Kelvin sign":   {edKey, header("typ", "vnd.bac\u212astage.user"), "typ of the token"},
 		"key of another":         {edKey, func(k *token) { k.by.key = unknownKey().key }, jwt.ErrTokenSignatureInvalid.Error()},
 		"kid of another":         {edKey, header("kid", "ec"), `"alg" parameter value "ES256" does not match`},
 		"RS512 by a key for RS256": {rsaKey, func(k *token) { k.by.method = jwt.SigningMethodRS512 },

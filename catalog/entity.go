@@ -78,7 +78,7 @@ func (d *document) kind(root *ast.MappingNode) (notifications.Kind, bool) {
 		return "", false
 	}
 	text, ok := d.text(n, "kind")
-	kind := notifications.Kind(fold.Text(text))
+	kind := notifications.Kind(fold.ASCII(text))
 	d.subject = text
 	return kind, ok && checkKind(kind) == nil
 }

@@ -30,8 +30,8 @@ const maxFileBytes = 32 << 20
 // that list the user under members. spec.parent and spec.children have no
 // effect. Memberships that name an undefined user or group are ignored.
 //
-// A ref is "namespace/name" or "kind:namespace/name", and its case does not
-// matter. Within the files, and only there, the namespace may be absent; it is
+// A ref is "namespace/name" or "kind:namespace/name". The letters A to Z are
+// equal to a to z; all other characters are compared as they are. Within the files, and only there, the namespace may be absent; it is
 // then that of the entity that contains the ref.
 //
 // Limits: 32 MiB a file, 1 MiB and 5,000 keys a document. Anchors and aliases
@@ -45,6 +45,7 @@ type Files struct {
 	paths []string
 
 	reload sync.Mutex // held while reading, so that the last call of Reload wins
+	counts []int      // the number of users and groups of each path; guarded by reload
 	now    atomic.Pointer[snapshot]
 }
 
@@ -77,15 +78,17 @@ func load(open func(string) (fs.File, error), paths []string) (*Files, error) {
 
 // Reload reads the files again. When it returns, the catalog has their new
 // content. If a file has a fault, it returns the error of [Load] and the
-// catalog stays as it is. To change a file, rename a complete one over it: half
-// a file may be valid.
+// catalog stays as it is. A file that defined users or groups and now defines
+// none has a fault: it was emptied by mistake, or is being written. To change a
+// file, rename a complete one over it: half a file may be valid.
 func (f *Files) Reload() error {
 	f.reload.Lock()
 	defer f.reload.Unlock()
 
 	var entities []entity
 	var faults []error
-	for _, path := range f.paths {
+	counts := make([]int, len(f.paths))
+	for i, path := range f.paths {
 		data, err := f.read(path)
 		if err != nil {
 			faults = append(faults, err)
@@ -94,12 +97,17 @@ func (f *Files) Reload() error {
 		found, wrong := parse(path, data)
 		entities = append(entities, found...)
 		faults = append(faults, wrong...)
+		counts[i] = len(found)
+		if f.counts != nil && f.counts[i] > 0 && len(found)+len(wrong) == 0 {
+			faults = append(faults, fmt.Errorf("%s: defines no user and no group any more", path))
+		}
 	}
 	next, wrong := build(entities)
 	if err := errors.Join(append(faults, wrong...)...); err != nil {
 		return err
 	}
 	f.now.Store(next)
+	f.counts = counts
 	return nil
 }
 

@@ -275,7 +275,19 @@ func TestReload(t *testing.T) {
 	}
 	inOps(t)
 
+	write(good, "")
 	write(other, "# nothing\n")
+	if err := files.Reload(); err == nil || err.Error() != good+": defines no user and no group any more" {
+		t.Errorf("an emptied file: %v", err)
+	}
+	inOps(t)
+	write(good, "kind: Location\nmetadata: {name: elsewhere}\n")
+	if err := files.Reload(); err == nil || !strings.HasPrefix(err.Error(), good+": defines no user") {
+		t.Errorf("a file without users: %v", err)
+	}
+	inOps(t)
+
+	write(good, janeInDev+"---\nkind: User\nmetadata: {name: bob}\n")
 	if err := files.Reload(); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 		return "", errUTF8
 	}
 	// Folded before the checks, so that they check the name that is kept.
-	name := fold.Text(ref)
+	name := fold.ASCII(ref)
 	if prefix, rest, ok := strings.Cut(name, ":"); ok {
 		if err := checkPrefix(kind, prefix); err != nil {
 			return "", err
@@ -41,7 +41,7 @@ func canonical(kind notifications.Kind, ref, namespace string) (string, error) {
 		name = rest
 	}
 	if namespace != "" && !strings.Contains(name, "/") {
-		name = fold.Text(namespace) + "/" + name
+		name = fold.ASCII(namespace) + "/" + name
 	}
 	space, base, ok := strings.Cut(name, "/")
 	switch {

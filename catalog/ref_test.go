@@ -32,10 +32,14 @@ func TestFilesCanonical(t *testing.T) {
 		{kind: group, ref: "default/user", want: "default/user"},
 		{kind: user, ref: "user/group", want: "user/group"},
 		{kind: user, ref: "default/jane.doe_1-2@example.com", want: "default/jane.doe_1-2@example.com"},
-		{kind: user, ref: "default/É", want: "default/é"},
-		{kind: user, ref: "default/E\u0301", want: "default/é"},
-		{kind: user, ref: "DEFAULT/ΟΔΥΣΣΕΥΣ", want: "default/οδυσσευσ"},
-		{kind: user, ref: "default/οδυσσευς", want: "default/οδυσσευσ"},
+		{kind: user, ref: "default/KIM", want: "default/kim"},
+		{kind: user, ref: "default/k\u0131m", want: "default/k\u0131m"}, // dotless i: not kim
+		{kind: user, ref: "default/K\u0130M", want: "default/k\u0130m"}, // dotted I: not kim
+		{kind: user, ref: "default/\u212aim", want: "default/\u212aim"}, // the Kelvin sign: not kim
+		{kind: user, ref: "default/É", want: "default/É"},
+		{kind: user, ref: "default/E\u0301", want: "default/e\u0301"},
+		{kind: user, ref: "DEFAULT/ΟΔΥΣΣΕΥΣ", want: "default/ΟΔΥΣΣΕΥΣ"},
+		{kind: user, ref: "default/οδυσσευς", want: "default/οδυσσευς"},
 		{kind: user, ref: "default/straße", want: "default/straße"},
 		{kind: user, ref: "default/" + long, want: "default/" + long},
 		{kind: user, ref: "USER:default/" + long, want: "default/" + long},

@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 		"item is a key":       {"kind: Group\nmetadata: {name: g}\nspec:\n  members:\n  - user:\n  - a\n", "org.yaml:5: group:default/g: spec.members[0]: must be a string, not of type mapping"},
 		"merge key":           {"kind: User\nx: &x {namespace: n}\nmetadata:\n  <<: *x\n  name: a\n", `org.yaml:4: User: metadata: the merge key "<<" is not supported`},
 		"merge key of a user": {"kind: User\n<<: {metadata: {name: b}}\nmetadata: {name: a}\n", `org.yaml:2: User: entity: the merge key "<<" is not supported`},
-		"defined twice":       {"kind: User\nmetadata: {name: É}\n---\nkind: Group\nmetadata: {name: é}\n---\n# again\nkind: User\nmetadata: {name: \"E\\u0301\"}\n---\nkind: User\nmetadata: {name: é}\n", "org.yaml:8: user:default/é: is already defined at org.yaml:1\norg.yaml:11: user:default/é: is already defined at org.yaml:1"},
+		"defined twice":       {"kind: User\nmetadata: {name: Kim}\n---\nkind: Group\nmetadata: {name: kim}\n---\n# again\nkind: User\nmetadata: {name: \"K\\u0049M\"}\n---\nkind: User\nmetadata: {name: kım}\n---\nkind: User\nmetadata: {name: kim}\n", "org.yaml:8: user:default/kim: is already defined at org.yaml:1\norg.yaml:14: user:default/kim: is already defined at org.yaml:1"},
 		"after markers":       {"# c\n...\n%YAML 1.2\n---\nkind: User\nmetadata: {name: a}\n...\n\nkind: User\nmetadata: {}\n", "org.yaml:9: User: metadata.name: is missing"},
 		"after CRLF":          {"kind: User\r\nmetadata: {name: a}\r\n---\r\nkind: User\r\nmetadata: {}\r\n", "org.yaml:4: User: metadata.name: is missing"},
 	}

@@ -56,7 +56,7 @@ var importRules = map[string]importRule{
 		never: []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth"},
 	},
 	module + "/auth": {
-		imports: append([]string{module}, tokenLibraries...),
+		imports: append([]string{module, module + "/internal/fold"}, tokenLibraries...),
 		never:   []string{"github.com/gorilla/mux", module + "/httpapi", module + "/catalog"},
 	},
 	module + "/api": {

@@ -111,6 +111,7 @@ func (r *run) names(kind notifications.Kind, names []string) []notifications.Ref
 		}
 		r.canonical(kind, names[i], ref.Name)
 		r.prefixed(kind, names[i], ref.Name)
+		r.lookalikes(kind, names[i], ref.Name)
 	}
 	return refs
 }
@@ -154,6 +155,21 @@ func (r *run) prefixed(kind notifications.Kind, name, canonical string) {
 			r.Errorf("Canonical(%s, %q) is %q, and %q without the kind; it must be the same, or an error", kind, full, got, canonical)
 		case prefix != kind && got == canonical:
 			r.Errorf("Canonical(%s, %q) is %q: a %s is taken for a %s", kind, full, got, prefix, kind)
+		}
+	}
+}
+
+// lookalikes checks that a name with other letters is another name, or refused.
+// Unicode's case mappings make an ASCII letter of these, so a token with such a
+// name would open the inbox of another user.
+func (r *run) lookalikes(kind notifications.Kind, name, canonical string) {
+	r.Helper()
+	for ascii, other := range map[string]string{"k": "\u212a", "s": "\u017f", "i": "\u0131", "I": "\u0130"} {
+		for _, letter := range []string{ascii, strings.ToUpper(ascii), strings.ToLower(ascii)} {
+			alike := strings.ReplaceAll(name, letter, other)
+			if got, err := r.cat.Canonical(kind, alike); alike != name && err == nil && got == canonical {
+				r.Errorf("Canonical(%s, %q) is %q, as for %q; fold no letters but A to Z", kind, alike, got, name)
+			}
 		}
 	}
 }

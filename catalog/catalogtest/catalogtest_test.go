@@ -187,6 +187,9 @@ func TestFindsBrokenNames(t *testing.T) {
 		"another kind is dropped": {func(kind notifications.Kind, name string) (string, error) {
 			return dir.Canonical(kind, name[strings.Index(name, ":")+1:])
 		}, `Canonical(user, "group:jane") is "jane": a group is taken for a user`},
+		"folds more than ASCII": {func(kind notifications.Kind, name string) (string, error) {
+			return dir.Canonical(kind, strings.ToLower(name))
+		}, `Canonical(user, "Kim") is "kim", as for "kim"; fold no letters but A to Z`},
 		"system is empty": {func(kind notifications.Kind, name string) (string, error) {
 			name, err := dir.Canonical(kind, name)
 			return strings.TrimPrefix(name, "system"), err

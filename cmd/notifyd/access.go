@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 
@@ -21,6 +23,8 @@ type access struct {
 	secrets  notifications.Verifier // nil: no secrets
 	guest    notifications.Identity // zero: no guests
 	policy   notifications.Policy
+
+	reloaders []reloader // of secrets and legacy keys
 }
 
 // authenticates reports whether a caller can prove who they are.
@@ -47,7 +51,7 @@ func (c *config) checkAccess() error {
 	if c.externalUser != "" && len(c.secretFiles) == 0 {
 		faults = append(faults, c.fault("external-caller-user", "needs --external-caller-secret-file"))
 	}
-	return errors.Join(append(faults, c.checkTokens(), c.checkGuest())...)
+	return errors.Join(append(faults, c.checkTokens(), c.checkGuest(), c.checkPolicy())...)
 }
 
 func (c *config) checkTokens() error {
@@ -66,6 +70,9 @@ func (c *config) checkTokens() error {
 	}
 	if c.jwtUserClaim != "" && c.jwksURL == "" {
 		faults = append(faults, c.fault("jwt-user-claim", "needs --jwks-url"))
+	}
+	if u, err := url.Parse(c.jwksURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) && !c.jwksInsecure {
+		faults = append(faults, c.fault("jwks-url", "http:// to another machine lets the network choose the keys; use https://, or accept that with --jwks-insecure"))
 	}
 	if strings.HasPrefix(c.jwksURL, "file:") && !c.onLoopback() {
 		faults = append(faults, c.fault("jwks-url", "keys from a file are for development, and need a --listen on loopback, not %s", c.listen))
@@ -106,11 +113,11 @@ func (c *config) acceptedCallers() string {
 
 // newAccess reads the files that the settings name. It reports all faults at
 // once.
-func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
+func newAccess(ctx context.Context, c *config, catalog notifications.Catalog, log *slog.Logger) (access, error) {
 	var a access
 	var errs [3]error
-	a.verifier, errs[0] = newVerifier(c, log)
-	a.secrets, errs[1] = newSecrets(c, catalog)
+	errs[0] = a.acceptTokens(ctx, c, log)
+	errs[1] = a.acceptSecrets(c, catalog)
 	a.policy, errs[2] = newPolicy(c, catalog)
 	if c.acceptsGuests() {
 		a.guest = notifications.User(guestRef)
@@ -118,28 +125,66 @@ func newAccess(c *config, catalog notifications.Catalog, log *slog.Logger) (acce
 	return a, errors.Join(errs[:]...)
 }
 
-// newVerifier returns nil if no tokens are accepted.
-func newVerifier(c *config, log *slog.Logger) (notifications.Verifier, error) {
-	var verifier notifications.Verifier
-	if c.jwksURL != "" {
-		cfg := auth.JWTConfig{JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience, Logger: log}
-		if c.jwtUserClaim != "" {
-			cfg.Subject = auth.UserClaim(c.jwtUserClaim)
-		}
-		v, err := auth.NewJWTVerifier(cfg)
+// acceptTokens sets the verifier, if tokens are accepted.
+func (a *access) acceptTokens(ctx context.Context, c *config, log *slog.Logger) error {
+	published, err := newJWTVerifier(ctx, c, log)
+	if err != nil || len(c.legacyKeyFiles) == 0 {
+		a.verifier = published
+		return err
+	}
+	read := func() (notifications.Verifier, error) {
+		keys, err := readLegacyKeys(c)
 		if err != nil {
-			return nil, c.fault("jwks-url", "%w", err)
+			return nil, err
 		}
-		verifier = v
+		return auth.NewLegacyVerifier(published, keys...)
 	}
-	if len(c.legacyKeyFiles) == 0 {
-		return verifier, nil
-	}
-	keys, err := readLegacyKeys(c)
+	first, err := read()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return auth.NewLegacyVerifier(verifier, keys...)
+	slot := newVerifierSlot(first)
+	a.verifier = slot
+	a.reloaders = append(a.reloaders, slot.reloaderOf("the legacy keys", read))
+	return nil
+}
+
+// acceptSecrets sets secrets, if secrets are accepted.
+func (a *access) acceptSecrets(c *config, catalog notifications.Catalog) error {
+	if len(c.secretFiles) == 0 {
+		return nil
+	}
+	read := func() (notifications.Verifier, error) { return newSecrets(c, catalog) }
+	first, err := read()
+	if err != nil {
+		return err
+	}
+	slot := newVerifierSlot(first)
+	a.secrets = slot
+	a.reloaders = append(a.reloaders, slot.reloaderOf("the secrets", read))
+	return nil
+}
+
+// newJWTVerifier returns nil if no tokens with published keys are accepted.
+func newJWTVerifier(ctx context.Context, c *config, log *slog.Logger) (notifications.Verifier, error) {
+	if c.jwksURL == "" {
+		return nil, nil
+	}
+	cfg := auth.JWTConfig{
+		JWKSURL: c.jwksURL, Issuer: c.jwtIssuer, Audience: c.jwtAudience,
+		MaxLifetime: c.jwtMaxLifetime, MaxStale: c.jwksMaxStale, Logger: log,
+	}
+	if c.jwtUserClaim != "" {
+		cfg.Subject = auth.UserClaim(c.jwtUserClaim)
+	}
+	v, err := auth.NewJWTVerifier(cfg)
+	if err == nil && strings.HasPrefix(c.jwksURL, "file:") { // an issuer may start later, a file is there or mistyped
+		err = v.Ready(ctx)
+	}
+	if err != nil {
+		return nil, c.fault("jwks-url", "%w", err)
+	}
+	return v, nil
 }
 
 func readLegacyKeys(c *config) ([][]byte, error) {
@@ -165,11 +210,8 @@ func readLegacyKeys(c *config) ([][]byte, error) {
 	return keys, errors.Join(faults...)
 }
 
-// newSecrets returns nil if no secrets are accepted.
+// newSecrets reads the files of the secrets.
 func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifier, error) {
-	if len(c.secretFiles) == 0 {
-		return nil, nil
-	}
 	var actAs notifications.Identity
 	var secrets []string
 	var faults []error
@@ -194,19 +236,6 @@ func newSecrets(c *config, catalog notifications.Catalog) (notifications.Verifie
 		return nil, err
 	}
 	return auth.NewSecrets(actAs, secrets...)
-}
-
-// newPolicy returns the policy of the configuration file. Without one, every
-// accepted caller may do everything except withdraw the posts of others.
-func newPolicy(c *config, catalog notifications.Catalog) (notifications.Policy, error) {
-	if c.policy == nil {
-		return notifications.AllowAll{}, nil
-	}
-	policy, err := notifications.NewRules(catalog, c.policy...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: policy: %w", c.file, err)
-	}
-	return policy, nil
 }
 
 // readSecret returns the content of a file without the line break that editors

@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/notifications-go/notifications"
 )
@@ -83,6 +83,7 @@ func effectOfGuest(t *testing.T) {
 				return
 			}
 			i := serving(t, tt.args...)
+			i.url = strings.Replace(i.url, "[::]", "localhost", 1) // a name that is answered
 			want := http.StatusUnauthorized
 			if tt.in {
 				want = http.StatusOK
@@ -161,7 +162,9 @@ func effectOfTokens(t *testing.T) {
 func TestKeysComeLater(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys.json")
-	i := serving(t, jwtArgs(keys)...)
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, keys) }))
+	t.Cleanup(issuer.Close)
+	i := serving(t, "--jwks-url="+issuer.URL, "--jwt-issuer=notifyd-dev", "--jwt-audience=notifications")
 	i.get(t, "/healthz").want(t, http.StatusOK)
 	i.get(t, "/readyz").want(t, http.StatusServiceUnavailable)
 	token := issuedInto(t, keys, "--user=default/jane")
@@ -169,6 +172,46 @@ func TestKeysComeLater(t *testing.T) {
 		return i.get(t, "/notifications", bearer(token)).status == http.StatusOK
 	})
 	i.get(t, "/readyz").want(t, http.StatusOK)
+}
+
+// Keys may come over plain HTTP from this machine, and from another one only if
+// that is asked for.
+func effectOfJWKSInsecure(t *testing.T) {
+	const documentation = "192.0.2.1" // RFC 5737: nobody's
+	args := []string{"--jwt-issuer=a", "--jwt-audience=b"}
+	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		serving(t, append(args, "--jwks-url=http://"+host+":1/")...).get(t, "/healthz").want(t, http.StatusOK)
+	}
+	args = append(args, "--jwks-url=http://"+documentation+"/")
+	refused(t, invoke(t, nil, withDefaults(t, args)...), exitUsage, "--jwks-insecure")
+	serving(t, append(args, "--jwks-insecure")...).get(t, "/healthz").want(t, http.StatusOK)
+}
+
+// Keys that cannot be confirmed are dropped, after an hour unless that is
+// changed.
+func effectOfJWKSMaxStale(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	usual, quick := serving(t, jwtArgs(keys)...), serving(t, append(jwtArgs(keys), "--jwks-max-stale=10ms")...)
+	usual.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+	quick.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+	if err := os.WriteFile(keys, []byte(`{"keys":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the token is not accepted", func() bool {
+		return quick.get(t, "/notifications", bearer(jane)).status == http.StatusServiceUnavailable
+	})
+	usual.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
+}
+
+// A token may be valid for 90 days, unless that is changed.
+func effectOfJWTMaxLifetime(t *testing.T) {
+	ninety, keys := issued(t, "--user=default/jane", "--expires=90d")
+	longer := issuedInto(t, keys, "--user=default/jane", "--expires=91d")
+	i := serving(t, jwtArgs(keys)...)
+	i.get(t, "/notifications", bearer(ninety)).want(t, http.StatusOK)
+	i.get(t, "/notifications", bearer(longer)).want(t, http.StatusUnauthorized)
+	i = serving(t, append(jwtArgs(keys), "--jwt-max-lifetime=65535d")...)
+	i.get(t, "/notifications", bearer(longer)).want(t, http.StatusOK)
 }
 
 // The configured claim, if the token has it, names the user.
@@ -191,14 +234,7 @@ func effectOfLegacyKeys(t *testing.T) {
 	args := append(jwtArgs(keys), "--legacy-key-file", file(t, "old", "c29tZSBvdGhlciBzZWNyZXQga2V5\n"), "--legacy-key-file", file(t, "key", legacyKey+"\n"),
 		"--legacy-key-file", file(t, "url", "-_-_-_-_-_-_-_-_-_-_-_-_\n"))
 	i := serving(t, args...)
-	sign := func(key string) string {
-		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "backstage-server", "exp": time.Now().Add(time.Hour).Unix()})
-		signed, err := token.SignedString([]byte(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signed
-	}
+	sign := func(key string) string { return legacyToken(t, key) }
 	i.post(t, "default/jane", bearer(sign("sixteen bytes or more"))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign("some other secret key"))).want(t, http.StatusOK)
 	i.post(t, "default/jane", bearer(sign(strings.Repeat("\xfb\xff\xbf", 6)))).want(t, http.StatusOK)
@@ -206,21 +242,53 @@ func effectOfLegacyKeys(t *testing.T) {
 	i.get(t, "/notifications", bearer(jane)).want(t, http.StatusOK)
 }
 
-// Without a policy every accepted caller, guests too, may do everything except
-// withdraw the posts of others.
+// Without a policy users read, mark and post, services post to everybody too,
+// and nobody touches the posts of others.
 func TestDefaultPolicy(t *testing.T) {
 	t.Parallel()
-	s := wired(t)
-	for _, who := range []notifications.Identity{
-		notifications.User("default/jane"), notifications.ServiceAccount("external"), {Kind: notifications.KindUser, Name: guestRef, Guest: true},
+	jane, service := notifications.User("default/jane"), notifications.ServiceAccount("external")
+	guest := notifications.Identity{Kind: notifications.KindUser, Name: guestRef, Guest: true}
+	gone := notifications.User("default/gone")
+	const list, update, create, remove, reach, broadcast = notifications.PermissionList, notifications.PermissionUpdateRead,
+		notifications.PermissionCreate, notifications.PermissionDelete, notifications.PermissionReach, notifications.PermissionCreateSystem
+	for _, tt := range []struct {
+		who     notifications.Identity
+		flags   []string
+		allowed []notifications.Permission
+	}{
+		{jane, nil, []notifications.Permission{list, update, create, remove, reach}},
+		{jane, []string{"--users-may-broadcast"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{guest, nil, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{guest, []string{"--users-may-broadcast=false"}, []notifications.Permission{list, update, create, remove, reach}},
+		{guest, []string{"--listen=0.0.0.0:0", "--guest"}, []notifications.Permission{list, update, create, remove, reach}},
+		{guest, []string{"--listen=0.0.0.0:0", "--guest", "--users-may-broadcast"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
+		{gone, nil, []notifications.Permission{list, update}}, // and the service refuses these
+		{gone, []string{"--users-may-broadcast"}, []notifications.Permission{list, update}},
+		{notifications.User("gone"), nil, []notifications.Permission{list, update}},
+		{gone, []string{"--open-catalog"}, []notifications.Permission{list, update, create, remove, reach}},
+		{service, []string{"--users-may-broadcast=false"}, []notifications.Permission{list, update, create, remove, reach, broadcast}},
 	} {
+		s := wired(t, tt.flags...)
 		for _, permission := range notifications.Permissions() {
-			err := s.svc.Authorize(t.Context(), who, permission)
-			if denied := errors.Is(err, notifications.ErrForbidden); denied != (permission == notifications.PermissionDeleteAny) {
-				t.Errorf("%s, %s: %v", who, permission, err)
+			err := s.svc.Authorize(t.Context(), tt.who, permission)
+			if allowed := err == nil; allowed != slices.Contains(tt.allowed, permission) || !allowed && !errors.Is(err, notifications.ErrForbidden) {
+				t.Errorf("%q: %s, %s: %v", tt.flags, tt.who, permission, err)
 			}
 		}
 	}
+}
+
+// A user posts to users, and to everybody only if that is asked for.
+func effectOfUsersMayBroadcast(t *testing.T) {
+	jane, keys := issued(t, "--user=default/jane")
+	ci := issuedInto(t, keys, "--service=ci")
+	const system = `{"origin":"test","title":"to everybody"}`
+	i := serving(t, jwtArgs(keys)...)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(jane)).want(t, http.StatusForbidden)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(ci)).want(t, http.StatusOK)
+	i.post(t, "default/john", bearer(jane)).want(t, http.StatusOK)
+	i = serving(t, append(jwtArgs(keys), "--users-may-broadcast")...)
+	i.do(t, http.MethodPost, "/notifications", system, bearer(jane)).want(t, http.StatusOK)
 }
 
 // The policy of the file restricts what accepted callers may do.

@@ -23,6 +23,7 @@ type config struct {
 	listen, prefix       string
 	tlsCert, tlsKey      string
 	corsOrigins          []string
+	allowedHosts         []string
 	logFormat, logLevel  string
 	database             string
 	databasePasswordFile string
@@ -30,14 +31,18 @@ type config struct {
 	minConns, maxConns   int
 	connIdleTimeout      time.Duration
 	acquireTimeout       time.Duration
+	databaseWait         time.Duration
 	catalogFiles         []string
 	openCatalog          bool
 
 	jwksURL, jwtIssuer, jwtAudience, jwtUserClaim string
+	jwksInsecure                                  bool
+	jwksMaxStale, jwtMaxLifetime                  time.Duration
 	secretFiles                                   []string
 	externalUser                                  string
 	legacyKeyFiles                                []string
 	guest                                         *bool // nil: not given
+	usersMayBroadcast                             *bool // nil: not given
 
 	retention         time.Duration // zero: keep all
 	purgeInterval     time.Duration
@@ -79,11 +84,12 @@ type section struct {
 func (c *config) sections() []section {
 	return []section{
 		{"Server", []setting{
-			{"listen", "HOST:PORT", "127.0.0.1:7007", false, text(&c.listen), "Address to listen on; port 0 takes a free port."},
+			{"listen", "HOST:PORT", "127.0.0.1:" + defaultPort, false, address(&c.listen), "Address to listen on; port 0 takes a free port. Without :PORT it is " + defaultPort + "."},
 			{"prefix", "PATH", "/api/notifications", false, text(&c.prefix), "Path of the API. Paths without this prefix work too."},
-			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM. With --tls-key, the server uses HTTPS."},
+			{"tls-cert", "FILE", "", false, text(&c.tlsCert), "Certificate with its chain, in PEM, read again on SIGHUP. With --tls-key, the server uses HTTPS."},
 			{"tls-key", "FILE", "", false, text(&c.tlsKey), "Private key of the certificate, in PEM."},
 			{"cors-origin", "ORIGIN", "", true, list(&c.corsOrigins), "Origin of web pages that may call the API, https://host[:port]."},
+			{"allowed-host", "HOST", "", true, list(&c.allowedHosts), "Name of this server besides localhost, 127.0.0.1 and [::1], without a port. Where guests are accepted, other names are answered with 421."},
 			{"log-format", "FORMAT", "text", false, oneOf(&c.logFormat, "text", "json"), "text or json; logs go to standard error."},
 			{"log-level", "LEVEL", "info", false, oneOf(&c.logLevel, "debug", "info", "warn", "error"), "debug, info, warn or error."},
 			{"config", "FILE", "", false, text(&c.file), "YAML file with settings (its keys are the names of the flags) and policy rules."},
@@ -95,6 +101,7 @@ func (c *config) sections() []section {
 			{"database-min-conns", "N", "3", false, number(&c.minConns, 0), "Connections to PostgreSQL that are kept open."},
 			{"database-max-conns", "N", "12", false, number(&c.maxConns, 1), "Largest number of connections to PostgreSQL."},
 			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},
+			{"database-wait", "DURATION", "30s", false, duration(&c.databaseWait), "How long the start waits for a PostgreSQL that is not up yet."},
 			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL. After that it is answered with 503."},
 		}},
 		{"Users and groups", []setting{
@@ -103,13 +110,17 @@ func (c *config) sections() []section {
 		}},
 		{"Access", []setting{
 			{"jwks-url", "URL", "", false, text(&c.jwksURL), "Public keys of the accepted tokens: https://…, or file:PATH if --listen is on loopback."},
+			{"jwks-insecure", "", "false", false, toggle(&c.jwksInsecure), "Accept a --jwks-url http://… of another machine. Who can change what that machine answers can issue tokens."},
+			{"jwks-max-stale", "DURATION", "1h", false, duration(&c.jwksMaxStale), "How long keys are used that no fetch has confirmed. After that tokens are answered with 503. An issuer that empties its key set revokes its tokens within this time."},
 			{"jwt-issuer", "ISSUER", "", false, text(&c.jwtIssuer), "Required value of a token's claim iss."},
 			{"jwt-audience", "AUDIENCE", "", false, text(&c.jwtAudience), "Required value of a token's claim aud, or one of its values."},
+			{"jwt-max-lifetime", "DURATION", "90d", false, duration(&c.jwtMaxLifetime), "Longest time from a token's claim iat, or without it from now, to its claim exp."},
 			{"jwt-user-claim", "CLAIM", "", false, text(&c.jwtUserClaim), "Claim that names the user. Without it the claim sub does, as user:namespace/name."},
-			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret. Give two files during a rotation."},
+			{"external-caller-secret-file", "FILE", "", true, list(&c.secretFiles), "File with a secret for the header notifications-secret, read again on SIGHUP. Give two files during a rotation."},
 			{"external-caller-user", "REF", "", false, text(&c.externalUser), "User that holders of the secret act as. Without it they are a service and have no inbox."},
-			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256)."},
+			{"legacy-key-file", "FILE", "", true, list(&c.legacyKeyFiles), "File with a base64 key of older Backstage service tokens (HS256), read again on SIGHUP."},
 			{"guest", "", "", false, optionalToggle(&c.guest), "Accept requests without credentials as the user " + guestRef + ". On by default if no other way is configured and --listen is on loopback."},
+			{"users-may-broadcast", "", "", false, optionalToggle(&c.usersMayBroadcast), "Let every user post to everybody. Without it services can, and on loopback the guest. Not together with a policy."},
 		}},
 		{"Notifications", []setting{
 			{"retention", "DURATION", "", false, duration(&c.retention), "Remove notifications older than this, unless a user saved them. Without it they are never too old."},
@@ -142,6 +153,22 @@ func (c *config) settings() []setting {
 
 func text(to *string) func([]string) error {
 	return scalar(to, func(s string) (string, error) { return s, nil })
+}
+
+// defaultPort is the port of a --listen without one.
+const defaultPort = "7007"
+
+// address takes HOST:PORT, or a host alone. It leaves everything else to
+// checkListen.
+func address(to *string) func([]string) error {
+	return scalar(to, func(s string) (string, error) {
+		_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+		_, notNumber := strconv.Atoi(s)
+		if err == nil || !strings.Contains(s, ":") && notNumber != nil {
+			return net.JoinHostPort(strings.Trim(s, "[]"), defaultPort), nil
+		}
+		return s, nil
+	})
 }
 
 func list(to *[]string) func([]string) error {
@@ -268,6 +295,7 @@ func (c *config) checkServer() error {
 	if c.tlsKey != "" && c.tlsCert == "" {
 		faults = append(faults, c.fault("tls-key", "needs --tls-cert"))
 	}
+	faults = append(faults, c.checkHosts()...)
 	for _, origin := range c.corsOrigins {
 		// In the CORS library a star matches any characters.
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil || strings.Contains(origin, "*") {
@@ -301,6 +329,11 @@ func (c *config) onLoopback() bool {
 	if err != nil {
 		return false
 	}
+	return isLoopback(host)
+}
+
+// isLoopback reports whether the host is this machine, by its name or address.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

@@ -210,7 +210,9 @@ func TestRefusedSettings(t *testing.T) {
 		"no bool":                   {environ: []string{"NOTIFYD_GUEST=yes"}, want: []string{`NOTIFYD_GUEST: "yes" is neither true nor false`}},
 		"overridden value":          {args: []string{"--log-level=info"}, environ: []string{"NOTIFYD_LOG_LEVEL=loud"}, want: []string{`NOTIFYD_LOG_LEVEL: "loud" is not one of debug, info, warn, error`}},
 		"log format":                {args: []string{"--log-format=xml"}, want: []string{`--log-format: "xml" is not one of text, json`}},
-		"listen without port":       {args: []string{"--listen=localhost"}, want: []string{`--listen: "localhost" is not of the form HOST:PORT`}},
+		"listen on a port alone":    {args: []string{"--listen=7007"}, want: []string{`--listen: "7007" is not of the form HOST:PORT`}},
+		"listen without a port":     {args: []string{"--listen=::1:"}, want: []string{`--listen: "::1:" is not of the form HOST:PORT`}},
+		"listen on a host, outside": {args: []string{"--listen=10.0.0.1"}, want: []string{"--listen: 10.0.0.1:7007 can be reached from other machines"}},
 		"listen on a strange port":  {args: []string{"--listen=localhost:65536"}, want: []string{`--listen: "65536" is not a port`}},
 		"relative prefix":           {args: []string{"--prefix=api"}, want: []string{`--prefix: "api" is not a plain path`}},
 		"prefix with a query":       {args: []string{"--prefix=/api?x"}, want: []string{`--prefix: "/api?x" is not a plain path`}},
@@ -219,6 +221,9 @@ func TestRefusedSettings(t *testing.T) {
 		"every origin":              {args: []string{"--cors-origin=*"}, want: []string{`--cors-origin: "*" is not of the form`}},
 		"wildcard origin":           {args: []string{"--cors-origin=https://*.example"}, want: []string{`--cors-origin: "https://*.example" is not of the form`}},
 		"origin with a path":        {args: []string{"--cors-origin=https://a.example/"}, want: []string{`--cors-origin: "https://a.example/" is not of the form`}},
+		"allowed host with a port":  {args: []string{"--allowed-host=inbox.example:80"}, want: []string{`--allowed-host: "inbox.example:80" is not the name or address of a host`}},
+		"every host":                {args: []string{"--allowed-host=*"}, want: []string{`--allowed-host: "*" is not the name`}},
+		"allowed host, no guests":   {args: []string{"--allowed-host=a", "--external-caller-secret-file=x"}, want: []string{"--allowed-host: is for a server that accepts guests"}},
 		"database":                  {args: []string{"--database=notifications.db"}, want: []string{"--database: must be sqlite:PATH or postgres://"}},
 		"database URL":              {args: []string{"--database=postgres://db:port/x"}, want: []string{"--database: ", "invalid port"}},
 		"database without path":     {args: []string{"--database=sqlite:"}, want: []string{"--database: must be sqlite:PATH or postgres://"}},
@@ -235,12 +240,17 @@ func TestRefusedSettings(t *testing.T) {
 		"external user alone":       {args: []string{"--external-caller-user=default/jane"}, want: []string{"--external-caller-user: needs --external-caller-secret-file"}},
 		"three secrets":             {environ: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE=a,b,c"}, want: []string{"NOTIFYD_EXTERNAL_CALLER_SECRET_FILE: 3 files"}},
 		"keys from a file, outside": {args: []string{"--jwks-url=file:x", "--jwt-issuer=a", "--jwt-audience=b", "--listen=:0"}, want: []string{"--jwks-url: keys from a file", "loopback"}},
+		"keys over http":            {args: []string{"--jwks-url=http://issuer.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: http:// to another machine", "--jwks-insecure"}},
+		"keys over HTTP":            {args: []string{"--jwks-url=HTTP://127.0.0.1.example/jwks", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-insecure"}},
+		"missing file of keys":      {args: []string{"--jwks-url=file:/no/keys", "--jwt-issuer=a", "--jwt-audience=b"}, want: []string{"--jwks-url: ", "/no/keys: no such file"}},
+		"broadcasts beside a policy": {args: []string{"--users-may-broadcast"}, file: "policy:\n  - allow: [notifications.list]\n    users: ['*']\n",
+			want: []string{"--users-may-broadcast: is for a server without a policy"}},
 		"all at once": {
 			args: []string{"--read-timeout=1"}, environ: []string{"NOTIFYD_NOPE=1", "NOTIFYD_GUEST=2"}, file: "a: 1\nb: 2\n",
 			want: []string{"--read-timeout:", "NOTIFYD_NOPE:", "NOTIFYD_GUEST:", "PATH:1: a:", "PATH:2: b:"},
 		},
 		"all rules at once": {
-			args: []string{"--listen=x", "--prefix=x", "--tls-cert=x", "--database=x", "--open-catalog", "--catalog=x", "--jwt-issuer=x"},
+			args: []string{"--listen=x:y", "--prefix=x", "--tls-cert=x", "--database=x", "--open-catalog", "--catalog=x", "--jwt-issuer=x"},
 			want: []string{"--listen:", "--prefix:", "--tls-cert:", "--database:", "--open-catalog:", "--jwt-issuer:"},
 		},
 	}
@@ -334,6 +344,10 @@ func TestHelp(t *testing.T) {
 		if r := invoke(t, nil, args...); r.status != 0 || r.stdout != help.String() {
 			t.Errorf("%q: exit status %d, and other help", args, r.status)
 		}
+		words := strings.Fields("help " + word)
+		if r := invoke(t, nil, words...); r.status != 0 || r.stdout != help.String() {
+			t.Errorf("%q: exit status %d, and other help", words, r.status)
+		}
 		if word != "" && !strings.Contains(usage, "notifyd "+word) {
 			t.Errorf("the help lacks the command %s", word)
 		}
@@ -364,6 +378,8 @@ func TestUnknownCommand(t *testing.T) {
 	t.Parallel()
 	refused(t, invoke(t, nil, "serve"), exitUsage, `"serve"`, "notifyd --help")
 	refused(t, invoke(t, nil, "version", "--nope"), exitUsage, "-nope")
+	refused(t, invoke(t, nil, "--version", "--nope"), exitUsage, "-version")
+	refused(t, invoke(t, nil, "help", "serve"), exitUsage, `"serve"`, "notifyd --help")
 	refused(t, invoke(t, nil, "migrate", "now"), exitUsage, `"migrate now"`, "notifyd migrate --help")
 	refused(t, invoke(t, nil, "migrate", "--dry-run", "now"), exitUsage, `"now"`)
 	refused(t, invoke(t, nil, "migrate", "--nope"), exitUsage, "-nope")
@@ -371,9 +387,28 @@ func TestUnknownCommand(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	r := invoke(t, nil, "version")
-	if r.status != 0 || !strings.HasPrefix(r.stdout, "notifyd ") || !strings.Contains(r.stdout, " go1.") {
-		t.Errorf("exit status %d: %q", r.status, r.stdout)
+	for _, word := range []string{"version", "--version", "-version"} {
+		r := invoke(t, nil, word)
+		if r.status != 0 || !strings.HasPrefix(r.stdout, "notifyd ") || !strings.Contains(r.stdout, " go1.") {
+			t.Errorf("%s: exit status %d: %q", word, r.status, r.stdout)
+		}
+	}
+}
+
+// A --listen without a port takes the default one.
+func TestListenWithoutPort(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"127.0.0.1": "127.0.0.1:7007", "localhost": "localhost:7007", "::1": "[::1]:7007", "[::1]": "[::1]:7007",
+		"notifyd.example": "notifyd.example:7007", ":80": ":80", "localhost:80": "localhost:80", "[::1]:80": "[::1]:80",
+	} {
+		c, err := load([]string{"--listen=" + given}, nil)
+		if err != nil || c.listen != want {
+			t.Errorf("%s became %q, %v; want %s", given, c.listen, err, want)
+		}
+		if c.onLoopback() != (strings.Contains(want, "1]") || strings.HasPrefix(want, "127.") || strings.HasPrefix(want, "localhost")) {
+			t.Errorf("%s is on loopback: %v", given, c.onLoopback())
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
@@ -71,8 +72,8 @@ func isPostgresURL(s string) bool {
 	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
-// openDatabase opens the database, and creates it if it does not exist. Its
-// errors contain no password.
+// openDatabase opens the database, and creates it if it does not exist. It waits
+// for a PostgreSQL that is not up yet. Its errors contain no password.
 func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
 	if path, ok := c.sqlitePath(); ok {
 		return database.OpenSQLite(path, database.SQLiteLogger(log))
@@ -81,15 +82,40 @@ func openDatabase(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, e
 	if err != nil {
 		return nil, err
 	}
-	if err := database.EnsureDatabase(ctx, cfg); err != nil {
-		return nil, err
+	return waitFor(ctx, c, log, func() (*gorm.DB, error) {
+		if err := database.EnsureDatabase(ctx, cfg); err != nil {
+			return nil, err
+		}
+		return database.OpenPostgres(ctx, cfg)
+	})
+}
+
+// waitFor repeats open until PostgreSQL is up, at most for --database-wait.
+func waitFor(ctx context.Context, c *config, log *slog.Logger, open func() (*gorm.DB, error)) (*gorm.DB, error) {
+	const pause = 250 * time.Millisecond
+	ended := time.After(c.databaseWait)
+	for said := false; ; {
+		db, err := open()
+		if err == nil || !database.NotUp(err) {
+			return db, err
+		}
+		if !said {
+			log.Warn("PostgreSQL is not up yet, and the start waits for it", "at most", c.databaseWait.String(), "error", err)
+			said = true
+		}
+		select {
+		case <-time.After(pause):
+		case <-ended:
+			return nil, fmt.Errorf("%w (waited %v, see --database-wait)", err, c.databaseWait)
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		}
 	}
-	return database.OpenPostgres(ctx, cfg)
 }
 
 // openReplica opens the standby, which may be down. It returns nil if there is
 // none.
-func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, error) {
+func openReplica(ctx context.Context, c *config, db *gorm.DB, log *slog.Logger) (*gorm.DB, error) {
 	if c.databaseReplica == "" {
 		return nil, nil
 	}
@@ -98,7 +124,7 @@ func openReplica(ctx context.Context, c *config, log *slog.Logger) (*gorm.DB, er
 		return nil, err
 	}
 	cfg.URL = c.databaseReplica
-	return database.OpenStandby(ctx, cfg)
+	return database.OpenStandby(ctx, cfg, db)
 }
 
 func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error) {

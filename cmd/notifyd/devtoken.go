@@ -101,6 +101,9 @@ func (d devToken) subject() (string, error) {
 		if strings.ContainsAny(d.service, "/:") {
 			return "", fmt.Errorf(`--service: %q contains "/" or ":" and might be taken for a user`, d.service)
 		}
+		if d.service == "external" || d.service == "backstage-server" {
+			return "", fmt.Errorf("--service: %q is a built-in service, and servers refuse its tokens", d.service)
+		}
 		return d.service, nil
 	}
 	ref := strings.TrimPrefix(d.user, "user:")

@@ -110,6 +110,7 @@ func TestRefusedDevToken(t *testing.T) {
 		`--user: "/jane" is not of the form`:         {"--user=/jane"},
 		`--service: "default/jane" contains`:         {"--service=default/jane"},
 		`--service: "user:jane" contains`:            {"--service=user:jane"},
+		`--service: "external" is a built-in`:        {"--service=external"},
 		"--keys: is empty":                           {"--user=default/jane", "--keys="},
 		"--issuer: is empty":                         {"--user=default/jane", "--issuer="},
 		"--audience: is empty":                       {"--user=default/jane", "--audience="},

@@ -12,8 +12,9 @@ import (
 
 func eraseUserHelp(w io.Writer) {
 	fmt.Fprint(w, `notifyd erase-user removes a user's own data: what they read, saved and archived,
-notifications addressed to them alone, and their idempotency keys. The catalog
-need not have the user any more. Notifications to groups, to everybody and to
+notifications addressed to them alone, and their idempotency keys. It prints what
+it removed. The catalog need not have the user any more; a user whom neither the
+catalog nor the database knows is an error. Notifications to groups, to everybody and to
 other users stay. Notifications that the user posted stay, without a poster.
 An erasure cannot be undone.
 
@@ -44,14 +45,24 @@ func runEraseUser(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	return operate(ctx, c, c.logger(p.stderr), func(svc *notifications.Service, cat notifications.Catalog) error {
-		if err := svc.EraseUser(ctx, operator, ref); err != nil {
+		erased, err := svc.EraseUser(ctx, operator, ref)
+		if err != nil {
 			return asUsageError(err)
 		}
-		user, err := cat.Canonical(notifications.KindUser, ref)
+		name, err := cat.Canonical(notifications.KindUser, ref)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(p.stdout, "%s is erased\n", notifications.UserRef(user))
+		user := notifications.UserRef(name)
+		if erased == (notifications.Erased{}) {
+			if missing, err := cat.Missing(ctx, []notifications.Ref{user}); err != nil || len(missing) > 0 {
+				return errors.Join(err, fmt.Errorf("nothing is erased: neither the catalog nor the database knows %s", user))
+			}
+		}
+		_, err = fmt.Fprintf(p.stdout, "%s is erased\n"+
+			"  %d marks\n  %d notifications to this user alone\n  %d notifications to the user and others, which the others keep\n"+
+			"  %d posts of the user, which stay without a poster\n  %d idempotency keys\n",
+			user, erased.Marks, erased.Notifications, erased.Shared, erased.Posts, erased.Keys)
 		return err
 	})
 }

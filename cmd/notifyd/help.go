@@ -18,10 +18,12 @@ Usage:
   notifyd explain --user REF ID [settings]   say why a user sees a notification or does not
   notifyd erase-user REF [settings]          remove a user's own data
   notifyd dev-token --user REF               issue a token for development
-  notifyd version                            print the version
+  notifyd version                            print the version; also notifyd --version
+  notifyd help [COMMAND]                     print this help, or that of a command
 
-Each command prints its own help with --help. SIGTERM and SIGINT end the server
-after the requests in flight. SIGHUP makes it read the catalog again.
+Each command prints its own help with --help too. SIGTERM and SIGINT end the server
+after the requests in flight. SIGHUP makes it read the files of the catalog, the
+secrets, the legacy keys and the certificate again; one with a fault is not used.
 `
 
 const settingsHelp = `
@@ -31,7 +33,7 @@ file. Settings that can be repeated are lists in the file, and separated by comm
 in a variable. A DURATION is 500ms, 30s, 1h30m or, in whole days, 90d. Rules of
 the policy can be given only in the file:
 
-  policy:        # without it everything is allowed, except to withdraw the posts of others
+  policy:        # without it users post to users and groups, read and mark; services post to everybody too
     - allow: [notifications.create, notifications.create.system, notifications.delete]
       services: [external]
     - allow: [notifications.list, notifications.update.read]

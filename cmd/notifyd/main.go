@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,7 +35,7 @@ type process struct {
 	environ []string // "KEY=value"
 	stdout  io.Writer
 	stderr  io.Writer
-	hangup  <-chan os.Signal // a signal to read the catalog again
+	hangup  <-chan os.Signal // a signal to read files again
 }
 
 func main() {
@@ -83,6 +84,16 @@ func dispatch(ctx context.Context, p process) error {
 	word := ""
 	if len(p.args) > 0 && !strings.HasPrefix(p.args[0], "-") {
 		word, p.args = p.args[0], p.args[1:]
+	}
+	switch {
+	case word == "help":
+		word = ""
+		if len(p.args) > 0 {
+			word, p.args = p.args[0], p.args[1:]
+		}
+		p.args = append(slices.Clone(p.args), "--help")
+	case word == "" && len(p.args) == 1 && strings.TrimLeft(p.args[0], "-") == "version":
+		word, p.args = "version", nil
 	}
 	cmd, ok := commands[word]
 	if !ok {

@@ -129,10 +129,20 @@ func TestEraseUser(t *testing.T) {
 		before := openLibrary(t, database, "--catalog", file(t, "users.yaml", "kind: User\nmetadata: {name: jim}\n---\nkind: User\nmetadata: {name: guest}\n"))
 		alone, shared := before.post(t, notifications.Users("default/jim")), before.post(t, notifications.Users("default/jim", "default/guest"))
 		i := serving(t, database)
-		for range 2 {
-			if told := succeeds(t, "erase-user", "Default/Jim", database); told != "user:default/jim is erased\n" {
-				t.Errorf("the output is %q", told)
-			}
+		const told = `user:default/jim is erased
+  0 marks
+  1 notifications to this user alone
+  1 notifications to the user and others, which the others keep
+  0 posts of the user, which stay without a poster
+  0 idempotency keys
+`
+		if got := succeeds(t, "erase-user", "Default/Jim", database); got != told {
+			t.Errorf("the output is %q, want %q", got, told)
+		}
+		refused(t, invoke(t, nil, "erase-user", "Default/Jim", database), exitFailure, // now nobody knows him
+			"notifyd: nothing is erased: neither the catalog nor the database knows user:default/jim")
+		if got := succeeds(t, "erase-user", "default/jane", database); !strings.HasPrefix(got, "user:default/jane is erased\n  0 marks\n") {
+			t.Errorf("of a user in the catalog without data the output is %q", got)
 		}
 		if before.stored(t, alone) {
 			t.Error("what was addressed to him alone is still there")

@@ -123,42 +123,6 @@ func TestEndWhileStarting(t *testing.T) {
 	stderr.wait(t, "stopped while starting")
 }
 
-// SIGHUP reads the catalog again. If a file has a fault the catalog stays as it
-// is.
-func TestReload(t *testing.T) {
-	t.Parallel()
-	const guest, ann = "kind: User\nmetadata: {name: guest}\n", "---\nkind: User\nmetadata: {name: ann}\n"
-	path := file(t, "users.yaml", guest)
-	i := spawn(t, "--catalog", path)
-	reload := func(content, told string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := i.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		i.stderr.wait(t, told)
-	}
-	i.post(t, "default/ann").want(t, http.StatusBadRequest)
-	reload(guest+ann, "users=2 groups=0")
-	i.post(t, "default/ann").want(t, http.StatusOK)
-	reload("kind: User\nmetadata: {nam: ann}\n", "stays as it is")
-	i.post(t, "default/ann").want(t, http.StatusOK)
-	i.get(t, "/notifications").want(t, http.StatusOK)
-	reload(guest, "users=1 groups=0")
-	i.post(t, "default/ann").want(t, http.StatusBadRequest)
-
-	for args, told := range map[string]string{"--open-catalog": "no files to read again", "--guest": "users=3 groups=2"} {
-		j := spawn(t, args)
-		if err := j.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		j.stderr.wait(t, told)
-		j.get(t, "/notifications").want(t, http.StatusOK)
-	}
-}
-
 // After the process was killed under load, every acknowledged post is there.
 func TestKill(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
@@ -293,7 +257,7 @@ func TestUnreachableDatabase(t *testing.T) {
 		"bad port":           "postgres://x:" + password + "@127.0.0.1:port/x",
 	} {
 		for _, command := range [][]string{{}, {"migrate"}, {"migrate", "--dry-run"}, operatorCommands["explain"], operatorCommands["erase-user"]} {
-			r := invoke(t, []string{"NOTIFYD_DATABASE=" + database}, command...)
+			r := invoke(t, []string{"NOTIFYD_DATABASE=" + database, "NOTIFYD_DATABASE_WAIT=1ms"}, command...)
 			if r.status == 0 || r.stdout != "" || r.stderr == "" {
 				t.Errorf("%s: exit status %d: %s%s", name, r.status, r.stdout, r.stderr)
 			}

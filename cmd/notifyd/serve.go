@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -69,16 +68,17 @@ type server struct {
 	log      *slog.Logger
 	patience time.Duration // time for requests in flight at the end
 
+	reloaders []reloader // on SIGHUP, besides the catalog
 }
 
 // start does everything up to listening. It reads the files that the settings
 // name before it opens the database.
 func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
-	certificates, certificateErr := loadCertificate(c)
+	certificate, certificateErr := loadCertificate(c)
 	cat, err := loadCatalog(c)
 	var who access
 	if err == nil {
-		who, err = newAccess(c, cat, log)
+		who, err = newAccess(ctx, c, cat, log)
 	}
 	if err := errors.Join(certificateErr, err); err != nil {
 		return nil, usageError{err}
@@ -88,14 +88,17 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	replica, err := openReplica(ctx, c, log)
+	replica, err := openReplica(ctx, c, db, log)
 	if err != nil {
 		return nil, errors.Join(err, closeDatabase(db))
 	}
 	s := &server{
-		catalog: cat, db: db, replica: replica, log: log, patience: c.shutdownTimeout,
+		catalog: cat, db: db, replica: replica, log: log, patience: c.shutdownTimeout, reloaders: who.reloaders,
 	}
-	if err := s.listen(ctx, c, who, certificates); err != nil {
+	if certificate != nil {
+		s.reloaders = append(s.reloaders, reloader{"the certificate and its key", func() error { return certificate.read(c) }})
+	}
+	if err := s.listen(ctx, c, who, certificate); err != nil {
 		return nil, errors.Join(err, s.closeDatabases())
 	}
 	return s, nil
@@ -106,7 +109,7 @@ func (s *server) closeDatabases() error {
 }
 
 // listen creates the tables and the HTTP server, and starts to listen.
-func (s *server) listen(ctx context.Context, c *config, who access, certificates []tls.Certificate) error {
+func (s *server) listen(ctx context.Context, c *config, who access, certificate *certificateSlot) error {
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
 		DB: s.db, Replica: s.replica, Catalog: s.catalog, Policy: who.policy, Logger: s.log,
@@ -131,28 +134,20 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificates
 		return err
 	}
 	s.http = newHTTPServer(c, api, s.log)
-	if len(certificates) > 0 {
-		s.http.TLSConfig = &tls.Config{Certificates: certificates, MinVersion: tls.VersionTLS12}
+	if certificate != nil {
+		s.http.TLSConfig = certificate.config()
 	}
 	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
 	return err
 }
 
-// loadCertificate returns none if HTTPS is not configured.
-func loadCertificate(c *config) ([]tls.Certificate, error) {
-	if c.tlsCert == "" {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
-	if err != nil {
-		return nil, c.fault("tls-cert", "%w", err)
-	}
-	return []tls.Certificate{certificate}, nil
-}
-
 func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
+	handler := withDeadline(api, c.writeTimeout*9/10)
+	if c.acceptsGuests() {
+		handler = allowHosts(handler, c.prefix, c.allowedHosts)
+	}
 	return &http.Server{
-		Handler:           allowOrigins(withDeadline(api, c.writeTimeout*9/10), c.corsOrigins),
+		Handler:           allowOrigins(handler, c.corsOrigins),
 		ReadHeaderTimeout: c.readHeaderTimeout,
 		ReadTimeout:       c.readTimeout,
 		WriteTimeout:      c.writeTimeout,
@@ -206,7 +201,7 @@ func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
 	for {
 		select {
 		case <-hangup:
-			reloadCatalog(s.catalog, s.log)
+			s.reload()
 		case err := <-ended:
 			return err
 		case <-ctx.Done():

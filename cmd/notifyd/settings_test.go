@@ -37,6 +37,7 @@ var effects = []struct {
 	{"prefix", effectOfPrefix},
 	{"tls-cert tls-key", effectOfTLS},
 	{"cors-origin", effectOfCORSOrigin},
+	{"allowed-host", effectOfAllowedHost},
 	{"log-format", effectOfLogFormat},
 	{"log-level", effectOfLogLevel},
 	{"config", effectOfConfig},
@@ -44,15 +45,20 @@ var effects = []struct {
 	{"database-password-file", effectOfPasswordFile},
 	{"database-replica", effectOfReplica},
 	{"database-min-conns database-idle-timeout", effectOfMinConnsAndIdleTimeout},
+	{"database-wait", effectOfDatabaseWait},
 	{"database-max-conns database-acquire-timeout", effectOfMaxConnsAndAcquireTimeout},
 	{"catalog", effectOfCatalog},
 	{"open-catalog", effectOfOpenCatalog},
 	{"jwks-url jwt-issuer jwt-audience", effectOfTokens},
+	{"jwks-insecure", effectOfJWKSInsecure},
+	{"jwks-max-stale", effectOfJWKSMaxStale},
+	{"jwt-max-lifetime", effectOfJWTMaxLifetime},
 	{"jwt-user-claim", effectOfUserClaim},
 	{"external-caller-secret-file", effectOfSecret},
 	{"external-caller-user", effectOfExternalCallerUser},
 	{"legacy-key-file", effectOfLegacyKeys},
 	{"guest", effectOfGuest},
+	{"users-may-broadcast", effectOfUsersMayBroadcast},
 	{"retention", effectOfRetention},
 	{"purge-interval", effectOfPurgeInterval},
 	{"idempotency-window", effectOfIdempotencyWindow},
@@ -351,6 +357,34 @@ func effectOfMaxConnsAndAcquireTimeout(t *testing.T) {
 	}
 }
 
+// The start waits for a PostgreSQL that is not up yet, and not for ever.
+func effectOfDatabaseWait(t *testing.T) {
+	cluster := dbtest.StartPostgres(t, pgcluster.Options{})
+	if err := cluster.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--listen=127.0.0.1:0", "--database=" + cluster.URL()}
+	refused(t, invoke(t, nil, append(args, "--database-wait=1ms")...), exitFailure, "PostgreSQL is not up yet", "waited 1ms")
+	refused(t, invoke(t, nil, "migrate", args[1], "--database-wait=1ms"), exitFailure, "PostgreSQL is not up yet", "waited 1ms")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout, stderr := newOutput(), newOutput()
+	status := make(chan int)
+	go func() { status <- run(ctx, process{args: args, stdout: stdout, stderr: stderr}) }()
+	stderr.wait(t, "PostgreSQL is not up yet")
+	if err := cluster.Start(); err != nil {
+		t.Error(err)
+	}
+	stdout.wait(t, "notifyd listens on")
+	cancel()
+	if code := <-status; code != 0 {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+	if n := strings.Count(stderr.String(), "is not up yet"); n != 1 {
+		t.Errorf("it said so %d times", n)
+	}
+}
+
 func effectOfMinConnsAndIdleTimeout(t *testing.T) {
 	database := dbtest.PostgresURL(t)
 	i := serving(t, "--database="+named(database), "--database-min-conns=2", "--database-max-conns=6", "--database-idle-timeout=200ms")
@@ -477,7 +511,7 @@ func effectOfReadHeaderTimeout(t *testing.T) {
 
 func effectOfReadTimeout(t *testing.T) {
 	i := serving(t, patientExcept("read-timeout", "100ms")...)
-	cut(t, i.dial(t, "POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
+	cut(t, i.dial(t, "POST /notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
 }
 
 func effectOfIdleTimeout(t *testing.T) {
@@ -489,7 +523,7 @@ func effectOfIdleTimeout(t *testing.T) {
 func (i *instance) inFlight(t *testing.T) (conn net.Conn, finish func() reply) {
 	t.Helper()
 	body := draft("default/guest")
-	conn = i.dial(t, fmt.Sprintf("POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
+	conn = i.dial(t, fmt.Sprintf("POST /notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
 	answers := bufio.NewReader(conn)
 	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("the server does not read: %q, %v", line, err)

@@ -87,7 +87,8 @@ func (a *app) removeUser(ctx context.Context, name string) error {
 		if _, err := inbox.WithdrawScope(ctx, self, notifications.ScopeKey{Origin: "teams", Scope: "joined-" + name}); err != nil {
 			return err
 		}
-		return inbox.EraseUser(ctx, self, name)
+		_, err := inbox.EraseUser(ctx, self, name)
+		return err
 	})
 }
 

@@ -25,17 +25,16 @@ func (p people) reading(ctx context.Context) *gorm.DB {
 	return p.db.WithContext(ctx)
 }
 
-var goodName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var goodName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,31}$`)
 
 var errName = errors.New("must be 1 to 32 letters, digits and hyphens, a letter first")
 
 // Canonical takes names in any case. It asks no database.
 func (people) Canonical(_ notifications.Kind, name string) (string, error) {
-	name = strings.ToLower(name)
-	if !goodName.MatchString(name) {
+	if !goodName.MatchString(name) { // before ToLower, which folds other letters too
 		return "", errName
 	}
-	return name, nil
+	return strings.ToLower(name), nil
 }
 
 // Groups returns the teams of a user, and since when they are in them.

@@ -80,7 +80,8 @@ func (s shop) unregister(ctx context.Context, customer string) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE name = $1", customer); err != nil {
 			return err
 		}
-		return inbox.EraseUser(ctx, self, customer)
+		_, err := inbox.EraseUser(ctx, self, customer)
+		return err
 	})
 }
 
@@ -103,7 +104,8 @@ type customers struct{ pool *sql.DB }
 
 // Canonical takes names as the table has them: in small letters.
 func (customers) Canonical(_ notifications.Kind, name string) (string, error) {
-	if name == "" || len(name) > 100 || strings.ContainsAny(name, ": \x00") {
+	other := func(r rune) bool { return r <= ' ' || r > '~' } // letters that only look like others too
+	if name == "" || len(name) > 100 || strings.Contains(name, ":") || strings.ContainsFunc(name, other) {
 		return "", errors.New("is not the name of a customer")
 	}
 	return strings.ToLower(name), nil

@@ -209,7 +209,8 @@ func (s *service) Purge(olderThan time.Duration) (int64, error) {
 
 func (s *service) EraseUser(user string) error {
 	ctx, svc := s.current()
-	return svc.EraseUser(ctx, admin, s.spelled(user))
+	_, err := svc.EraseUser(ctx, admin, s.spelled(user))
+	return err
 }
 
 func (s *service) MarkRead(who notifications.Identity, id string, read bool) error {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,6 +17,7 @@ const (
 	codeNoSuchDatabase    = "3D000"
 	codeDuplicateDatabase = "42P04"
 	codeUniqueViolation   = "23505"
+	codeCannotConnectNow  = "57P03" // it starts, ends or recovers
 )
 
 // EnsureDatabase creates the PostgreSQL database of c with encoding UTF-8, if
@@ -74,6 +77,21 @@ func connectMaintenance(ctx context.Context, target *pgx.ConnConfig) (*pgx.Conn,
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
+}
+
+// NotUp reports whether an error of [EnsureDatabase] or [OpenPostgres] says that
+// nobody listens, that the host has no address yet, or that the server is
+// starting. The same call may succeed soon.
+func NotUp(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code == codeCannotConnectNow
+	}
+	var connect *pgconn.ConnectError
+	var network *net.OpError
+	var name *net.DNSError
+	return errors.As(err, &connect) && (errors.As(err, &network) || errors.As(err, &name) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) // a proxy that listens for a server that does not
 }
 
 func hasCode(err error, code string) bool {

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
@@ -75,11 +77,13 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
 	return db, nil
 }
 
-// OpenStandby is [OpenPostgres] for a server that may be down: it does not
-// connect. Later operations connect, or fail.
-func OpenStandby(ctx context.Context, c PostgresConfig) (*gorm.DB, error) {
+// OpenStandby is [OpenPostgres] for a standby of primary that may be down: it
+// does not connect. Later operations connect, or fail. Each connection is closed
+// at once if its server is not a standby of that system.
+func OpenStandby(ctx context.Context, c PostgresConfig, primary *gorm.DB) (*gorm.DB, error) {
 	config, err := c.parse()
 	if err == nil {
+		config.AfterConnect = (&standbyCheck{primary: primary}).check
 		var db *gorm.DB
 		if db, err = c.connect(ctx, config, func(*sql.DB, context.Context) error { return nil }); err == nil {
 			return db, nil
@@ -108,6 +112,37 @@ func (c PostgresConfig) connect(ctx context.Context, config *pgxpool.Config, che
 		return nil, errors.Join(err, db.Close())
 	}
 	return g, nil
+}
+
+// standbyCheck checks new connections to a standby.
+type standbyCheck struct {
+	primary *gorm.DB
+	system  atomic.Pointer[string] // the primary's identifier; nil until it has answered
+}
+
+const systemIdentifier = "(SELECT system_identifier::text FROM pg_control_system())"
+
+func (s *standbyCheck) check(ctx context.Context, conn *pgx.Conn) error {
+	want := s.system.Load()
+	if want == nil {
+		want = new(string)
+		if err := s.primary.WithContext(ctx).Raw("SELECT " + systemIdentifier).Row().Scan(want); err != nil {
+			return fmt.Errorf("ask the database for its identity: %w", err)
+		}
+		s.system.Store(want)
+	}
+	var standby bool
+	var system string
+	if err := conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), "+systemIdentifier).Scan(&standby, &system); err != nil {
+		return err
+	}
+	switch {
+	case system != *want:
+		return errors.New("it is another PostgreSQL, not a standby of the database")
+	case !standby:
+		return errors.New("it is not a standby (pg_is_in_recovery() is false)")
+	}
+	return nil
 }
 
 func (c PostgresConfig) acquireTimeout() time.Duration {

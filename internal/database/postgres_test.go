@@ -179,20 +179,46 @@ func TestPostgresRefuses(t *testing.T) {
 // wrong.
 func TestOpenStandby(t *testing.T) {
 	t.Parallel()
-	db, err := database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:s3cr3t@127.0.0.1:1/app?sslmode=disable"})
+	db, err := database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:s3cr3t@127.0.0.1:1/app?sslmode=disable"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool(t, db)
 	wantError(t, db.Exec("SELECT 1").Error, "connection refused", "s3cr3t")
-	_, err = database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:x@s3cr3t@localhost/app"})
+	_, err = database.OpenStandby(t.Context(), database.PostgresConfig{URL: "postgres://jane:x@s3cr3t@localhost/app"}, nil)
 	wantError(t, err, "%40", "s3cr3t")
-	db, err = database.OpenStandby(t.Context(), database.PostgresConfig{URL: dbtest.PostgresURL(t)})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// Each new connection must lead to a standby of the primary.
+func TestStandbyIsChecked(t *testing.T) {
+	t.Parallel()
+	r := dbtest.StartReplicated(t, pgcluster.Options{})
+	primary := r.Open(r.Primary)
+	standby := func(url string) *gorm.DB {
+		t.Helper()
+		db, err := database.OpenStandby(t.Context(), database.PostgresConfig{URL: url, MaxConns: 1}, primary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool(t, db)
+		return db
 	}
-	pool(t, db)
-	exec(t, db, "SELECT 1")
+	db := standby(r.Standby.URL())
+	pid := query[int](t, db, "SELECT pg_backend_pid()")
+	wantError(t, standby(r.Primary.URL()).Exec("SELECT 1").Error, "it is not a standby", "s3cr3t")
+	wantError(t, standby(dbtest.PostgresURL(t)).Exec("SELECT 1").Error, "it is another PostgreSQL", "s3cr3t")
+
+	// The server of a later connection may be another one.
+	other := r.Open(r.Standby)
+	exec(t, other, "SELECT pg_promote()")
+	if again := query[int](t, db, "SELECT pg_backend_pid()"); again != pid {
+		t.Fatal("a connection is not used again")
+	}
+	exec(t, other, "SELECT pg_terminate_backend(?)", pid)
+	if err := db.Exec("SELECT 1").Error; err == nil {
+		t.Fatal("the connection was not cut")
+	}
+	wantError(t, db.Exec("SELECT 1").Error, "it is not a standby", "s3cr3t")
 }
 
 func wantError(t *testing.T, err error, want, secret string) {

@@ -62,6 +62,10 @@ func SQLiteLogger(log *slog.Logger) SQLiteOption {
 // Transactions take the write lock when they begin, so they wait for each other
 // instead of failing. A setting that SQLite did not accept is an error.
 // Programs built with and without cgo read each other's files.
+//
+// Only the owner may read or write the file and those that SQLite keeps beside
+// it (mode 0600). Rights of others to existing files are taken, unless the files
+// belong to another user.
 func OpenSQLite(path string, opts ...SQLiteOption) (*gorm.DB, error) {
 	o := sqliteOptions{busyTimeout: DefaultBusyTimeout}
 	for _, opt := range opts {
@@ -77,6 +81,10 @@ func OpenSQLite(path string, opts ...SQLiteOption) (*gorm.DB, error) {
 func openSQLite(path string, o sqliteOptions) (*gorm.DB, error) {
 	file, err := checkPath(path)
 	if err != nil {
+		return nil, err
+	}
+	createPrivate(file)
+	if err := makePrivate(file); err != nil {
 		return nil, err
 	}
 	pool := sql.OpenDB(sqliteConnector{sqliteDSN(file, o.busyTimeout)})

@@ -34,13 +34,26 @@ func (r *Replicated) Open(c *pgcluster.Cluster) *gorm.DB {
 // OpenAs is Open with another role, which has no password.
 func (r *Replicated) OpenAs(c *pgcluster.Cluster, role string) *gorm.DB {
 	r.t.Helper()
+	return r.open(c, func(u *url.URL) {
+		if role != "" {
+			u.User = url.User(role)
+		}
+	})
+}
+
+// OpenDatabase is Open for another database of the server.
+func (r *Replicated) OpenDatabase(c *pgcluster.Cluster, name string) *gorm.DB {
+	r.t.Helper()
+	return r.open(c, func(u *url.URL) { u.Path = "/" + name })
+}
+
+func (r *Replicated) open(c *pgcluster.Cluster, edit func(u *url.URL)) *gorm.DB {
+	r.t.Helper()
 	u, err := url.Parse(c.URL())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if role != "" {
-		u.User = url.User(role)
-	}
+	edit(u)
 	db, err := database.OpenPostgres(r.t.Context(), database.PostgresConfig{URL: u.String(), MaxConns: poolSize, AcquireTimeout: acquireTimeout})
 	if err != nil {
 		r.t.Fatal(err)

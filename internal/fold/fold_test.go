@@ -28,6 +28,23 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestASCII(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                  "",
+		"@AZ[`az{":          "@az[`az{",
+		"Default/JANE":      "default/jane",
+		"É":                 "É",
+		"E\u0301":           "e\u0301",  // not composed
+		"\u212aim":          "\u212aim", // the Kelvin sign
+		"K\u0130M k\u0131m": "k\u0130m k\u0131m",
+	} {
+		if got := ASCII(in); got != want {
+			t.Errorf("ASCII(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 // FuzzText: folding a folded text changes nothing.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"É", "E\u0301", "ΟΔΟΣ", "İ", "ı", "ŉ", "ǰ", "\u0345", "ᾳ", "\u1e9e", "\u03f4"} {

@@ -105,9 +105,9 @@ func TestDeletingAUserErasesTheInbox(t *testing.T) {
 		}
 		remove := func(end error) error {
 			return h.tx(func(tx transaction) error {
-				return errors.Join(
-					tx.exec("DELETE FROM users WHERE name = 'jane'"), tx.exec("DELETE FROM memberships WHERE user_name = 'jane'"),
-					tx.svc.EraseUser(t.Context(), shop, "jane"), end)
+				removed := errors.Join(tx.exec("DELETE FROM users WHERE name = 'jane'"), tx.exec("DELETE FROM memberships WHERE user_name = 'jane'"))
+				_, erased := tx.svc.EraseUser(t.Context(), shop, "jane")
+				return errors.Join(removed, erased, end)
 			})
 		}
 		if err := remove(errRollback); !errors.Is(err, errRollback) {

@@ -76,7 +76,10 @@ var verbs = map[string]func(ctx context.Context, svc *notifications.Service) err
 		_, err := svc.Explain(ctx, shop, notifications.ExplainQuery{ID: unknownID, User: "jane"})
 		return err
 	},
-	"EraseUser": func(ctx context.Context, svc *notifications.Service) error { return svc.EraseUser(ctx, shop, "jane") },
+	"EraseUser": func(ctx context.Context, svc *notifications.Service) error {
+		_, err := svc.EraseUser(ctx, shop, "jane")
+		return err
+	},
 }
 
 // unbound are the methods that a bound Service refuses.

@@ -186,7 +186,8 @@ func tour(t *testing.T, svc *notifications.Service) (answers []string) {
 	tell("Withdraw again", svc.Withdraw(ctx, shop, many[0].ID))
 	withdrawn, err := svc.WithdrawScope(ctx, shop, notifications.ScopeKey{Origin: "shop", Scope: "s"})
 	tell("WithdrawScope", withdrawn, err)
-	tell("EraseUser", svc.EraseUser(ctx, shop, "john"))
+	erased, err := svc.EraseUser(ctx, shop, "john")
+	tell("EraseUser", fmt.Sprintf("%+v", erased), err)
 	list(john, notifications.ListQuery{Filter: notifications.Filter{Archived: notifications.ArchivedOrNot}})
 	list(jane, notifications.ListQuery{})
 	return answers

@@ -1,3 +1,9 @@
+SELECT attname::text
+FROM pg_attribute
+WHERE attrelid = to_regclass($1)
+AND attnum > 0
+AND NOT attisdropped;
+
 SELECT id, origin, title, message, topic, actions, is_system, origin_key, title_key, message_key, topic_key
 FROM notification_messages
 LIMIT 0;

@@ -1,3 +1,6 @@
+SELECT name
+FROM pragma_table_info(?);
+
 SELECT id, origin, title, message, topic, actions, is_system, origin_key, title_key, message_key, topic_key
 FROM notification_messages
 LIMIT 0;
