@@ -81,6 +81,7 @@ type api struct {
 	prefix  string // empty, or "/…" without a slash at the end
 	who     authenticator
 	maxBody int64
+	answers answers
 	log     *slog.Logger
 	router  *mux.Router
 }
@@ -118,7 +119,7 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	}
 	a := &api{
 		svc: svc, prefix: strings.TrimRight(cfg.Prefix, "/"), who: who,
-		maxBody: cfg.MaxBodyBytes, log: cfg.Logger,
+		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), log: cfg.Logger,
 	}
 	a.router = a.newRouter()
 	return http.HandlerFunc(a.serve), nil

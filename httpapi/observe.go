@@ -20,6 +20,10 @@ type observation struct {
 
 type observationKey struct{}
 
+func withObservation(ctx context.Context, o *observation) context.Context {
+	return context.WithValue(ctx, observationKey{}, o)
+}
+
 func noteOperation(r *http.Request, operation string) {
 	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
 		o.operation = operation
@@ -40,7 +44,7 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 	w.Header().Set(wire.RequestIDHeader, id)
 	var o observation
 	recorder := &statusRecorder{ResponseWriter: w}
-	r = r.WithContext(context.WithValue(r.Context(), observationKey{}, &o))
+	r = r.WithContext(withObservation(r.Context(), &o))
 	defer func() {
 		crash := recover()
 		asError, _ := crash.(error)

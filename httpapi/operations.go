@@ -27,15 +27,14 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if err != nil {
 		return err
 	}
-	page, err := a.svc.List(r.Context(), who, query)
+	page, err := a.fetch(r.Context(), who, query)
 	if err != nil {
 		return asAsked(err, nil)
 	}
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
-	withNotifications(page.Items, func(body []byte) { writeTaggedBody(w, r, body) })
-	return nil
+	return a.writeList(w, r, who, page.Items)
 }
 
 func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
