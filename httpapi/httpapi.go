@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -68,6 +69,15 @@ type Config struct {
 	// negative is an error. A larger body is answered with 413.
 	MaxBodyBytes int64
 
+	// RateLimits limits how often callers may do something. The zero value
+	// limits nothing.
+	RateLimits RateLimits
+
+	// TrustedProxies are the networks of proxies whose header X-Forwarded-For
+	// says where a request comes from. Without them it comes from the address
+	// of the connection.
+	TrustedProxies []netip.Prefix
+
 	// Logger receives one record a request at level Info: request id,
 	// operation, method, status, duration and error. Requests that fail with a
 	// 5xx are logged at level Error. Bodies, tokens and query strings are never
@@ -82,6 +92,8 @@ type api struct {
 	who     authenticator
 	maxBody int64
 	answers answers
+	rates   *rates
+	proxies []netip.Prefix
 	log     *slog.Logger
 	router  *mux.Router
 }
@@ -114,12 +126,16 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	limits, err := newRates(cfg.RateLimits, cfg.Logger)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	a := &api{
 		svc: svc, prefix: strings.TrimRight(cfg.Prefix, "/"), who: who,
-		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), log: cfg.Logger,
+		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), rates: limits, proxies: cfg.TrustedProxies, log: cfg.Logger,
 	}
 	a.router = a.newRouter()
 	return http.HandlerFunc(a.serve), nil

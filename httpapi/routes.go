@@ -94,8 +94,11 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	if !rt.public {
 		w.Header().Set("Cache-Control", "private, no-cache")
 		w.Header().Set("Vary", "Authorization, Cookie, "+wire.SecretHeader)
-		who, err = a.who.identify(r)
+		who, err = a.identify(r)
 		r = withMarked(r)
+		if err == nil {
+			err = a.rates.allow(r.Context(), rt, who)
+		}
 	}
 	if err == nil {
 		err = rt.handle(a, w, r, who)
@@ -109,6 +112,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		if p.Status == http.StatusUnauthorized {
 			p.Detail = a.who.challenge(w)
 		}
+		setRetryAfter(w, err)
 		writeProblem(w, p)
 	}
 }

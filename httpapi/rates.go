@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/limit"
+)
+
+// Rate limits requests: PerSecond on average, and Burst at once. The zero Rate
+// is no limit. A Burst of zero means one second's worth, at least one.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// RateLimits limits how often callers may do something. A request above a limit
+// is answered with 429 and Retry-After. The zero RateLimits limits nothing.
+// Each handler counts for itself, and remembers the latest 10,000 callers and
+// addresses.
+type RateLimits struct {
+	// Reads limits lists, counts and other reads of one identity.
+	Reads Rate
+	// Marks limits the changes that one identity makes to its own states.
+	Marks Rate
+	// Posts limits the posts and withdrawals of one identity.
+	Posts Rate
+	// PostsPerHour is a quota of posts of one identity. It is refilled evenly.
+	// The log gets a warning when somebody reaches it. Zero is no limit.
+	PostsPerHour int
+	// Failures limits the requests from one address without valid credentials;
+	// IPv6 addresses of one /64 count as one. Above it, unknown credentials
+	// from there are not verified. Those that were valid before are.
+	Failures Rate
+}
+
+// maxKnown is how many identities and addresses are remembered.
+const maxKnown = 10_000
+
+// class is a kind of operation with a limit of its own.
+type class int
+
+const (
+	reading class = iota
+	marking
+	posting
+)
+
+// classes maps the first permission of an operation to its class.
+var classes = map[notifications.Permission]class{
+	notifications.PermissionList:       reading,
+	notifications.PermissionReach:      reading,
+	notifications.PermissionUpdateRead: marking,
+	notifications.PermissionCreate:     posting,
+	notifications.PermissionDelete:     posting,
+}
+
+// rates are the limits of a handler.
+type rates struct {
+	byClass  map[class]*limit.Rates
+	quota    *limit.Rates
+	perHour  int
+	failures *limit.Rates
+	// valid are hashes of credentials that were valid.
+	valid *limit.Recent
+	log   *slog.Logger
+}
+
+func newRates(l RateLimits, log *slog.Logger) (*rates, error) {
+	var faults []error
+	of := func(name string, rate Rate) *limit.Rates {
+		if !(rate.PerSecond >= 0) || math.IsInf(rate.PerSecond, 0) || rate.Burst < 0 {
+			faults = append(faults, fmt.Errorf("httpapi: Config.RateLimits.%s is negative or no number", name))
+			return nil
+		}
+		return limit.NewRates(rate.PerSecond, rate.Burst, maxKnown)
+	}
+	r := &rates{
+		byClass:  map[class]*limit.Rates{reading: of("Reads", l.Reads), marking: of("Marks", l.Marks), posting: of("Posts", l.Posts)},
+		quota:    of("PostsPerHour", Rate{float64(l.PostsPerHour) / time.Hour.Seconds(), l.PostsPerHour}),
+		perHour:  l.PostsPerHour,
+		failures: of("Failures", l.Failures),
+		valid:    limit.NewRecent(maxKnown),
+		log:      log,
+	}
+	return r, errors.Join(faults...)
+}
+
+// tooOftenError is an ErrTooMany that knows when the next request is allowed.
+type tooOftenError struct {
+	what string
+	wait time.Duration
+}
+
+func (e tooOftenError) Error() string {
+	return fmt.Sprintf("%v: %s: the next is allowed in %v", notifications.ErrTooMany, e.what, e.wait)
+}
+
+func (e tooOftenError) Unwrap() error { return notifications.ErrTooMany }
+
+// allow counts a request of a caller, and refuses it above a limit.
+func (l *rates) allow(ctx context.Context, rt route, who notifications.Identity) error {
+	now := time.Now()
+	if wait, _ := l.byClass[classes[rt.permission]].Take(who.String(), now); wait > 0 {
+		return tooOftenError{"requests of this caller", wait}
+	}
+	if rt.permission != notifications.PermissionCreate {
+		return nil
+	}
+	wait, first := l.quota.Take(who.String(), now)
+	if first {
+		l.log.WarnContext(ctx, "a poster has reached the quota", "poster", who.String(), "posts_per_hour", l.perHour)
+	}
+	if wait > 0 {
+		return tooOftenError{"posts of this caller", wait}
+	}
+	return nil
+}
+
+// setRetryAfter sets the header Retry-After for an error that knows it.
+func setRetryAfter(w http.ResponseWriter, err error) {
+	var tooOften tooOftenError
+	if errors.As(err, &tooOften) {
+		seconds := int(math.Ceil(tooOften.wait.Seconds()))
+		w.Header().Set("Retry-After", strconv.Itoa(max(seconds, 1)))
+	}
+}
