@@ -79,9 +79,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 
 	// Logger receives one record a request at level Info: request id,
-	// operation, method, status, duration and error. Requests that fail with a
-	// 5xx are logged at level Error. Bodies, tokens and query strings are never
-	// logged. Nil discards.
+	// operation, method, status, duration, caller, the address that the request
+	// comes from, and the error or the names of the bad fields. Requests that
+	// fail with a 5xx are logged at level Error. Values of fields, tokens and
+	// query strings are never logged. Nil discards.
 	Logger *slog.Logger
 }
 

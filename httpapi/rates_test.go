@@ -117,7 +117,9 @@ func TestFailedAuthenticationIsThrottled(t *testing.T) {
 func TestThrottledAddress(t *testing.T) {
 	proxy := func(c *httpapi.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 	s, _ := limited(t, httpapi.RateLimits{Failures: slowly(1)}, proxy)
-	from := func(forwarded string) answer { return s.do("GET", "/notifications", header("X-Forwarded-For", forwarded)) }
+	from := func(forwarded string) answer {
+		return s.do("GET", "/notifications", header("X-Forwarded-For", forwarded))
+	}
 	for _, client := range []string{"192.0.2.1", "2001:db8::1"} {
 		from(client).problem(http.StatusUnauthorized)
 		from(client).tooMany(1000)

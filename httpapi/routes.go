@@ -95,6 +95,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, no-cache")
 		w.Header().Set("Vary", "Authorization, Cookie, "+wire.SecretHeader)
 		who, err = a.identify(r)
+		noteCaller(r, who)
 		r = withMarked(r)
 		if err == nil {
 			err = a.rates.allow(r.Context(), rt, who)
