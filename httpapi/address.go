@@ -19,12 +19,9 @@ func address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	if len(proxies) == 0 {
 		return client
 	}
-	trusted := func() bool {
-		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(client) })
-	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		if !trusted() {
+		if !contains(proxies, client) {
 			break
 		}
 		before, err := parseHop(strings.TrimSpace(hop))
@@ -34,6 +31,20 @@ func address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 		client = before
 	}
 	return client
+}
+
+func contains(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// secure reports whether the client uses TLS, with this server or with a
+// trusted proxy.
+func secure(r *http.Request, proxies []netip.Prefix) bool {
+	if r.TLS != nil {
+		return true
+	}
+	peer := address(&http.Request{RemoteAddr: r.RemoteAddr}, nil)
+	return contains(proxies, peer) && r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
 // parseHop reads an address that some proxies write with a port.

@@ -57,7 +57,7 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
 		return asAsked(err, map[string]string{"id": "messageId"})
 	}
-	a.setMarked(w, who)
+	a.setMarked(w, r, who)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -71,7 +71,7 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return asAsked(err, nil)
 	}
-	a.setMarked(w, who)
+	a.setMarked(w, r, who)
 	return writeJSON(w, wire.Updated{Updated: n})
 }
 

@@ -93,7 +93,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	var err error
 	if !rt.public {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		w.Header().Set("Vary", "Authorization, Cookie, "+wire.SecretHeader)
+		w.Header().Add("Vary", "Authorization, Cookie, "+wire.SecretHeader)
 		who, err = a.identify(r)
 		noteCaller(r, who)
 		r = withMarked(r)
