@@ -21,6 +21,8 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
+	"github.com/notifications-go/notifications/internal/near"
 )
 
 const (
@@ -147,9 +149,7 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 // wrongly.
 func (a *api) newRouter() *mux.Router {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, problemOf(notifications.ErrNotFound))
-	})
+	router.NotFoundHandler = http.HandlerFunc(a.noSuchPath)
 	paths := routesByPath()
 	// The router takes the first match. In this order a literal segment comes
 	// before {id}, because a brace sorts after all letters.
@@ -157,6 +157,20 @@ func (a *api) newRouter() *mux.Router {
 		router.Handle(path, a.methods(paths[path]))
 	}
 	return router
+}
+
+// noSuchPath says where the API is, and which of its paths the client may have
+// meant.
+func (a *api) noSuchPath(w http.ResponseWriter, r *http.Request) {
+	detail := "there is nothing at this path; the API is at " + a.prefix + "/notifications, and " + a.prefix + "/openapi.yaml describes it"
+	var paths []string
+	for _, rt := range routes {
+		paths = append(paths, rt.path)
+	}
+	if meant := near.Word(strings.TrimRight(r.URL.Path, "/"), paths); meant != "" {
+		detail += "; did you mean " + a.prefix + meant + "?"
+	}
+	writeProblem(w, wire.Problem{Status: http.StatusNotFound, Detail: detail})
 }
 
 // serve handles every request.

@@ -81,7 +81,7 @@ func (a *api) methods(byMethod map[string]route) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", allow)
-			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path does not support this method"})
+			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path does not support this method, it supports " + allow})
 		}
 	})
 }
