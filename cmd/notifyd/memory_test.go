@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -51,11 +49,7 @@ func (i *instance) neverRead(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var set error
-		err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
-		return errors.Join(err, set)
-	}}
+	dialer := net.Dialer{Control: smallBuffer}
 	conn, err := dialer.DialContext(t.Context(), "tcp", u.Host)
 	if err != nil {
 		t.Fatal(err)
