@@ -28,8 +28,8 @@ const (
 	typicalList, largestNotification = 256 << 10, 128 << 10
 	// largestPage is the most that a page counts as.
 	largestPage = 8 << 20
-	// fetchPatience is how long a list waits until others are read.
-	fetchPatience = 2 * time.Second
+	// patience is how long a read waits for others.
+	patience = 2 * time.Second
 	// A client that receives a large answer must take each piece of it within
 	// pieceTime, and all of it within answerTime.
 	pieceTime, answerTime = 10 * time.Second, time.Minute
@@ -55,12 +55,12 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 	if q.Limit > notifications.DefaultLimit {
 		size = min(int64(q.Limit)*largestNotification, largestPage)
 	}
-	release, err := a.answers.fetching.Acquire(ctx, who.String(), size, fetchPatience)
+	release, err := a.answers.fetching.Acquire(ctx, who.String(), size, patience)
 	if err != nil {
 		return notifications.Page{}, busy(err)
 	}
 	defer release()
-	return a.svc.List(ctx, who, q)
+	return inTurn(ctx, a, who, func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
 }
 
 // busy converts an error of a Budget.

@@ -42,7 +42,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.Count(r.Context(), who, filter)
+	n, err := inTurn(r.Context(), a, who, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
 	if err != nil {
 		return asAsked(err, nil)
 	}
@@ -80,7 +80,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	status, err := a.svc.Status(r.Context(), who, system)
+	status, err := inTurn(r.Context(), a, who, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	topics, err := a.svc.Topics(r.Context(), who, system)
+	topics, err := inTurn(r.Context(), a, who, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifi
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.Get(r.Context(), who, id)
+	n, err := inTurn(r.Context(), a, who, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	reach, err := a.svc.Reach(r.Context(), who, id)
+	reach, err := inTurn(r.Context(), a, who, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}

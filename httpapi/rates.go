@@ -35,6 +35,11 @@ type RateLimits struct {
 	// PostsPerHour is a quota of posts of one identity. It is refilled evenly.
 	// The log gets a warning when somebody reaches it. Zero is no limit.
 	PostsPerHour int
+	// ReadsAtOnce is how many reads of all callers are at work at once. Others
+	// wait up to two seconds, and are then answered with 503. Of those who
+	// wait, the caller with the fewest at work is next, so that one in a loop
+	// does not hold up the others. Zero is no limit.
+	ReadsAtOnce int
 	// Failures limits the requests from one address without valid credentials;
 	// IPv6 addresses of one /64 count as one. Above it, unknown credentials
 	// from there are not verified. Those that were valid before are.
@@ -68,6 +73,7 @@ type rates struct {
 	quota    *limit.Rates
 	perHour  int
 	failures *limit.Rates
+	turns    *limit.Budget // nil if there is no limit
 	// valid are hashes of credentials that were valid.
 	valid *limit.Recent
 	log   *slog.Logger
@@ -90,7 +96,27 @@ func newRates(l RateLimits, log *slog.Logger) (*rates, error) {
 		valid:    limit.NewRecent(maxKnown),
 		log:      log,
 	}
+	switch {
+	case l.ReadsAtOnce < 0:
+		faults = append(faults, errors.New("httpapi: Config.RateLimits.ReadsAtOnce is negative"))
+	case l.ReadsAtOnce > 0:
+		r.turns = limit.NewBudget(int64(l.ReadsAtOnce), int64(l.ReadsAtOnce))
+	}
 	return r, errors.Join(faults...)
+}
+
+// inTurn reads when it is the caller's turn. Writing the answer is not part of
+// it: a slow client must not keep others waiting.
+func inTurn[T any](ctx context.Context, a *api, who notifications.Identity, read func() (T, error)) (result T, err error) {
+	if a.rates.turns == nil {
+		return read()
+	}
+	done, err := a.rates.turns.Acquire(ctx, who.String(), 1, patience)
+	if err != nil { // all the turns may be this caller's, but others may have them too
+		return result, fmt.Errorf("%w: %w", notifications.ErrUnavailable, err)
+	}
+	defer done()
+	return read()
 }
 
 // tooOftenError is an ErrTooMany that knows when the next request is allowed.

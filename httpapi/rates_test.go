@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/notifications-go/notifications"
@@ -141,11 +142,45 @@ func TestRateLimitFaults(t *testing.T) {
 	t.Parallel()
 	_, err := httpapi.New(nil, httpapi.Config{RateLimits: httpapi.RateLimits{
 		Reads: httpapi.Rate{PerSecond: -1}, Marks: httpapi.Rate{PerSecond: 1, Burst: -1}, Posts: httpapi.Rate{PerSecond: math.NaN()},
-		PostsPerHour: -1, Failures: httpapi.Rate{PerSecond: math.Inf(1)},
+		PostsPerHour: -1, ReadsAtOnce: -1, Failures: httpapi.Rate{PerSecond: math.Inf(1)},
 	}})
-	for _, name := range []string{"Reads", "Marks", "Posts", "PostsPerHour", "Failures"} {
+	for _, name := range []string{"Reads", "Marks", "Posts", "PostsPerHour", "ReadsAtOnce", "Failures"} {
 		if err == nil || !strings.Contains(err.Error(), "Config.RateLimits."+name+" ") {
 			t.Errorf("a wrong %s: %v", name, err)
 		}
 	}
+}
+
+// While all turns are taken a read waits, and a caller in a loop does not hold
+// up another. Writes need no turn.
+func TestReadsInTurn(t *testing.T) {
+	gate, entered := make(chan struct{}), make(chan string, 100)
+	hold := policyFunc(func(who notifications.Identity, p notifications.Permission) (notifications.Decision, error) {
+		if p == notifications.PermissionList {
+			entered <- who.Name
+			<-gate
+		}
+		return notifications.Allow, nil
+	})
+	t.Parallel()
+	s := newServer(t, dbtest.SQLite(t), func(c *notifications.Config, h *httpapi.Config) {
+		c.Policy, h.RateLimits.ReadsAtOnce = hold, 2
+	})
+	as(jane)(s, &http.Request{Header: http.Header{}}) // makes the tokens before several requests need them
+	as(john)(s, &http.Request{Header: http.Header{}})
+	var all sync.WaitGroup
+	read := func(path, who string) { all.Go(func() { s.do("GET", path, as(who)).want(http.StatusOK) }) }
+	read("/notifications", jane)
+	read("/notifications/count", jane)
+	for range 2 {
+		if who := <-entered; who != "default/jane" {
+			t.Errorf("%s is at work", who)
+		}
+	}
+	s.do("GET", "/notifications/status", as(john)).problem(http.StatusServiceUnavailable) // after two seconds
+	s.post(`{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
+	s.do("PUT", "/notifications/state", as(john), jsonBody(`{"ids":["`+unknown+`"],"read":true}`)).want(http.StatusOK)
+	close(gate)
+	all.Wait()
+	s.do("GET", "/notifications/topics", as(john)).want(http.StatusOK)
 }

@@ -43,8 +43,9 @@ func NewBudget(share, total int64) *Budget {
 // Acquire holds n for the key until release is called, which must happen once.
 // An n above the share counts as the share. If there is no room it waits up to
 // patience; zero does not wait. The error is [ErrOwnShare], [ErrAllInUse] or
-// that of the context. Of those who wait, the first one that has room is next:
-// a large amount never holds up a small one.
+// that of the context. Of those who wait and have room, the one whose key holds
+// least is next, and of several the first: a key in a loop does not hold up the
+// others, nor a large amount a small one.
 func (b *Budget) Acquire(ctx context.Context, key string, n int64, patience time.Duration) (release func(), err error) {
 	n = min(n, b.share)
 	b.mu.Lock()
@@ -112,13 +113,21 @@ func (b *Budget) release(key string, n int64) {
 	if b.byKey[key] -= n; b.byKey[key] == 0 {
 		delete(b.byKey, key)
 	}
-	for place := b.waiting.Front(); place != nil; {
-		w, next := place.Value.(*waiter), place.Next()
-		if b.room(w.key, w.n) == nil {
-			b.take(w.key, w.n)
-			b.waiting.Remove(place)
-			close(w.granted)
-		}
-		place = next
+	for next := b.next(); next != nil; next = b.next() {
+		w := b.waiting.Remove(next).(*waiter)
+		b.take(w.key, w.n)
+		close(w.granted)
 	}
+}
+
+// next returns the waiter that is next, and nil if none has room.
+func (b *Budget) next() (next *list.Element) {
+	least := int64(-1)
+	for place := b.waiting.Front(); place != nil; place = place.Next() {
+		w := place.Value.(*waiter)
+		if held := b.byKey[w.key]; b.room(w.key, w.n) == nil && (next == nil || held < least) {
+			next, least = place, held
+		}
+	}
+	return next
 }

@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,47 @@ func TestBudgetWaits(t *testing.T) {
 		small()
 		if b.waiting.Len() != 0 || b.used != 3 {
 			t.Errorf("%d wait, and %d are held", b.waiting.Len(), b.used)
+		}
+	})
+}
+
+// The key that holds least is next, so one that waits many times does not hold
+// up another.
+func TestBudgetIsFair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := NewBudget(3, 3)
+		var order []string
+		served := make(chan string)
+		var busy []func()
+		for range 3 {
+			release, err := b.Acquire(t.Context(), "loop", 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			busy = append(busy, release)
+		}
+		for _, key := range []string{"loop", "loop", "a", "loop", "b", "a"} {
+			go func() {
+				if _, err := b.Acquire(ctx, key, 1, time.Hour); err == nil {
+					served <- key
+				}
+			}()
+			synctest.Wait()
+		}
+		for _, release := range busy {
+			release()
+			order = append(order, <-served)
+		}
+		if got := strings.Join(order, " "); got != "a b loop" {
+			t.Errorf("served are %s", got)
+		}
+		cancel()
+		synctest.Wait()
+		if b.waiting.Len() != 0 {
+			t.Errorf("%d still wait", b.waiting.Len())
 		}
 	})
 }
