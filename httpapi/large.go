@@ -60,7 +60,7 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 		return notifications.Page{}, busy(err)
 	}
 	defer release()
-	return inTurn(ctx, a, who, func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
+	return searchInTurn(ctx, a, who, q.Filter, func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
 }
 
 // busy converts an error of a Budget.
@@ -82,6 +82,7 @@ func (a *api) writeList(w http.ResponseWriter, r *http.Request, who notification
 		withNotifications(items, func(body []byte) { writeTaggedBody(w, r, body) })
 		return nil
 	}
+	a.rates.chargeList(who, size)
 	release, err := a.answers.writing.Acquire(r.Context(), who.String(), int64(size), 0)
 	if err != nil {
 		return busy(err)

@@ -29,7 +29,7 @@ func largeItems() []notifications.Notification {
 // at once.
 func TestLargeListsAreTheSame(t *testing.T) {
 	t.Parallel()
-	a := &api{answers: newAnswers()}
+	a := &api{answers: newAnswers(), rates: new(rates)}
 	who := notifications.User("default/jane")
 	for _, items := range [][]notifications.Notification{largeItems(), slices.Repeat(page(), 20), slices.Repeat(largeItems(), 9)} {
 		want, got := httptest.NewRecorder(), httptest.NewRecorder()
@@ -62,7 +62,7 @@ func TestLargeListsAreTheSame(t *testing.T) {
 // is refused. Small answers always fit.
 func TestLargeAnswersAtOnce(t *testing.T) {
 	t.Parallel()
-	a := &api{answers: newAnswers()}
+	a := &api{answers: newAnswers(), rates: new(rates)}
 	a.answers.writing = limit.NewBudget(300_000, 500_000)
 	jane, john := notifications.User("default/jane"), notifications.User("default/john")
 	items := largeItems()[:10] // some 240 kB
@@ -100,7 +100,7 @@ func TestLargeAnswersAtOnce(t *testing.T) {
 // released.
 func TestSlowReadersAreCutOff(t *testing.T) {
 	t.Parallel()
-	a := &api{answers: newAnswers()}
+	a := &api{answers: newAnswers(), rates: new(rates)}
 	a.answers.pieceTime = 50 * time.Millisecond
 	who := notifications.User("default/jane")
 	items := slices.Repeat(largeItems(), 20) // some 9 MB

@@ -42,7 +42,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	n, err := inTurn(r.Context(), a, who, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
+	n, err := searchInTurn(r.Context(), a, who, filter, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
 	if err != nil {
 		return asAsked(err, nil)
 	}

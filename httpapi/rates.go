@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/notifications-go/notifications"
@@ -26,7 +27,8 @@ type Rate struct {
 // Each handler counts for itself, and remembers the latest 10,000 callers and
 // addresses.
 type RateLimits struct {
-	// Reads limits lists, counts and other reads of one identity.
+	// Reads limits lists, counts and other reads of one identity. A search
+	// counts as ten, and each 64 KiB of a list as one more.
 	Reads Rate
 	// Marks limits the changes that one identity makes to its own states.
 	Marks Rate
@@ -38,7 +40,8 @@ type RateLimits struct {
 	// ReadsAtOnce is how many reads of all callers are at work at once. Others
 	// wait up to two seconds, and are then answered with 503. Of those who
 	// wait, the caller with the fewest at work is next, so that one in a loop
-	// does not hold up the others. Zero is no limit.
+	// does not hold up the others. A quarter of them, at least one, may be
+	// searches. Zero is no limit.
 	ReadsAtOnce int
 	// Failures limits the requests from one address without valid credentials;
 	// IPv6 addresses of one /64 count as one. Above it, unknown credentials
@@ -73,10 +76,13 @@ type rates struct {
 	quota    *limit.Rates
 	perHour  int
 	failures *limit.Rates
-	turns    *limit.Budget // nil if there is no limit
+	// turns and searches are nil if there is no limit.
+	turns, searches *limit.Budget
 	// valid are hashes of credentials that were valid.
 	valid *limit.Recent
 	log   *slog.Logger
+	// delayed is how many refusals wait.
+	delayed atomic.Int64
 }
 
 func newRates(l RateLimits, log *slog.Logger) (*rates, error) {
@@ -100,23 +106,71 @@ func newRates(l RateLimits, log *slog.Logger) (*rates, error) {
 	case l.ReadsAtOnce < 0:
 		faults = append(faults, errors.New("httpapi: Config.RateLimits.ReadsAtOnce is negative"))
 	case l.ReadsAtOnce > 0:
-		r.turns = limit.NewBudget(int64(l.ReadsAtOnce), int64(l.ReadsAtOnce))
+		turns, searches := int64(l.ReadsAtOnce), max(int64(l.ReadsAtOnce)/4, 1)
+		r.turns, r.searches = limit.NewBudget(turns, turns), limit.NewBudget(searches, searches)
 	}
 	return r, errors.Join(faults...)
 }
 
 // inTurn reads when it is the caller's turn. Writing the answer is not part of
 // it: a slow client must not keep others waiting.
-func inTurn[T any](ctx context.Context, a *api, who notifications.Identity, read func() (T, error)) (result T, err error) {
-	if a.rates.turns == nil {
+func inTurn[T any](ctx context.Context, a *api, who notifications.Identity, read func() (T, error)) (T, error) {
+	return taking(ctx, a.rates.turns, who, read)
+}
+
+// searchInTurn is inTurn for a filter that may have a text to search for.
+func searchInTurn[T any](ctx context.Context, a *api, who notifications.Identity, f notifications.Filter, read func() (T, error)) (T, error) {
+	if f.Text == "" {
+		return inTurn(ctx, a, who, read)
+	}
+	a.rates.byClass[reading].Charge(who.String(), searchCost-1, time.Now())
+	return taking(ctx, a.rates.searches, who, func() (T, error) { return inTurn(ctx, a, who, read) })
+}
+
+func taking[T any](ctx context.Context, turns *limit.Budget, who notifications.Identity, read func() (T, error)) (result T, err error) {
+	if turns == nil {
 		return read()
 	}
-	done, err := a.rates.turns.Acquire(ctx, who.String(), 1, patience)
+	done, err := turns.Acquire(ctx, who.String(), 1, patience)
 	if err != nil { // all the turns may be this caller's, but others may have them too
 		return result, fmt.Errorf("%w: %w", notifications.ErrUnavailable, err)
 	}
 	defer done()
 	return read()
+}
+
+// searchCost is how many reads a search counts as.
+const searchCost = 10
+
+// chargeList counts the length of a list.
+func (l *rates) chargeList(who notifications.Identity, length int) {
+	if n := length / largeAnswer; n > 0 {
+		l.byClass[reading].Charge(who.String(), n, time.Now())
+	}
+}
+
+const (
+	// maxDelay is how long a refusal waits, and maxDelayed how many do at once.
+	maxDelay, maxDelayed = 200 * time.Millisecond, 500
+)
+
+// delay slows down a client that goes on although it is refused. Refusing costs
+// time too.
+func (l *rates) delay(ctx context.Context, err error) {
+	var tooOften tooOftenError
+	if !errors.As(err, &tooOften) {
+		return
+	}
+	defer l.delayed.Add(-1)
+	if l.delayed.Add(1) > maxDelayed {
+		return
+	}
+	timer := time.NewTimer(min(tooOften.wait, maxDelay))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // tooOftenError is an ErrTooMany that knows when the next request is allowed.

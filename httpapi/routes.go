@@ -114,6 +114,7 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 			p.Detail = a.who.challenge(w)
 		}
 		setRetryAfter(w, err)
+		a.rates.delay(r.Context(), err)
 		writeProblem(w, p)
 	}
 }

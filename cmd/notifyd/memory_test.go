@@ -17,7 +17,7 @@ import (
 func TestReadersThatNeverRead(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		const readers, page, mostMiB = 20, 8 << 20, 250
-		i := spawn(t, database)
+		i := spawn(t, database, "--rate-limits=off") // the memory must be bounded without them
 		message := strings.Repeat("m", 64<<10)
 		for range page/len(message) - 1 {
 			i.do(t, http.MethodPost, "/notifications", fmt.Sprintf(`{"origin":"o","title":"t","message":%q,"targetUsers":["default/guest"]}`, message)).want(t, http.StatusOK)

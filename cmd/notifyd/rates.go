@@ -41,11 +41,11 @@ func rateLimits(to *httpapi.RateLimits) func([]string) error {
 }
 
 func setRateLimit(l *httpapi.RateLimits, name string, n int) error {
-	const secondsAtOnce = 10
+	const readSecondsAtOnce, secondsAtOnce = 3, 10
 	perSecond := httpapi.Rate{PerSecond: float64(n), Burst: secondsAtOnce * n}
 	switch name {
 	case "reads":
-		l.Reads = perSecond
+		l.Reads = httpapi.Rate{PerSecond: float64(n), Burst: readSecondsAtOnce * n}
 	case "marks":
 		l.Marks = perSecond
 	case "posts":

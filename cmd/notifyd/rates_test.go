@@ -55,9 +55,9 @@ func TestRateLimitsSetting(t *testing.T) {
 	rate := func(n float64) httpapi.Rate { return httpapi.Rate{PerSecond: n, Burst: int(10 * n)} }
 	for value, want := range map[string]httpapi.RateLimits{
 		"off":                      {},
-		"reads=7,posts-per-hour=9": {Reads: rate(7), PostsPerHour: 9},
+		"reads=7,posts-per-hour=9": {Reads: httpapi.Rate{PerSecond: 7, Burst: 21}, PostsPerHour: 9},
 		"marks=0,failures=2":       {Failures: rate(2)},
-		defaultRateLimits:          {Reads: rate(100), Marks: rate(50), Posts: rate(100), PostsPerHour: 20_000, ReadsAtOnce: 8, Failures: rate(5)},
+		defaultRateLimits:          {Reads: httpapi.Rate{PerSecond: 100, Burst: 300}, Marks: rate(50), Posts: rate(100), PostsPerHour: 20_000, ReadsAtOnce: 8, Failures: rate(5)},
 	} {
 		if err := set([]string{value}); err != nil || got != want {
 			t.Errorf("%s is %+v, %v; want %+v", value, got, err, want)

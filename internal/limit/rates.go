@@ -58,6 +58,18 @@ func (r *Rates) Take(key string, now time.Time) (wait time.Duration, first bool)
 	return r.wait(b, now), first
 }
 
+// Charge takes n more tokens of the key for something that cost more than
+// others, and never waits: the key pays by waiting for its next token. It takes
+// at most a burst.
+func (r *Rates) Charge(key string, n int, now time.Time) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bucket(key).tokens.ReserveN(now, min(n, r.burst))
+}
+
 // Wait returns how long the next token of the key takes, and takes none.
 func (r *Rates) Wait(key string, now time.Time) time.Duration {
 	if r == nil {

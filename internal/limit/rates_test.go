@@ -56,6 +56,27 @@ func TestNoRates(t *testing.T) {
 	}
 }
 
+// What cost more is paid by waiting.
+func TestCharge(t *testing.T) {
+	t.Parallel()
+	r, now := NewRates(2, 10, 10), time.Now()
+	r.Charge("a", 4, now)
+	for range 6 {
+		if wait, _ := r.Take("a", now); wait != 0 {
+			t.Fatalf("tokens that are left wait %v", wait)
+		}
+	}
+	r.Charge("a", 3, now)
+	if wait, _ := r.Take("a", now); wait != 2*time.Second {
+		t.Errorf("after a charge of three too many it waits %v", wait)
+	}
+	r.Charge("b", 1000, now)
+	if wait := r.Wait("b", now); wait != time.Second/2 {
+		t.Errorf("after the largest charge it waits %v", wait)
+	}
+	(*Rates)(nil).Charge("a", 1, now)
+}
+
 // The number of keys is bounded, and the one that was away for longest goes.
 func TestRatesForget(t *testing.T) {
 	t.Parallel()
