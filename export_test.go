@@ -65,3 +65,7 @@ func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 	}
 	return tx.Commit()
 }
+
+// SealedPosition is a position of the log as clients get it. Something must
+// have been marked before.
+func SealedPosition(s *Service, at int64) string { return s.store.replica.seal(position(at)) }

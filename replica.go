@@ -2,10 +2,10 @@ package notifications
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"sync"
 	"time"
 
@@ -54,6 +54,7 @@ type replica struct {
 	// trustedUntil the replica is taken for a standby of it.
 	origin       *place
 	trustedUntil time.Time
+	key          cipher.Block // of sealed positions; nil until it is known
 }
 
 // mark is the position of one user's latest mark, or of several users'. A known
@@ -183,9 +184,8 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 		s.replica.learn(latest, now)
 		at = now
 	}
-	elsewhere, _ := ctx.Value(markedElsewhere{}).(position)
-	at = max(at, elsewhere)
-	if s.replica.has(at) {
+	elsewhere := s.markedElsewhere(ctx)
+	if s.replica.has(max(at, elsewhere)) {
 		return true, nil
 	}
 	// Null on a server that was promoted since it was asked.
@@ -194,7 +194,16 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 		return false, err
 	}
 	s.replica.wasAt(reached)
-	return reached >= at, nil
+	if elsewhere > max(at, reached) {
+		// A position that the log has not reached comes from before a recovery,
+		// or from a service that did not know it.
+		now, err := s.position(ctx)
+		if err != nil {
+			return false, nil //nolint:nilerr // no fault of the replica; the reader hears of it from DB
+		}
+		elsewhere = min(elsewhere, now)
+	}
+	return reached >= max(at, elsewhere), nil
 }
 
 // noteMark records, after the commit, that the user has marked something.
@@ -207,6 +216,7 @@ func (s *store) noteMark(ctx context.Context, user Ref) {
 		at = unknown
 	}
 	s.replica.note(user, at)
+	_, _ = s.markKey(ctx) // without it, other instances do not learn of the mark
 }
 
 // position returns the position of DB's log after everything committed. It asks
@@ -335,35 +345,4 @@ func (r *replica) failed(err error, now time.Time) {
 		r.reached, r.pausedUntil = 0, now.Add(replicaPause)
 		r.origin, r.trustedUntil = nil, time.Time{}
 	}
-}
-
-// Marked returns a text that stands for all marks the user has made through
-// this Service. Pass it to [AfterMark] to read these marks through another
-// Service on the same database. It is empty without Config.Replica, for a
-// service, and if there is nothing to wait for.
-func (s *Service) Marked(who Identity) string {
-	if s.store.replica == nil || who.Kind != KindUser {
-		return ""
-	}
-	user, err := s.canonical(KindUser, who.Name)
-	if err != nil {
-		return ""
-	}
-	if at := s.store.replica.after(user); at > 0 {
-		return strconv.FormatInt(int64(at), 36)
-	}
-	return ""
-}
-
-type markedElsewhere struct{}
-
-// AfterMark returns a context for reads that must show the marks a user made
-// through another Service: marked is the result of [Service.Marked] there. A
-// client may supply it: an invalid text changes nothing.
-func AfterMark(ctx context.Context, marked string) context.Context {
-	at, err := strconv.ParseInt(marked, 36, 64)
-	if err != nil || at <= 0 {
-		return ctx
-	}
-	return context.WithValue(ctx, markedElsewhere{}, position(at))
 }

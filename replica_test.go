@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -209,7 +210,7 @@ func TestReplica(t *testing.T) {
 	other := r.another(r.fixture)
 	r.wantView(ctx, other, jane, first, r.standby, "first")
 	r.wantView(notifications.AfterMark(ctx, r.Marked(jane)), other, jane, first, r.primary, "second", "first, read")
-	for _, nothing := range []string{"", "?", "-1", "0", "99999999999999999999", other.Marked(jane)} {
+	for _, nothing := range []string{"", "?", "-1", "0", "99999999999999999999", strings.Repeat("A", 22), strings.Repeat("_", 22), strings.Repeat("é", 11), other.Marked(jane)} {
 		r.wantView(notifications.AfterMark(ctx, nothing), other, jane, first, r.standby, "first")
 	}
 	other.mark(jane, first, true)
@@ -344,6 +345,32 @@ func TestReplicaWhereThePositionIsUnknown(t *testing.T) {
 	r.Resume()
 	r.CatchUp()
 	r.wantView(t.Context(), r.fixture, jane, first, r.standby, "first, read")
+}
+
+// A position that the log has not reached counts as the log's present one, and
+// clients cannot see or choose positions.
+func TestMarkedIsClampedAndSealed(t *testing.T) {
+	t.Parallel()
+	r := newReplicated(t)
+	first := r.post("first", notifications.Users("default/jane"))
+	r.mark(jane, first, true)
+	beyond := notifications.SealedPosition(r.Service, math.MaxInt64)
+	r.CatchUp()
+	r.wantView(notifications.AfterMark(t.Context(), beyond), r.another(r.fixture), jane, first, r.standby, "first, read")
+	r.Pause()
+	r.post("second", notifications.Everyone())
+	r.wantView(notifications.AfterMark(t.Context(), beyond), r.another(r.fixture), jane, first, r.primary, "second", "first, read")
+
+	one, two := notifications.SealedPosition(r.Service, 1000), notifications.SealedPosition(r.Service, 1001)
+	same := 0
+	for i := range one {
+		if one[i] == two[i] {
+			same++
+		}
+	}
+	if len(one) != 22 || same > len(one)/2 {
+		t.Errorf("neighbours are sealed as %s and %s", one, two)
+	}
 }
 
 // While the replica is down, DB answers and the replica is not asked for a

@@ -33,6 +33,34 @@ func withNotifications(items []notifications.Notification, use func(body []byte)
 	}
 }
 
+// inPieces encodes a list like withNotifications and calls use with pieces of
+// it, each valid only until use returns. It ends with the first error of use.
+func inPieces(items []notifications.Notification, use func(piece []byte) error) error {
+	const pieceBytes = maxKeptBody / 2
+	buf := bodies.Get().(*[]byte)
+	piece := append((*buf)[:0], '[')
+	for i := range items {
+		if i > 0 {
+			piece = append(piece, ',')
+		}
+		piece = slices.Grow(piece, sizeHint(&items[i]))
+		piece = appendNotification(piece, &items[i])
+		if len(piece) < pieceBytes {
+			continue
+		}
+		if err := use(piece); err != nil {
+			return err
+		}
+		piece = piece[:0]
+	}
+	err := use(append(piece, "]\n"...))
+	if cap(piece) <= maxKeptBody {
+		*buf = piece
+		bodies.Put(buf)
+	}
+	return err
+}
+
 func appendNotifications(b []byte, items []notifications.Notification) []byte {
 	b = append(b, '[')
 	for i := range items {

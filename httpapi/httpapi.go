@@ -15,11 +15,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
+	wire "github.com/notifications-go/notifications/api"
+	"github.com/notifications-go/notifications/internal/near"
 )
 
 const (
@@ -68,10 +71,20 @@ type Config struct {
 	// negative is an error. A larger body is answered with 413.
 	MaxBodyBytes int64
 
+	// RateLimits limits how often callers may do something. The zero value
+	// limits nothing.
+	RateLimits RateLimits
+
+	// TrustedProxies are the networks of proxies whose header X-Forwarded-For
+	// says where a request comes from. Without them it comes from the address
+	// of the connection.
+	TrustedProxies []netip.Prefix
+
 	// Logger receives one record a request at level Info: request id,
-	// operation, method, status, duration and error. Requests that fail with a
-	// 5xx are logged at level Error. Bodies, tokens and query strings are never
-	// logged. Nil discards.
+	// operation, method, status, duration, caller, the address that the request
+	// comes from, and the error or the names of the bad fields. Requests that
+	// fail with a 5xx are logged at level Error. Values of fields, tokens and
+	// query strings are never logged. Nil discards.
 	Logger *slog.Logger
 }
 
@@ -81,6 +94,9 @@ type api struct {
 	prefix  string // empty, or "/…" without a slash at the end
 	who     authenticator
 	maxBody int64
+	answers answers
+	rates   *rates
+	proxies []netip.Prefix
 	log     *slog.Logger
 	router  *mux.Router
 }
@@ -113,12 +129,16 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	limits, err := newRates(cfg.RateLimits, cfg.Logger)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	a := &api{
 		svc: svc, prefix: strings.TrimRight(cfg.Prefix, "/"), who: who,
-		maxBody: cfg.MaxBodyBytes, log: cfg.Logger,
+		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), rates: limits, proxies: cfg.TrustedProxies, log: cfg.Logger,
 	}
 	a.router = a.newRouter()
 	return http.HandlerFunc(a.serve), nil
@@ -129,9 +149,7 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 // wrongly.
 func (a *api) newRouter() *mux.Router {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, problemOf(notifications.ErrNotFound))
-	})
+	router.NotFoundHandler = http.HandlerFunc(a.noSuchPath)
 	paths := routesByPath()
 	// The router takes the first match. In this order a literal segment comes
 	// before {id}, because a brace sorts after all letters.
@@ -139,6 +157,20 @@ func (a *api) newRouter() *mux.Router {
 		router.Handle(path, a.methods(paths[path]))
 	}
 	return router
+}
+
+// noSuchPath says where the API is, and which of its paths the client may have
+// meant.
+func (a *api) noSuchPath(w http.ResponseWriter, r *http.Request) {
+	detail := "there is nothing at this path; the API is at " + a.prefix + "/notifications, and " + a.prefix + "/openapi.yaml describes it"
+	var paths []string
+	for _, rt := range routes {
+		paths = append(paths, rt.path)
+	}
+	if meant := near.Word(strings.TrimRight(r.URL.Path, "/"), paths); meant != "" {
+		detail += "; did you mean " + a.prefix + meant + "?"
+	}
+	writeProblem(w, wire.Problem{Status: http.StatusNotFound, Detail: detail})
 }
 
 // serve handles every request.

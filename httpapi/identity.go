@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/notifications-go/notifications"
 	wire "github.com/notifications-go/notifications/api"
@@ -49,6 +51,51 @@ func newAuthenticator(cfg Config) (authenticator, error) {
 		}
 	}
 	return a, errors.Join(faults...)
+}
+
+// identify returns the caller of a request. It refuses addresses from which too
+// many requests without valid credentials have come.
+func (a *api) identify(r *http.Request) (notifications.Identity, error) {
+	from, now := network(address(r, a.proxies)), time.Now()
+	credentials, given := a.who.credentials(r)
+	wait := a.rates.failures.Wait(from, now)
+	if wait > 0 && given && !a.rates.valid.Has(credentials) {
+		return notifications.Identity{}, tooOftenError{"requests without valid credentials", wait}
+	}
+	who, err := a.who.identify(r)
+	switch {
+	case errors.Is(err, notifications.ErrUnauthenticated):
+		a.rates.valid.Remove(credentials)
+		if wait, _ := a.rates.failures.Take(from, now); wait > 0 {
+			return notifications.Identity{}, tooOftenError{"requests without valid credentials", wait}
+		}
+	case err == nil && given && a.rates.failures != nil:
+		a.rates.valid.Add(credentials)
+	}
+	return who, err
+}
+
+var credentialsSeed = maphash.MakeSeed()
+
+// credentials returns a hash of the headers that decide who the caller is, and
+// whether there are any.
+func (a authenticator) credentials(r *http.Request) (hash uint64, given bool) {
+	names := []string{"Authorization", wire.SecretHeader}
+	switch {
+	case a.custom != nil:
+		names = []string{"Authorization", "Cookie"} // of most hosts
+	case len(r.Header.Values("Authorization")) > 0:
+		names = names[:1]
+	}
+	var sum maphash.Hash
+	sum.SetSeed(credentialsSeed)
+	for _, name := range names {
+		for _, value := range r.Header.Values(name) {
+			given = true
+			_, _ = sum.WriteString(name + ":" + value + "\n") // cannot fail
+		}
+	}
+	return sum.Sum64(), given
 }
 
 // identify returns the caller. If there is a bearer token, only the token

@@ -221,8 +221,14 @@ func TestLogs(t *testing.T) {
 	s.do("POST", "/notifications", as("ci"), header("X-Request-Id", "r1"), jsonBody(`{"origin":"o","title":"very private","targetUsers":["default/whoisit"]}`)).want(http.StatusBadRequest)
 	s.do("GET", "/notifications?containsText=private", header("Authorization", "Bearer private.token.x")).want(http.StatusUnauthorized)
 	s.do("GET", "/notifications", header("notifications-secret", "private secret 0123456")).want(http.StatusUnauthorized)
+	s.do("GET", "/notifications?pageSize=private&y=private&"+strings.Repeat("y", 1000), as(jane), header("X-Forwarded-For", "192.0.2.1")).want(http.StatusBadRequest)
+	s.do("PUT", "/notifications/state", as(jane), header("Content-Type", "text/private"), jsonBody("private")).want(http.StatusUnsupportedMediaType)
 	s.close()
-	for _, want := range []string{"request_id=r1", "operation=createNotification", "status=400", "duration=", "status=401"} {
+	for _, want := range []string{
+		"request_id=r1", "operation=createNotification", "status=400", "duration=", "status=401", "caller=service:ci from=127.0.0.1 fields=targetUsers[0]\n",
+		"caller=nobody from=127.0.0.1 error=", "caller=user:default/jane from=127.0.0.1 fields=\"pageSize, y, " + strings.Repeat("y", 100) + "…\"\n",
+		"caller=user:default/jane from=127.0.0.1 error=\"httpapi: the body must be",
+	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, log.String())
 		}

@@ -19,10 +19,11 @@ const markedFor = time.Minute
 // setMarked sets the cookie. Without a path, the browser sends it to
 // …/notifications and below (RFC 6265, section 5.1.4). All reads are there,
 // whatever the mount or proxy.
-func (a *api) setMarked(w http.ResponseWriter, who notifications.Identity) {
+func (a *api) setMarked(w http.ResponseWriter, r *http.Request, who notifications.Identity) {
 	if marked := a.svc.Marked(who); marked != "" {
 		http.SetCookie(w, &http.Cookie{
 			Name: markedCookie, Value: marked, MaxAge: int(markedFor.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			Secure: secure(r, a.proxies),
 		})
 	}
 }

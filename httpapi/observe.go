@@ -4,25 +4,40 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
+	"github.com/notifications-go/notifications"
 	wire "github.com/notifications-go/notifications/api"
 )
 
 // observation is what the log records about a request.
 type observation struct {
 	operation string
+	caller    notifications.Identity
 	err       error
 }
 
 type observationKey struct{}
 
+func withObservation(ctx context.Context, o *observation) context.Context {
+	return context.WithValue(ctx, observationKey{}, o)
+}
+
 func noteOperation(r *http.Request, operation string) {
 	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
 		o.operation = operation
+	}
+}
+
+func noteCaller(r *http.Request, who notifications.Identity) {
+	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
+		o.caller = who
 	}
 }
 
@@ -40,7 +55,7 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 	w.Header().Set(wire.RequestIDHeader, id)
 	var o observation
 	recorder := &statusRecorder{ResponseWriter: w}
-	r = r.WithContext(context.WithValue(r.Context(), observationKey{}, &o))
+	r = r.WithContext(withObservation(r.Context(), &o))
 	defer func() {
 		crash := recover()
 		asError, _ := crash.(error)
@@ -68,14 +83,49 @@ func (a *api) logRequest(r *http.Request, id string, o observation, status int, 
 		slog.String("method", r.Method),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
+		slog.String("caller", o.caller.String()),
+		slog.String("from", fromText(address(r, a.proxies))),
 	}
-	if o.err != nil && !isInputError(o.err) { // the error of an invalid body may quote it
+	var invalid *notifications.InvalidError
+	if errors.As(o.err, &invalid) { // what is wrong with a field may quote it
+		attrs = append(attrs, slog.String("fields", fieldNames(invalid.Fields)))
+	} else if o.err != nil {
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
 	if status >= http.StatusInternalServerError && !errors.Is(r.Context().Err(), context.Canceled) {
 		level = slog.LevelError
 	}
 	a.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// fromText is empty for a connection without an address.
+func fromText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// fieldNames lists the names of bad fields, as far as they are short and few.
+func fieldNames(fields []notifications.FieldError) string {
+	const most, longest = 20, 100
+	var names []string
+	for i, f := range fields {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(fields)-most))
+			break
+		}
+		names = append(names, shortened(f.Field, longest))
+	}
+	return strings.Join(names, ", ")
+}
+
+// shortened cuts a text that is longer than limit bytes.
+func shortened(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 // requestID keeps the id that a proxy set, if it is safe in a header and a log.

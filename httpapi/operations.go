@@ -27,15 +27,14 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if err != nil {
 		return err
 	}
-	page, err := a.svc.List(r.Context(), who, query)
+	page, err := a.fetch(r.Context(), who, query)
 	if err != nil {
 		return asAsked(err, nil)
 	}
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
-	withNotifications(page.Items, func(body []byte) { writeTaggedBody(w, r, body) })
-	return nil
+	return a.writeList(w, r, who, page.Items)
 }
 
 func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
@@ -43,7 +42,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.Count(r.Context(), who, filter)
+	n, err := searchInTurn(r.Context(), a, who, filter, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
 	if err != nil {
 		return asAsked(err, nil)
 	}
@@ -58,7 +57,7 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
 		return asAsked(err, map[string]string{"id": "messageId"})
 	}
-	a.setMarked(w, who)
+	a.setMarked(w, r, who)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -72,7 +71,7 @@ func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return asAsked(err, nil)
 	}
-	a.setMarked(w, who)
+	a.setMarked(w, r, who)
 	return writeJSON(w, wire.Updated{Updated: n})
 }
 
@@ -81,7 +80,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	status, err := a.svc.Status(r.Context(), who, system)
+	status, err := inTurn(r.Context(), a, who, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	topics, err := a.svc.Topics(r.Context(), who, system)
+	topics, err := inTurn(r.Context(), a, who, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifi
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.Get(r.Context(), who, id)
+	n, err := inTurn(r.Context(), a, who, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}
@@ -142,7 +141,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	reach, err := a.svc.Reach(r.Context(), who, id)
+	reach, err := inTurn(r.Context(), a, who, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/near"
 )
 
 // params reads a query string strictly: no parameter twice, and no unknown
@@ -135,8 +136,15 @@ func (q *params) err() error {
 		}
 	}
 	slices.Sort(unknown)
-	for _, name := range unknown {
-		q.reject(strings.ToValidUTF8(name, "\uFFFD"), "is not a known parameter")
+	const suggestions = 20 // a search for a near word takes time
+	for i, name := range unknown {
+		reason := "is not a known parameter"
+		if i < suggestions {
+			if meant := near.Word(name, q.asked); meant != "" {
+				reason += ", did you mean " + meant + "?"
+			}
+		}
+		q.reject(strings.ToValidUTF8(name, "\uFFFD"), "%s", reason)
 	}
 	if len(q.faults) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/notifications-go/notifications"
@@ -25,10 +26,11 @@ var problems = []struct {
 	{notifications.ErrUnauthenticated, http.StatusUnauthorized, ""}, // see authenticator.challenge
 	{errCrossOrigin, http.StatusForbidden, "writes from another origin are not accepted"},
 	{notifications.ErrForbidden, http.StatusForbidden, "the caller may not do this"},
-	{notifications.ErrNotFound, http.StatusNotFound, "the notification or path does not exist, or the caller must not see it"},
+	{notifications.ErrNotFound, http.StatusNotFound, "the notification does not exist, or the caller must not see it"},
 	{notifications.ErrKeyReused, http.StatusConflict, "the Idempotency-Key was used before, for a post with other content"},
 	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface=false a post must have the same targets as the post it replaces"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
+	{notifications.ErrTooMany, http.StatusTooManyRequests, "the caller asks for too much at once or too often; try again later"},
 	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "the database or another dependency is unavailable; try again later"},
 }
 
@@ -43,11 +45,7 @@ func isInputError(err error) bool {
 func problemOf(err error) wire.Problem {
 	var invalid *notifications.InvalidError
 	if errors.As(err, &invalid) {
-		p := wire.Problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
-		for _, f := range invalid.Fields {
-			p.Errors = append(p.Errors, wire.InvalidField{Field: f.Field, Detail: f.Reason})
-		}
-		return p
+		return invalidFields(invalid.Fields)
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
@@ -61,11 +59,36 @@ func problemOf(err error) wire.Problem {
 	return wire.Problem{Status: http.StatusInternalServerError}
 }
 
+// maxProblem is the length of the longest body of a problem, in bytes. Names of
+// fields may be the client's, so an answer must not grow with the request.
+const maxProblem = 64 << 10
+
+// invalidFields lists bad fields, and says how many there is no room for.
+func invalidFields(fields []notifications.FieldError) wire.Problem {
+	const (
+		most, longest = 100, 300       // fields, and bytes of each text
+		room          = maxProblem / 2 // leaves enough for the rest of the body
+	)
+	p := wire.Problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
+	size := 0
+	for i, f := range fields {
+		next := wire.InvalidField{Field: shortened(f.Field, longest), Detail: shortened(f.Reason, longest)}
+		encoded, _ := json.Marshal(next) // of strings: cannot fail
+		if size += len(encoded); i >= most || size > room {
+			p.Detail += fmt.Sprintf("; %d more are not listed", len(fields)-i)
+			break
+		}
+		p.Errors = append(p.Errors, next)
+	}
+	return p
+}
+
 // writeProblem writes a problem, with the headers that its status needs.
 func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	h := w.Header()
-	if p.Status == http.StatusServiceUnavailable {
+	later := p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests
+	if later && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", "5")
 	}
 	h.Set("Content-Type", "application/problem+json")

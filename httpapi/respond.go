@@ -78,14 +78,22 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	sum := xxhash.New()
 	_, _ = sum.Write(body) // cannot fail
-	_, _ = sum.WriteString(w.Header().Get("Link"))
+	if !notModified(w, r, sum) {
+		writeBody(w, body)
+	}
+}
+
+// notModified sets the ETag of an answer, given the hash of its body. It
+// answers with 304 and returns true if the client has this answer.
+func notModified(w http.ResponseWriter, r *http.Request, sum *xxhash.Digest) bool {
+	_, _ = sum.WriteString(w.Header().Get("Link")) // cannot fail
 	tag := `"` + strconv.FormatUint(sum.Sum64(), 36) + `"`
 	w.Header().Set("ETag", "W/"+tag)
-	if matches(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
+	if !matches(r.Header.Values("If-None-Match"), tag) {
+		return false
 	}
-	writeBody(w, body)
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }
 
 // matches compares weakly (RFC 9110, section 13.1.2). Tags of this package

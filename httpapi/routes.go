@@ -82,7 +82,7 @@ func (a *api) methods(byMethod map[string]route) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", allow)
-			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path does not support this method"})
+			writeProblem(w, wire.Problem{Status: http.StatusMethodNotAllowed, Detail: "the path does not support this method, it supports " + allow})
 		}
 	})
 }
@@ -94,9 +94,13 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	var err error
 	if !rt.public {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		w.Header().Set("Vary", "Authorization, Cookie, "+wire.SecretHeader)
-		who, err = a.who.identify(r)
+		w.Header().Add("Vary", "Authorization, Cookie, "+wire.SecretHeader)
+		who, err = a.identify(r)
+		noteCaller(r, who)
 		r = withMarked(r)
+		if err == nil {
+			err = a.rates.allow(r.Context(), rt, who)
+		}
 	}
 	if err == nil {
 		err = rt.handle(a, w, r, who)
@@ -110,6 +114,8 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		if p.Status == http.StatusUnauthorized {
 			p.Detail = a.who.challenge(w)
 		}
+		setRetryAfter(w, err)
+		a.rates.delay(r.Context(), err)
 		writeProblem(w, p)
 	}
 }

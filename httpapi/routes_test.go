@@ -111,3 +111,13 @@ func TestInstant(t *testing.T) {
 		}
 	}
 }
+
+// Every operation that needs an identity has a rate limit.
+func TestEveryOperationHasAClass(t *testing.T) {
+	t.Parallel()
+	for _, rt := range routes {
+		if _, known := classes[rt.permission]; !known && !rt.public {
+			t.Errorf("%s: its permission %q has no class", rt.operationID, rt.permission)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (s StartConfig) round(ctx context.Context) (life [3]float64, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	cmd := exec.CommandContext(ctx, s.Program, "--listen=127.0.0.1:0", "--guest", "--database=sqlite:"+filepath.Join(dir, "notifications.db"))
+	cmd := exec.CommandContext(ctx, s.Program, "--listen=127.0.0.1:0", "--guest", "--rate-limits=off", "--database=sqlite:"+filepath.Join(dir, "notifications.db"))
 	var stderr bytes.Buffer
 	cmd.Dir, cmd.Stderr, cmd.WaitDelay = dir, &stderr, s.Patience
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

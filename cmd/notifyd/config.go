@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/httpapi"
 )
 
 // config holds all settings of notifyd.
@@ -51,6 +52,8 @@ type config struct {
 	readHeaderTimeout, readTimeout, writeTimeout, idleTimeout time.Duration
 	shutdownTimeout                                           time.Duration
 	maxHeaderBytes, maxBodyBytes                              int
+	rateLimits                                                httpapi.RateLimits
+	trustedProxies                                            []netip.Prefix
 
 	// policy is the section policy of the file; nil if there is none.
 	policy []notifications.Rule
@@ -135,6 +138,8 @@ func (c *config) sections() []section {
 			{"shutdown-timeout", "DURATION", "30s", false, duration(&c.shutdownTimeout), "Time to finish requests in flight after SIGTERM or SIGINT."},
 			{"max-header-bytes", "N", "65536", false, number(&c.maxHeaderBytes, 1), "Largest head of a request. A larger one is answered with 431."},
 			{"max-body-bytes", "N", "1048576", false, number(&c.maxBodyBytes, 1), "Largest body of a request. A larger one is answered with 413."},
+			{"rate-limits", "NAME=N,…", defaultRateLimits, false, rateLimits(&c.rateLimits), "Requests of one caller in a second (reads, marks, posts) and in an hour (posts-per-hour), and in a second those from one address without valid credentials (failures). Three seconds' worth of reads and ten of the others may come at once; a search counts as ten reads, and 64 KiB of a list as one more. More are answered with 429. Also how many reads of all callers are at work at once (reads-at-once); others wait. A name that is left out, or is 0, has no limit; off is none at all."},
+			{"trusted-proxy", "NETWORK", "", true, networks(&c.trustedProxies), "Address or network (CIDR) of a proxy whose header X-Forwarded-For says where a request comes from."},
 		}},
 	}
 }

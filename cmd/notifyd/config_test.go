@@ -24,6 +24,10 @@ func samples(s setting) [3]string {
 		return [3]string{"json", "text", "json"}
 	case s.name == "log-level":
 		return [3]string{"debug", "warn", "error"}
+	case s.name == "rate-limits":
+		return [3]string{"reads=1", "reads=2", "reads=3"}
+	case s.arg == "NETWORK":
+		return [3]string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
 	case s.arg == "":
 		return [3]string{"true", "false", "true"}
 	case s.arg == "N":

@@ -128,6 +128,8 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 		Guest:          who.guest,
 		TrustedOrigins: c.corsOrigins,
 		MaxBodyBytes:   int64(c.maxBodyBytes),
+		RateLimits:     c.rateLimits,
+		TrustedProxies: c.trustedProxies,
 		Logger:         s.log,
 	})
 	if err != nil {

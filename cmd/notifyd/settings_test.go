@@ -69,6 +69,8 @@ var effects = []struct {
 	{"shutdown-timeout", effectOfShutdownTimeout},
 	{"max-header-bytes", effectOfMaxHeaderBytes},
 	{"max-body-bytes", effectOfMaxBodyBytes},
+	{"rate-limits", effectOfRateLimits},
+	{"trusted-proxy", effectOfTrustedProxy},
 }
 
 func TestEverySettingHasAnEffect(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/notifications-go/notifications/internal/near"
 )
 
 // maxFaults limits the size of the answer to a hostile body.
@@ -166,13 +168,17 @@ func (r *Reader) inside(path string, members []member, read func(*Reader)) {
 }
 
 func (r *Reader) noteUnknown() {
+	const suggestions = 20 // a search for a near word takes time
+	unknown := 0
 	for _, m := range r.members {
 		if slices.Contains(r.asked, m.key) {
 			continue
 		}
 		reason := "is not a known field"
-		if i := slices.IndexFunc(r.asked, func(k string) bool { return strings.EqualFold(k, m.key) }); i >= 0 {
-			reason += ", did you mean " + r.asked[i] + "?"
+		if unknown++; unknown <= suggestions {
+			if meant := near.Word(m.key, r.asked); meant != "" {
+				reason += ", did you mean " + meant + "?"
+			}
 		}
 		r.Reject(m.key, reason)
 	}
