@@ -322,7 +322,7 @@ func TestGarbageCollection(t *testing.T) {
 	for variable, percent := range map[string]int{"": gogc.Percent, "100": 100} {
 		t.Run("GOGC="+variable, func(t *testing.T) {
 			t.Parallel()
-			i := spawnProgram(t, binary, []string{"GODEBUG=gctrace=1", "GOGC=" + variable})
+			i := spawnProgram(t, binary, []string{"GODEBUG=gctrace=1", "GOGC=" + variable}, "--rate-limits=off")
 			trace := regexp.MustCompile(`, (\d+) MB goal,`) // skips a line that is broken by the log
 			var goals [][]string
 			eventually(t, "garbage is collected several times", func() bool {
