@@ -28,7 +28,7 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) erro
 	if err != nil {
 		return Invalid("user", err.Error())
 	}
-	return s.store.writeTx(ctx, func(tx *gorm.DB) error { return s.store.erase(tx, ref.String()) })
+	return s.store.writeTx(ctx, long, func(tx *gorm.DB) error { return s.store.erase(tx, ref.String()) })
 }
 
 // erase locks messages before deliveries, in the order of withdraw. Its first

@@ -20,6 +20,9 @@ func Additions(file string) []string {
 	return added
 }
 
+// WaitingWrites returns how many writes wait in the queue.
+func WaitingWrites(s *Service) int { return s.store.queue.Len() }
+
 // ReplicaPause is how long a replica that failed gets no queries.
 const ReplicaPause = replicaPause
 

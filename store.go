@@ -128,12 +128,20 @@ func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) erro
 	return s.read(ctx, do)
 }
 
+// duration says how long a write may take.
+type duration int
+
+const (
+	short duration = iota // it changes a bounded number of rows
+	long
+)
+
 // write runs a statement or transaction that writes. On SQLite the writes of
-// this Service wait in a queue, in order: SQLite makes waiting writers poll,
-// and some never get the lock. A transaction that conflicts with another one is
-// tried again. In the host's transaction nothing waits in the queue or is tried
-// again.
-func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
+// this Service wait in a queue: SQLite makes waiting writers poll, and some
+// never get the lock. Short ones may share a transaction there, see package
+// writequeue. A transaction that conflicts with another one is tried again. In
+// the host's transaction nothing waits in the queue or is tried again.
+func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) error) error {
 	run, attempts := func() error { return do(s.session(ctx, s.db)) }, 5
 	switch {
 	case s.bound:
@@ -141,7 +149,11 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	case s.queue != nil: // no second attempt: the driver has already waited for the lock
 		attempts = 1
 		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
-		run = func() error { return s.queue.Run(ctx, begin, do) }
+		inQueue := s.queue.Run
+		if takes == long {
+			inQueue = s.queue.RunAlone
+		}
+		run = func() error { return inQueue(ctx, begin, do) }
 	}
 	for attempt := 1; ; attempt++ {
 		err := s.ended(run())
@@ -157,8 +169,8 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 // writeTx is write in a transaction, or in a savepoint of the host's one. Its
 // first statement must write: then SQLite waits for the write lock, while a
 // read first would fail if another writer came in between.
-func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return s.write(ctx, func(db *gorm.DB) error { return db.Transaction(do) })
+func (s *store) writeTx(ctx context.Context, takes duration, do func(tx *gorm.DB) error) error {
+	return s.write(ctx, takes, func(db *gorm.DB) error { return db.Transaction(do) })
 }
 
 // find runs a query and scans the result into dest, as GORM's Find does. GORM's
