@@ -28,6 +28,10 @@ var (
 	// unknown.
 	ErrUnavailable = errors.New("notifications: unavailable")
 
+	// ErrTooMany: the caller asks for too much at once or too often. Nothing was
+	// done. The same call may succeed later.
+	ErrTooMany = errors.New("notifications: too many at once")
+
 	// ErrKeyReused: the same identity used the idempotency key for other
 	// content. Nothing was stored. The host's transaction, if any, can go on.
 	ErrKeyReused = errors.New("notifications: the idempotency key was used for other content")
@@ -121,7 +125,7 @@ func failed(err error) error {
 
 // isOurs reports whether err is one of this package's errors.
 func isOurs(err error) bool {
-	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrNoTransaction},
+	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrTooMany, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
 }
 

@@ -86,6 +86,11 @@ func (s *Service) List(ctx context.Context, who Identity, q ListQuery) (Page, er
 	if err != nil {
 		return Page{}, err
 	}
+	ctx, done, err := s.beginSearch(ctx, in, q.Filter)
+	if err != nil {
+		return Page{}, err
+	}
+	defer done()
 	return s.store.list(ctx, in, q, after)
 }
 

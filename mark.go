@@ -59,6 +59,11 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 	if err != nil {
 		return 0, err
 	}
+	ctx, done, err := s.beginSearch(ctx, in, chosen.Filter)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	return s.store.mark(ctx, in, chosen, change)
 }
 

@@ -103,12 +103,13 @@ const (
 // transaction. Each verb takes the caller's [Identity] as its argument who,
 // asks the policy first, and returns the errors of this package.
 type Service struct {
-	store   *store
-	catalog Catalog
-	policy  Policy
-	now     func() time.Time
-	ids     *ids
-	log     *slog.Logger
+	store    *store
+	catalog  Catalog
+	policy   Policy
+	now      func() time.Time
+	ids      *ids
+	log      *slog.Logger
+	searches *searches
 
 	groupHistory, systemHistory History
 	idempotencyWindow           time.Duration
@@ -145,7 +146,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.Join(faults...)
 	}
 	return &Service{
-		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger,
+		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger, searches: newSearches(),
 		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
 		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool),
 	}, nil

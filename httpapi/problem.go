@@ -29,6 +29,7 @@ var problems = []struct {
 	{notifications.ErrKeyReused, http.StatusConflict, "the Idempotency-Key was used before, for a post with other content"},
 	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface=false a post must have the same targets as the post it replaces"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
+	{notifications.ErrTooMany, http.StatusTooManyRequests, "the caller asks for too much at once or too often; try again later"},
 	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "the database or another dependency is unavailable; try again later"},
 }
 
@@ -65,7 +66,8 @@ func problemOf(err error) wire.Problem {
 func writeProblem(w http.ResponseWriter, p wire.Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	h := w.Header()
-	if p.Status == http.StatusServiceUnavailable {
+	later := p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests
+	if later && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", "5")
 	}
 	h.Set("Content-Type", "application/problem+json")

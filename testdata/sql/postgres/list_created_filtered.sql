@@ -76,7 +76,7 @@ FROM (
 		SELECT 1
 		FROM notification_messages msg
 		WHERE msg.id = del.message_id
-		AND (strpos(msg.title_key, $14) > 0 OR strpos(msg.message_key, $15) > 0)
+		AND (msg.title_key ~ $14 OR msg.message_key ~ $15)
 		AND msg.topic = $16
 		AND msg.origin = $17
 	)

@@ -38,7 +38,7 @@ FROM (
 					SELECT 1
 					FROM notification_messages msg
 					WHERE msg.id = del.message_id
-					AND (strpos(msg.title_key, $7) > 0 OR strpos(msg.message_key, $8) > 0)
+					AND (msg.title_key ~ $7 OR msg.message_key ~ $8)
 					AND msg.topic = $9
 					AND msg.origin = $10
 				)
