@@ -237,7 +237,7 @@ func (a *api) decodeList(r *http.Request, who notifications.Identity) (notificat
 		Ascending: q.choice("orderByDirec", "asc", "desc") == "asc",
 		After:     q.text("cursor"),
 	}
-	in.Limit, in.Offset = decodePaging(q)
+	in.Limit, in.Offset, in.Whole = decodePaging(q)
 	return in, a.finish(q, who)
 }
 
@@ -330,15 +330,16 @@ func decodeSeverity(in fields, name string) notifications.Severity {
 
 // decodePaging converts page numbers, which start at 1, to a limit and an
 // offset. If both parameters are 0 there is no paging, but the limit still
-// applies.
-func decodePaging(q *params) (limit, offset int) {
+// applies. A page that is asked for by its number must not be cut, because the
+// next one would leave notifications out.
+func decodePaging(q *params) (limit, offset int, whole bool) {
 	size := q.number("pageSize", notifications.DefaultLimit, notifications.MaxLimit)
 	number := q.number("pageNumber", 1, maxPosition)
 	switch {
 	case q.has("cursor") && q.has("pageNumber"):
 		q.reject("pageNumber", "cannot be combined with cursor")
 	case size == 0 && number == 0:
-		return notifications.MaxLimit, 0
+		return notifications.MaxLimit, 0, false
 	case size == 0:
 		q.reject("pageSize", "is 0, which means no paging, but pageNumber is not 0")
 	case number == 0:
@@ -346,7 +347,7 @@ func decodePaging(q *params) (limit, offset int) {
 	case size*number > maxPosition:
 		q.reject("pageNumber", "times pageSize is more than %d", maxPosition)
 	}
-	return size, max(size*(number-1), 0)
+	return size, max(size*(number-1), 0), q.has("pageNumber")
 }
 
 // finish reports the faults of the parameters. It also reads the parameter user
