@@ -18,7 +18,7 @@ const (
 )
 
 // Draft is a notification to be posted. Its texts must be valid UTF-8 without
-// NUL. Lengths in characters count Unicode code points. The zero Draft is
+// control characters below U+0020, except TAB, LF and CR. Lengths in characters count Unicode code points. The zero Draft is
 // invalid: Origin, Title and To are required.
 type Draft struct {
 	// Origin names the sender, such as "ci". Required, up to 255 characters.
@@ -44,7 +44,7 @@ type Draft struct {
 	// Empty means none.
 	Icon string
 	// Metadata is a JSON object for the programs of the readers, up to 16 KiB.
-	// It is returned byte for byte. Duplicate keys and NUL are errors, as in a
+	// It is returned byte for byte. Duplicate keys and control characters are errors, as in a
 	// request. Nil means none.
 	Metadata json.RawMessage
 

@@ -136,6 +136,12 @@ func TestFaultsOfDrafts(t *testing.T) {
 		{"case of severity", validDraft(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
 		{"NUL", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
+		{"controls", validDraft(func(d *draft) { d.Title, d.Message, d.Topic, d.Scope, d.IdempotencyKey = "\x1f", "a\bb", "\v", "\f", "\x01" }),
+			[]string{"Title", "Topic", "Message", "Scope", "IdempotencyKey"}},
+		{"controls in an action and in a ref", validDraft(func(d *draft) {
+			d.Actions, d.To = []notifications.ActionDraft{{Title: "\x1b", URL: "/"}}, notifications.Users("default/\x1f")
+		}), []string{"Actions[0].Title", "To[0]"}},
+		{"metadata, control", withMetadata(`{"a":"x\u001b"}`), []string{"Metadata.a"}},
 		{"no UTF-8", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\xff", "\xff", "\xff", "\xff" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
 		{"long", validDraft(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"Scope", "IdempotencyKey"}},

@@ -276,6 +276,7 @@ func TestHostileQueries(t *testing.T) {
 			"createdAfter=2023-10-30T00:00:00":       {"createdAfter"},
 			"createdAfter=2023-10-30T00:00:00+01:00": {"createdAfter"}, // the + is a space
 			"containsText=%00":                       {"containsText"},
+			"containsText=%1F&topic=%08":             {"containsText", "topic"},
 			"containsText=%ff":                       {"containsText"},
 			"cursor=":                                {"cursor"},
 			"cursor=x":                               {"cursor"},
