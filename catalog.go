@@ -82,6 +82,8 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("must not be empty")
+	case len(name) > maxNameBytes:
+		return fmt.Errorf("is longer than %d bytes", maxRefBytes)
 	case !utf8.ValidString(name):
 		return errors.New("is not valid UTF-8")
 	case hasControl(name):

@@ -14,6 +14,8 @@ const (
 	MaxURLBytes      = 2048     // of an action, a link or an icon
 	MaxMetadataBytes = 16 << 10 // of JSON as it was sent
 	MaxTargets       = 1000     // users and groups, each counted once
+	maxNamed         = 10_000   // users and groups of a post as the caller named them, repetitions too
+	maxNameBytes     = 1024     // of a user or group as the caller named it
 	maxRefBytes      = 255      // of the canonical name of a user or group; also of the name of an Identity
 )
 
@@ -31,8 +33,8 @@ type Draft struct {
 	Topic string
 	// Actions are links shown with the notification, up to 16.
 	Actions []ActionDraft
-	// To is the audience, up to 1,000 users and groups. Required: an empty
-	// audience never means everybody.
+	// To is the audience, up to 1,000 users and groups, or up to 10,000 with
+	// repetitions. Required: an empty audience never means everybody.
 	To Audience
 
 	// Severity is empty for SeverityNormal.

@@ -2,6 +2,7 @@ package notifications_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,7 +137,9 @@ func TestFaultsOfDrafts(t *testing.T) {
 		{"case of severity", validDraft(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
 		{"NUL", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
-		{"controls", validDraft(func(d *draft) { d.Title, d.Message, d.Topic, d.Scope, d.IdempotencyKey = "\x1f", "a\bb", "\v", "\f", "\x01" }),
+		{"controls", validDraft(func(d *draft) {
+			d.Title, d.Message, d.Topic, d.Scope, d.IdempotencyKey = "\x1f", "a\bb", "\v", "\f", "\x01"
+		}),
 			[]string{"Title", "Topic", "Message", "Scope", "IdempotencyKey"}},
 		{"controls in an action and in a ref", validDraft(func(d *draft) {
 			d.Actions, d.To = []notifications.ActionDraft{{Title: "\x1b", URL: "/"}}, notifications.Users("default/\x1f")
@@ -322,4 +325,64 @@ func TestKeysAndContent(t *testing.T) {
 			t.Errorf("one user, spelt in two ways, is answered with %s and %s", a, b)
 		}
 	})
+}
+
+// TestFaultsAreBounded: too many targets are refused before the catalog looks
+// at any, and an error names 100 fields at most.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	asked := 0
+	f.directory.SetUser("default/jane")
+	counting := f.with(func(cfg *notifications.Config) { cfg.Catalog = countingCatalog{cfg.Catalog, &asked} })
+	_, err := counting.Post(t.Context(), ci, draft("x", notifications.Users(make([]string, 340_000)...)))
+	wantFields(t, err, "To")
+	many := slices.Repeat([]string{"default/jane"}, 340_000)
+	_, err = counting.Post(t.Context(), ci, draft("x", notifications.Users(many...)))
+	wantFields(t, err, "To")
+	if asked != 0 {
+		t.Errorf("the catalog was asked about %d names", asked)
+	}
+	if _, err := counting.Post(t.Context(), ci, draft("x", notifications.Users(many[:2*notifications.MaxTargets]...))); err != nil {
+		t.Errorf("one user many times: %v", err)
+	}
+	_, err = f.Post(t.Context(), ci, draft("x", notifications.Users(make([]string, 150)...)))
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 100 || !strings.Contains(invalid.Fields[99].Reason, "50 more") {
+		t.Errorf("150 faults: %v", err)
+	}
+	_, err = f.Post(t.Context(), ci, draft("x", notifications.Users("default/"+strings.Repeat("x", 1<<20))))
+	if wantFields(t, err, "To[0]"); len(err.Error()) > 1000 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+}
+
+// countingCatalog counts the names it is asked about.
+type countingCatalog struct {
+	notifications.Catalog
+	asked *int
+}
+
+func (c countingCatalog) Canonical(kind notifications.Kind, name string) (string, error) {
+	*c.asked++
+	return c.Catalog.Canonical(kind, name)
+}
+
+// TestCheck: Check returns the error of a post, and stores nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	if err := f.Check(t.Context(), ci, draft("x", toJane)); err != nil {
+		t.Error(err)
+	}
+	wantFields(t, f.Check(t.Context(), ci, draft("", notifications.Users("default/nobody"))), "Title", "To[0]")
+	denied := f.with(func(cfg *notifications.Config) {
+		cfg.Policy = policyFunc(func(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
+			return notifications.Deny, nil
+		})
+	})
+	if err := denied.Check(t.Context(), ci, draft("", toJane)); !errors.Is(err, notifications.ErrForbidden) {
+		t.Errorf("without the permission: %v", err)
+	}
+	f.wantList(jane, notifications.ListQuery{})
 }

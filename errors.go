@@ -59,7 +59,8 @@ var (
 // InvalidError reports invalid input. It names every bad field. It is always
 // returned as a pointer.
 type InvalidError struct {
-	// Fields holds at least one entry, in the order of the fields.
+	// Fields holds 1 to 100 entries, in the order of the fields. If there are
+	// more bad fields, the last Reason says how many.
 	Fields []FieldError
 }
 
@@ -95,10 +96,17 @@ func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
 }
 
+// maxFaults limits the entries of an InvalidError.
+const maxFaults = 100
+
 // err returns nil if there are no faults.
 func (f faults) err() error {
 	if len(f) == 0 {
 		return nil
+	}
+	if more := len(f) - maxFaults; more > 0 {
+		f = slices.Clone(f[:maxFaults])
+		f[maxFaults-1].Reason += fmt.Sprintf("; %d more fields are invalid", more)
 	}
 	return &InvalidError{Fields: f}
 }

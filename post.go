@@ -42,7 +42,7 @@ type Posted struct {
 // A used idempotency key gives Repeated or [ErrKeyReused]. A draft with
 // KeepPlace may give [ErrTargetsDiffer].
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
-	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
+	list, err := s.post(ctx, who, []Draft{d}, unprefixed)
 	if err != nil {
 		return Posted{}, err
 	}
@@ -94,15 +94,36 @@ func (p *posting) expiry() int64 {
 	return p.draft.Expires.UnixMilli()
 }
 
-// post is PostMany of drafts that the caller does not keep. field returns the
+// Check returns the error that [Service.Post] would return for an invalid
+// draft, and nil for a valid one. It needs the same permissions, and stores
+// nothing.
+func (s *Service) Check(ctx context.Context, who Identity, d Draft) error {
+	c := s.posts([]Draft{d}, unprefixed)
+	ctx, err := s.beginPost(ctx, who, []Draft{d})
+	if err != nil {
+		return err
+	}
+	c.checkAll(who)
+	return c.settle(ctx)
+}
+
+func unprefixed(int) string { return "" }
+
+// posts returns the drafts on their way to the database. field returns the
 // prefix of the fields of a draft.
-func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+func (s *Service) posts(drafts []Draft, field func(i int) string) posts {
 	postings := make([]posting, min(len(drafts), MaxDrafts))
 	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
 	for i := range postings {
 		postings[i].draft = drafts[i] // a copy: the policy gets the original and may change it
 		c.list[i] = &postings[i]
 	}
+	return c
+}
+
+// post is PostMany of drafts that the caller does not keep.
+func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+	c := s.posts(drafts, field)
 	ctx, err := s.beginPost(ctx, who, drafts)
 	if err != nil {
 		return nil, err
@@ -110,12 +131,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := checkDrafts(drafts); err != nil {
 		return nil, err
 	}
-	poster, now := s.nameOf(who), s.now()
-	for i, p := range c.list {
-		p.poster, p.now = poster, now
-		c.check(i)
-	}
-	c.checkDistinct()
+	c.checkAll(who)
 	if len(c.faulty) == 0 {
 		// Before the checks whose result may have changed since the first post.
 		if err := s.store.recall(ctx, c.list); err != nil {
@@ -187,6 +203,17 @@ func (c *posts) fieldOf(t target) string {
 	return c.field(t.post) + "To[" + strconv.Itoa(t.index) + "]"
 }
 
+// checkAll checks the drafts as far as that needs no answer of the catalog or
+// the database.
+func (c *posts) checkAll(who Identity) {
+	poster, now := c.nameOf(who), c.now()
+	for i, p := range c.list {
+		p.poster, p.now = poster, now
+		c.check(i)
+	}
+	c.checkDistinct()
+}
+
 // check checks a draft as far as that needs no answer of the catalog or the
 // database.
 func (c *posts) check(i int) {
@@ -204,8 +231,12 @@ func (c *posts) check(i int) {
 func (c *posts) resolve(i int, field string) {
 	p, before := c.list[i], len(c.targets)
 	to := p.draft.To
-	if len(to.refs) == 0 && !to.everyone {
+	switch {
+	case len(to.refs) == 0 && !to.everyone:
 		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
+	case len(to.refs) > maxNamed:
+		c.faulty.add(field+"To", "names %d users and groups, the limit is %d", len(to.refs), MaxTargets)
+		return
 	}
 	p.audiences = make([]string, 0, len(to.refs)+1)
 	c.targets = slices.Grow(c.targets, len(to.refs))

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,18 +46,23 @@ func takesNoParams(r *http.Request) error {
 }
 
 // decodeDraft reads the body of a post, and its header Idempotency-Key.
-func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
+// malformed names the fields that have the wrong form, such as a number for a
+// text; the draft holds the others.
+func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (d notifications.Draft, malformed, err error) {
 	in, err := a.decodeBody(w, r)
 	if err != nil {
-		return notifications.Draft{}, err
+		return d, nil, err
 	}
-	d := notifications.Draft{
+	d = notifications.Draft{
 		IdempotencyKey: decodeIdempotencyKey(r, in),
 		Origin:         in.String("origin"), Title: in.String("title"),
 		Message: in.String("message"), Topic: in.String("topic"),
 		To: decodeAudience(in),
 	}
-	in.Objects("actions", func(_ int, action *strictjson.Reader) {
+	in.Objects("actions", func(i int, action *strictjson.Reader) {
+		for len(d.Actions) < i && i <= notifications.MaxActions { // not objects
+			d.Actions = append(d.Actions, notifications.ActionDraft{})
+		}
 		d.Actions = append(d.Actions, notifications.ActionDraft{Title: action.String("title"), URL: action.String("url")})
 	})
 	d.Severity = decodeSeverity(in, "severity")
@@ -65,7 +71,7 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 	resurface, given := in.Bool("resurface")
 	d.KeepPlace = given && !resurface
 	d.Expires, d.NotBefore = in.instant("expires"), in.instant("notBefore")
-	return d, asInvalid(in.Faults()...)
+	return d, asInvalid(in.Faults()...), nil
 }
 
 // decodeIdempotencyKey reads the header Idempotency-Key. The whole value is the
@@ -223,6 +229,29 @@ func asInvalid[E error](faults ...E) error {
 		return nil
 	}
 	return &invalid
+}
+
+// withFaultsOf adds to the fields of a wrong form those of a wrong value. A
+// field of a wrong form has no value, and neither has what is inside.
+func withFaultsOf(malformed, invalid error) error {
+	var form, values *notifications.InvalidError
+	if !errors.As(malformed, &form) || !errors.As(invalid, &values) {
+		return malformed
+	}
+	all := slices.Clone(form.Fields)
+	for _, f := range values.Fields {
+		inside := func(of notifications.FieldError) bool {
+			rest, ok := strings.CutPrefix(f.Field, of.Field)
+			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		}
+		noTargets := f.Field == "targetUsers" && slices.ContainsFunc(form.Fields, func(of notifications.FieldError) bool {
+			return of.Field == "targetGroups"
+		})
+		if !noTargets && !slices.ContainsFunc(form.Fields, inside) {
+			all = append(all, f)
+		}
+	}
+	return &notifications.InvalidError{Fields: all}
 }
 
 // decodeList reads the query string of getNotifications.

@@ -101,7 +101,7 @@ func TestFieldFaults(t *testing.T) {
 			`"notBefore":"9000-01-01T00:00:00Z"`: {"notBefore"},
 			`"notBefore":"0001-01-01T00:00:00Z","scope":"s","resurface":false`: {"notBefore"},
 			`"expires":"9999-12-31T23:59:59-01:00"`:                            {"expires"},
-			`"severity":"x","link":"x:y","expires":"z","resurface":1`:          {"severity", "resurface", "expires"},
+			`"severity":"x","link":"x:y","expires":"z","resurface":1`:          {"severity", "resurface", "expires", "link"},
 			`"link":"x:y","icon":"x:y","metadata":{"a":{"a":1,"A":1}}`:         {"metadata.a.A"},
 			`"Metadata":{}`:        {"Metadata"},
 			`"idempotencyKey":"x"`: {"idempotencyKey"},
@@ -149,7 +149,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		s.do("POST", "/notifications", as("ci"), header("Idempotency-Key", "a"), header("Idempotency-Key", "a"), jsonBody(body)).
 			problem(http.StatusBadRequest, "Idempotency-Key")
-		post("ci", "", `{"title":7}`).problem(http.StatusBadRequest, "Idempotency-Key", "title")
+		post("ci", "", `{"title":7}`).problem(http.StatusBadRequest, "Idempotency-Key", "title", "origin")
 		s.do("POST", "/notifications", header("Idempotency-Key", ""), jsonBody(body)).problem(http.StatusUnauthorized)
 	})
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/notifications-go/notifications"
@@ -41,12 +42,18 @@ func isInputError(err error) bool {
 	return errors.As(err, &invalid) || errors.As(err, &tooLarge) || errors.Is(err, errMediaType)
 }
 
+// maxErrors limits the bad fields that an answer names.
+const maxErrors = 100
+
 func problemOf(err error) wire.Problem {
 	var invalid *notifications.InvalidError
 	if errors.As(err, &invalid) {
 		p := wire.Problem{Status: http.StatusBadRequest, Detail: "the request has invalid fields"}
-		for _, f := range invalid.Fields {
+		for _, f := range invalid.Fields[:min(len(invalid.Fields), maxErrors)] {
 			p.Errors = append(p.Errors, wire.InvalidField{Field: f.Field, Detail: f.Reason})
+		}
+		if more := len(invalid.Fields) - maxErrors; more > 0 {
+			p.Errors[maxErrors-1].Detail += fmt.Sprintf("; %d more fields are invalid", more)
 		}
 		return p
 	}
