@@ -386,3 +386,44 @@ func TestCheck(t *testing.T) {
 	}
 	f.wantList(jane, notifications.ListQuery{})
 }
+
+// TestPosters: readers see who posted, until that user is erased. A user whom
+// the catalog does not know cannot post.
+func TestPosters(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		f.directory.SetUser("default/gone")
+		gone := notifications.User("User:Default/Gone")
+		for who, want := range map[notifications.Identity]string{ci: "service:ci", gone: "user:default/gone"} {
+			posted, err := f.Post(t.Context(), who, draft("x", toJane))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := f.Get(t.Context(), jane, posted.ID); err != nil || n.PostedBy != want {
+				t.Errorf("posted by %q, %v; want %q", n.PostedBy, err, want)
+			}
+		}
+		f.directory.RemoveUser("default/gone")
+		for name, post := range map[string]func() error{
+			"Post": func() error { _, err := f.Post(t.Context(), gone, draft("x", toEveryone)); return err },
+			"PostMany": func() error {
+				_, err := f.PostMany(t.Context(), gone, []notifications.Draft{draft("x", toJane)})
+				return err
+			},
+			"Check": func() error { return f.Check(t.Context(), gone, draft("", toJane)) },
+		} {
+			if err := post(); !errors.Is(err, notifications.ErrForbidden) {
+				t.Errorf("%s by a user who is gone: %v", name, err)
+			}
+		}
+		if err := f.EraseUser(t.Context(), ci, "default/gone"); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range f.list(jane, notifications.ListQuery{}).Items {
+			if n.PostedBy != "" && n.PostedBy != "service:ci" {
+				t.Errorf("still posted by %q", n.PostedBy)
+			}
+		}
+	})
+}

@@ -15,7 +15,7 @@ var (
 	ErrUnauthenticated = errors.New("notifications: not authenticated")
 
 	// ErrForbidden: the policy denies the operation, the catalog does not know
-	// the reader, or a service asks for an inbox.
+	// the reader or the user who posts, or a service asks for an inbox.
 	ErrForbidden = errors.New("notifications: not allowed")
 
 	// ErrNotFound: there is no such notification, or the caller must not see

@@ -37,7 +37,8 @@ type Posted struct {
 // error, the notification is stored.
 //
 // It needs [PermissionCreate], and for [Everyone] also
-// [PermissionCreateSystem]. A draft that breaks a limit or names a recipient
+// [PermissionCreateSystem]. A user whom the catalog does not know gets
+// [ErrForbidden]. A draft that breaks a limit or names a recipient
 // that the catalog does not know is an [*InvalidError], and nothing is stored.
 // A used idempotency key gives Repeated or [ErrKeyReused]. A draft with
 // KeepPlace may give [ErrTargetsDiffer].
@@ -147,7 +148,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	return c.list, nil
 }
 
-// beginPost asks the policy about each draft.
+// beginPost asks the policy about each draft, and the catalog about the poster.
 func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (context.Context, error) {
 	if len(drafts) == 0 || len(drafts) > MaxDrafts {
 		return s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: new(Draft)})
@@ -160,6 +161,9 @@ func (s *Service) beginPost(ctx context.Context, who Identity, drafts []Draft) (
 		if err == nil && drafts[i].To.everyone {
 			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: &drafts[i]})
 		}
+	}
+	if err == nil {
+		err = s.known(ctx, who)
 	}
 	return ctx, err
 }

@@ -23,7 +23,7 @@ func TestPluginsPostsAreUnchanged(t *testing.T) {
 		id := s.post(`{"origin":"o","title":"t","message":"m","topic":"x","actions":[{"title":"a","url":"/b"}],"targetUsers":["default/jane"]}`)
 		list := s.do("GET", "/notifications", as(jane)).want(http.StatusOK).body
 		want := `\[\{"id":"` + id + `","created":"[^"]*","readByUser":false,"isSystem":false,"origin":"o","title":"t","message":"m","topic":"x",` +
-			`"actions":\[\{"id":"[^"]*","title":"a","url":"/b"\}\],"severity":"normal","saved":false,"archived":false\}\]\n`
+			`"actions":\[\{"id":"[^"]*","title":"a","url":"/b"\}\],"severity":"normal","saved":false,"archived":false,"postedBy":"service:ci"\}\]\n`
 		if !regexp.MustCompile("^" + want + "$").MatchString(list) {
 			t.Errorf("listed as %s\nwant %s", list, want)
 		}
@@ -48,7 +48,7 @@ func TestNewFields(t *testing.T) {
 		bare := s.post(`{"origin":"o","title":"t","severity":null,"link":null,"icon":null,"metadata":null,"scope":null,
 			"resurface":null,"expires":null,"notBefore":null,"targetUsers":["default/jane"]}`)
 		body := s.do("GET", "/notifications/"+bare, as(jane)).want(http.StatusOK).body
-		if !strings.HasSuffix(body, `"actions":[],"severity":"normal","saved":false,"archived":false}`+"\n") {
+		if !strings.HasSuffix(body, `"actions":[],"severity":"normal","saved":false,"archived":false,"postedBy":"service:ci"}`+"\n") {
 			t.Errorf("null is not absent: %s", body)
 		}
 	})

@@ -1,11 +1,11 @@
-SELECT msg.id, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata, msg.actions,
-	msg.scope, msg.updated_at, msg.expires_at, msg.severity
+SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata,
+	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
 	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END
 	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL
 FROM (
-	SELECT page.*, sum(400 + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+	SELECT page.*, sum(400 + coalesce(octet_length(msg.poster), 0) + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
 	FROM (
 		SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at
 		FROM (
