@@ -63,6 +63,13 @@ type Config struct {
 	// replica fails, or lacks a mark of the reader. The Service never opens,
 	// closes or tunes it.
 	Replica *gorm.DB
+	// Probe is a handle of DB with a connection of its own, which [Service.Ready]
+	// uses: it answers also when all connections of DB are in use. Nil means DB.
+	Probe *gorm.DB
+	// MaxReads is how many queries of readers run on DB at once, so that they
+	// leave connections to those who write. Others wait. Zero means any number;
+	// negative is an error.
+	MaxReads int
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
 	// Policy decides who may do what. Required; [AllowAll], [Authenticated] and
@@ -142,6 +149,12 @@ func New(cfg Config) (*Service, error) {
 			st.replica = r
 		}
 	}
+	if st != nil && len(faults) == 0 {
+		st.probe = cfg.Probe
+		if cfg.MaxReads > 0 {
+			st.reads = make(chan struct{}, cfg.MaxReads)
+		}
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
@@ -164,6 +177,12 @@ func (cfg Config) check() (faults []error) {
 	}
 	if cfg.Policy == nil {
 		fault("Policy is required; AllowAll permits everything to everybody")
+	}
+	if cfg.MaxReads < 0 {
+		fault("MaxReads is negative")
+	}
+	if cfg.Probe != nil && cfg.DB != nil && cfg.Probe.Name() != cfg.DB.Name() {
+		fault("Probe is of %s, Config.DB of %s", cfg.Probe.Name(), cfg.DB.Name())
 	}
 	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
 		fault("GroupHistory must be HistoryAll or HistorySinceJoining")
@@ -235,27 +254,6 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 	}
 	if decision != Allow {
 		return fmt.Errorf("%w: %s lacks %s", ErrForbidden, r.Who, r.Permission)
-	}
-	return nil
-}
-
-// Ready reports whether the Service can work. The database must answer, all
-// [Migrations] must have been applied, by [Service.Migrate] or another tool,
-// and the catalog must be ready if it has a method Ready(context.Context)
-// error. The error names the cause, such as the file of the first missing
-// migration. Ready does not ask Config.Replica, because DB takes over when that
-// fails.
-func (s *Service) Ready(ctx context.Context) error {
-	if s.InTransaction() {
-		return ErrBound
-	}
-	if err := s.store.ready(ctx); err != nil {
-		return err
-	}
-	if c, ok := s.catalog.(interface{ Ready(context.Context) error }); ok {
-		if err := c.Ready(ctx); err != nil {
-			return unavailable("catalog", err)
-		}
 	}
 	return nil
 }

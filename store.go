@@ -78,6 +78,9 @@ type store struct {
 	dialect dialect
 	queue   *writequeue.Queue // for SQLite, which takes one writer at a time; else nil
 	replica *replica          // answers reads that may be a little late; nil if there is none
+	probe   *gorm.DB          // Config.Probe
+	file    *databaseFile     // of SQLite
+	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -88,7 +91,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if isTransaction(db) {
 		return nil, errors.New("notifications: Config.DB is a transaction; a Service outlives it, see WithTx")
 	}
-	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log)}
+	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile)}
 	if d.oneWriter() {
 		s.queue = new(writequeue.Queue)
 	}
@@ -115,8 +118,16 @@ func (s *store) session(ctx context.Context, db *gorm.DB) *gorm.DB {
 	return ours
 }
 
-// read runs queries.
+// read runs queries. It waits while Config.MaxReads others run.
 func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
+	if s.reads != nil {
+		select {
+		case s.reads <- struct{}{}:
+			defer func() { <-s.reads }()
+		case <-ctx.Done():
+			return unavailable("database", fmt.Errorf("all reads that may run at once are running: %w", ctx.Err()))
+		}
+	}
 	return s.ended(do(s.session(ctx, s.db)))
 }
 

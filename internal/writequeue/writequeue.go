@@ -106,6 +106,13 @@ func (q *Queue) join(line *[]*write, w *write) {
 	}
 }
 
+// Busy reports whether a write is being done.
+func (q *Queue) Busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.leading
+}
+
 // Len returns the number of waiting writes.
 func (q *Queue) Len() int {
 	q.mu.Lock()

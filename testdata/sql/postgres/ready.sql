@@ -1,3 +1,5 @@
+SELECT current_setting('transaction_read_only');
+
 SELECT id, origin, title, message, topic, actions, is_system, origin_key, title_key, message_key, topic_key
 FROM notification_messages
 LIMIT 0;

@@ -1,3 +1,12 @@
+SELECT file
+FROM pragma_database_list
+WHERE name = 'main';
+
+SELECT user_version
+FROM pragma_user_version;
+
+PRAGMA user_version = 0;
+
 SELECT id, origin, title, message, topic, actions, is_system, origin_key, title_key, message_key, topic_key
 FROM notification_messages
 LIMIT 0;
