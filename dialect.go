@@ -45,6 +45,9 @@ type dialect interface {
 	lock(against lockKind) string
 	// takesWrites fails if the database takes no writes.
 	takesWrites(ctx context.Context, s *store) error
+	// unlimit lifts the time limits of the host's connection for one
+	// transaction.
+	unlimit(tx *gorm.DB) error
 	// tryPurgeLock reports whether this transaction may purge: no other one
 	// does.
 	tryPurgeLock(tx *gorm.DB) (bool, error)

@@ -74,6 +74,11 @@ func (postgres) lock(against lockKind) string {
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
 
+func (d postgres) unlimit(tx *gorm.DB) error {
+	_, err := exec(tx, d.statement().Add("SET LOCAL statement_timeout = 0"))
+	return err
+}
+
 func (d postgres) tryPurgeLock(tx *gorm.DB) (mine bool, err error) {
 	err = find(tx, d.statement().Add("SELECT pg_try_advisory_xact_lock(?)", purgeLock), &mine)
 	return mine, err

@@ -143,6 +143,9 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
 	err := p.writeTx(ctx, long, func(tx *gorm.DB) error {
+		if err := p.dialect.unlimit(tx); err != nil {
+			return err
+		}
 		mine, err := p.dialect.tryPurgeLock(tx)
 		if elsewhere = !mine; elsewhere || err != nil {
 			return err
