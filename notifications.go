@@ -260,7 +260,8 @@ func (s *Service) authorize(ctx context.Context, r Request) error {
 
 // Run does the background work until ctx ends: it purges at once, and then
 // every Config.PurgeInterval. It logs a failed purge and tries again at the
-// next interval. It returns nil after ctx has ended and the last purge has
+// next interval. After the clock has jumped ahead by more than an hour it purges
+// nothing for a day, unless the clock goes back. It returns nil after ctx has ended and the last purge has
 // stopped.
 //
 // Several instances on one database may each call Run; on PostgreSQL one of
