@@ -1,10 +1,13 @@
 package notifications
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // The errors of this package, for [errors.Is]. Every error of a [Service]
@@ -135,6 +138,17 @@ func failed(err error) error {
 func isOurs(err error) bool {
 	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrTooMany, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
+}
+
+// isCut reports whether the error is the end of a connection.
+func isCut(err error) bool {
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		const adminShutdown, crashShutdown, connectionFailure = "57P01", "57P02", "08006"
+		return slices.Contains([]string{adminShutdown, crashShutdown, connectionFailure}, coded.SQLState())
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // isConflict reports whether the error is a conflict between two transactions.

@@ -3,6 +3,7 @@ package notifications_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,4 +178,26 @@ func TestReadsLeaveConnections(t *testing.T) {
 			t.Errorf("afterwards a list has %q", titlesOf(page.Items))
 		}
 	})
+}
+
+// TestReadsSurviveACutConnection: a read whose connection was cut is done again.
+func TestReadsSurviveACutConnection(t *testing.T) {
+	t.Parallel()
+	db := dbtest.PostgresIfWanted(t)
+	if db == nil {
+		t.Skip("needs PostgreSQL")
+	}
+	f := newFixture(t, db)
+	f.post("x", toJane)
+	var cut sync.Once
+	beforeStatements(t, db, func(tx *gorm.DB) {
+		if strings.HasPrefix(tx.Statement.SQL.String(), "SELECT count(DISTINCT del.message_id)") {
+			cut.Do(func() {
+				_ = tx.AddError(io.ErrUnexpectedEOF) // as the driver returns it
+			})
+		}
+	})
+	if n, err := f.Count(t.Context(), jane, all); err != nil || n != 1 {
+		t.Errorf("count: %d, %v", n, err)
+	}
 }

@@ -118,7 +118,8 @@ func (s *store) session(ctx context.Context, db *gorm.DB) *gorm.DB {
 	return ours
 }
 
-// read runs queries. It waits while Config.MaxReads others run.
+// read runs queries, again if they conflict with a write or the connection is
+// cut. It waits while Config.MaxReads others run.
 func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
 	if s.reads != nil {
 		select {
@@ -128,7 +129,13 @@ func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
 			return unavailable("database", fmt.Errorf("all reads that may run at once are running: %w", ctx.Err()))
 		}
 	}
-	return s.ended(do(s.session(ctx, s.db)))
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		err := s.ended(do(s.session(ctx, s.db)))
+		if err == nil || s.bound || attempt == attempts || ctx.Err() != nil || !errors.Is(err, ErrRetry) && !isCut(err) {
+			return err
+		}
+	}
 }
 
 // readFor runs queries of a reader, on the replica if that is possible.
