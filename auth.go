@@ -3,7 +3,6 @@ package notifications
 import (
 	"cmp"
 	"context"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -48,7 +47,7 @@ type Identity struct {
 	Kind Kind
 	// Name is the name of the service, or of the user in any form the [Catalog]
 	// accepts ("default/jane", "user:Default/Jane"). It must be valid UTF-8
-	// without NUL and at most 255 bytes, not counting a prefix "user:". That is
+	// without control characters below U+0020 and at most 255 bytes, not counting a prefix "user:". That is
 	// the limit of a token's subject in OpenID Connect Core 1.0, section 2.
 	// Verbs answer any other name with [ErrUnauthenticated].
 	Name string
@@ -76,7 +75,7 @@ func (who Identity) valid() bool {
 		limit += len(KindUser) + 1
 	}
 	return (who.Kind == KindUser || who.Kind == KindService) &&
-		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !strings.ContainsRune(who.Name, 0)
+		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !hasControl(who.Name)
 }
 
 // String returns "user:default/jane" or "service:ci", and "nobody" for the zero

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -23,7 +22,7 @@ type Catalog interface {
 	// Canonical returns the form of a name in which it is stored and compared,
 	// byte for byte: "default/jane" for "User:Default/Jane". It is idempotent,
 	// does no I/O, and does not say whether the name exists. The result is 1 to
-	// 255 bytes of valid UTF-8 without NUL. The error says what is wrong with
+	// 255 bytes of valid UTF-8 without control characters below U+0020. The error says what is wrong with
 	// the form of the name; the caller who wrote the name will read it.
 	Canonical(kind Kind, name string) (string, error)
 
@@ -83,10 +82,12 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("must not be empty")
+	case len(name) > maxNameBytes:
+		return fmt.Errorf("is longer than %d bytes", maxRefBytes)
 	case !utf8.ValidString(name):
 		return errors.New("is not valid UTF-8")
-	case strings.ContainsRune(name, 0):
-		return errors.New("contains the NUL character")
+	case hasControl(name):
+		return errors.New(controlFault)
 	}
 	return nil
 }

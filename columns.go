@@ -33,7 +33,7 @@ var messageColumns = []messageColumn{
 		n.Created = idTime(n.ID)
 		return nil
 	}},
-	{typedColumn{"poster", typeText}, func(p *posting) any { return p.poster }, false, nil},
+	{typedColumn{"poster", typeText}, func(p *posting) any { return p.poster }, false, textOf(func(n *Notification) *string { return &n.PostedBy })},
 	{typedColumn{"origin", typeText}, func(p *posting) any { return p.draft.Origin }, false, textOf(func(n *Notification) *string { return &n.Origin })},
 	{typedColumn{"title", typeText}, func(p *posting) any { return p.draft.Title }, true, textOf(func(n *Notification) *string { return &n.Title })},
 	{typedColumn{"message", typeText}, func(p *posting) any { return optional(p.draft.Message) }, true, textOf(func(n *Notification) *string { return &n.Message })},

@@ -17,6 +17,11 @@ func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, err
 	if err != nil {
 		return 0, err
 	}
+	ctx, done, err := s.beginSearch(ctx, in, f)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	return s.store.count(ctx, in, f)
 }
 

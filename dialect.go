@@ -1,6 +1,8 @@
 package notifications
 
 import (
+	"context"
+
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -41,6 +43,11 @@ type dialect interface {
 	// lock returns the clause that locks selected rows until the transaction
 	// ends.
 	lock(against lockKind) string
+	// takesWrites fails if the database takes no writes.
+	takesWrites(ctx context.Context, s *store) error
+	// unlimit lifts the time limits of the host's connection for one
+	// transaction.
+	unlimit(tx *gorm.DB) error
 	// tryPurgeLock reports whether this transaction may purge: no other one
 	// does.
 	tryPurgeLock(tx *gorm.DB) (bool, error)

@@ -14,11 +14,13 @@ const (
 	MaxURLBytes      = 2048     // of an action, a link or an icon
 	MaxMetadataBytes = 16 << 10 // of JSON as it was sent
 	MaxTargets       = 1000     // users and groups, each counted once
+	maxNamed         = 10_000   // users and groups of a post as the caller named them, repetitions too
+	maxNameBytes     = 1024     // of a user or group as the caller named it
 	maxRefBytes      = 255      // of the canonical name of a user or group; also of the name of an Identity
 )
 
 // Draft is a notification to be posted. Its texts must be valid UTF-8 without
-// NUL. Lengths in characters count Unicode code points. The zero Draft is
+// control characters below U+0020, except TAB, LF and CR. Lengths in characters count Unicode code points. The zero Draft is
 // invalid: Origin, Title and To are required.
 type Draft struct {
 	// Origin names the sender, such as "ci". Required, up to 255 characters.
@@ -31,8 +33,8 @@ type Draft struct {
 	Topic string
 	// Actions are links shown with the notification, up to 16.
 	Actions []ActionDraft
-	// To is the audience, up to 1,000 users and groups. Required: an empty
-	// audience never means everybody.
+	// To is the audience, up to 1,000 users and groups, or up to 10,000 with
+	// repetitions. Required: an empty audience never means everybody.
 	To Audience
 
 	// Severity is empty for SeverityNormal.
@@ -44,7 +46,7 @@ type Draft struct {
 	// Empty means none.
 	Icon string
 	// Metadata is a JSON object for the programs of the readers, up to 16 KiB.
-	// It is returned byte for byte. Duplicate keys and NUL are errors, as in a
+	// It is returned byte for byte. Duplicate keys and control characters are errors, as in a
 	// request. Nil means none.
 	Metadata json.RawMessage
 

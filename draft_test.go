@@ -2,6 +2,7 @@ package notifications_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,6 +137,14 @@ func TestFaultsOfDrafts(t *testing.T) {
 		{"case of severity", validDraft(func(d *draft) { d.Severity = "High" }), []string{"Severity"}},
 		{"NUL", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\x00", "i\x00", "s\x00", "k\x00" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
+		{"controls", validDraft(func(d *draft) {
+			d.Title, d.Message, d.Topic, d.Scope, d.IdempotencyKey = "\x1f", "a\bb", "\v", "\f", "\x01"
+		}),
+			[]string{"Title", "Topic", "Message", "Scope", "IdempotencyKey"}},
+		{"controls in an action and in a ref", validDraft(func(d *draft) {
+			d.Actions, d.To = []notifications.ActionDraft{{Title: "\x1b", URL: "/"}}, notifications.Users("default/\x1f")
+		}), []string{"Actions[0].Title", "To[0]"}},
+		{"metadata, control", withMetadata(`{"a":"x\u001b"}`), []string{"Metadata.a"}},
 		{"no UTF-8", validDraft(func(d *draft) { d.Link, d.Icon, d.Scope, d.IdempotencyKey = "/\xff", "\xff", "\xff", "\xff" }),
 			[]string{"Link", "Icon", "Scope", "IdempotencyKey"}},
 		{"long", validDraft(func(d *draft) { d.Scope, d.IdempotencyKey = long, long }), []string{"Scope", "IdempotencyKey"}},
@@ -314,6 +323,107 @@ func TestKeysAndContent(t *testing.T) {
 		f.wantNewID(withKey("K", d), id)
 		if a, b := f.postAs(jane, d), f.postAs(notifications.User("user:Default/JANE"), d); a != b {
 			t.Errorf("one user, spelt in two ways, is answered with %s and %s", a, b)
+		}
+	})
+}
+
+// TestFaultsAreBounded: too many targets are refused before the catalog looks
+// at any, and an error names 100 fields at most.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	asked := 0
+	f.directory.SetUser("default/jane")
+	counting := f.with(func(cfg *notifications.Config) { cfg.Catalog = countingCatalog{cfg.Catalog, &asked} })
+	_, err := counting.Post(t.Context(), ci, draft("x", notifications.Users(make([]string, 340_000)...)))
+	wantFields(t, err, "To")
+	many := slices.Repeat([]string{"default/jane"}, 340_000)
+	_, err = counting.Post(t.Context(), ci, draft("x", notifications.Users(many...)))
+	wantFields(t, err, "To")
+	if asked != 0 {
+		t.Errorf("the catalog was asked about %d names", asked)
+	}
+	if _, err := counting.Post(t.Context(), ci, draft("x", notifications.Users(many[:2*notifications.MaxTargets]...))); err != nil {
+		t.Errorf("one user many times: %v", err)
+	}
+	_, err = f.Post(t.Context(), ci, draft("x", notifications.Users(make([]string, 150)...)))
+	var invalid *notifications.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 100 || !strings.Contains(invalid.Fields[99].Reason, "50 more") {
+		t.Errorf("150 faults: %v", err)
+	}
+	_, err = f.Post(t.Context(), ci, draft("x", notifications.Users("default/"+strings.Repeat("x", 1<<20))))
+	if wantFields(t, err, "To[0]"); len(err.Error()) > 1000 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+}
+
+// countingCatalog counts the names it is asked about.
+type countingCatalog struct {
+	notifications.Catalog
+	asked *int
+}
+
+func (c countingCatalog) Canonical(kind notifications.Kind, name string) (string, error) {
+	*c.asked++
+	return c.Catalog.Canonical(kind, name)
+}
+
+// TestCheck: Check returns the error of a post, and stores nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, dbtest.SQLite(t))
+	if err := f.Check(t.Context(), ci, draft("x", toJane)); err != nil {
+		t.Error(err)
+	}
+	wantFields(t, f.Check(t.Context(), ci, draft("", notifications.Users("default/nobody"))), "Title", "To[0]")
+	denied := f.with(func(cfg *notifications.Config) {
+		cfg.Policy = policyFunc(func(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
+			return notifications.Deny, nil
+		})
+	})
+	if err := denied.Check(t.Context(), ci, draft("", toJane)); !errors.Is(err, notifications.ErrForbidden) {
+		t.Errorf("without the permission: %v", err)
+	}
+	f.wantList(jane, notifications.ListQuery{})
+}
+
+// TestPosters: readers see who posted, until that user is erased. A user whom
+// the catalog does not know cannot post.
+func TestPosters(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		f.directory.SetUser("default/gone")
+		gone := notifications.User("User:Default/Gone")
+		for who, want := range map[notifications.Identity]string{ci: "service:ci", gone: "user:default/gone"} {
+			posted, err := f.Post(t.Context(), who, draft("x", toJane))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := f.Get(t.Context(), jane, posted.ID); err != nil || n.PostedBy != want {
+				t.Errorf("posted by %q, %v; want %q", n.PostedBy, err, want)
+			}
+		}
+		f.directory.RemoveUser("default/gone")
+		for name, post := range map[string]func() error{
+			"Post": func() error { _, err := f.Post(t.Context(), gone, draft("x", toEveryone)); return err },
+			"PostMany": func() error {
+				_, err := f.PostMany(t.Context(), gone, []notifications.Draft{draft("x", toJane)})
+				return err
+			},
+			"Check": func() error { return f.Check(t.Context(), gone, draft("", toJane)) },
+		} {
+			if err := post(); !errors.Is(err, notifications.ErrForbidden) {
+				t.Errorf("%s by a user who is gone: %v", name, err)
+			}
+		}
+		if _, err := f.EraseUser(t.Context(), ci, "default/gone"); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range f.list(jane, notifications.ListQuery{}).Items {
+			if n.PostedBy != "" && n.PostedBy != "service:ci" {
+				t.Errorf("still posted by %q", n.PostedBy)
+			}
 		}
 	})
 }

@@ -1,10 +1,13 @@
 package notifications
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // The errors of this package, for [errors.Is]. Every error of a [Service]
@@ -15,7 +18,7 @@ var (
 	ErrUnauthenticated = errors.New("notifications: not authenticated")
 
 	// ErrForbidden: the policy denies the operation, the catalog does not know
-	// the reader, or a service asks for an inbox.
+	// the reader or the user who posts, or a service asks for an inbox.
 	ErrForbidden = errors.New("notifications: not allowed")
 
 	// ErrNotFound: there is no such notification, or the caller must not see
@@ -59,7 +62,8 @@ var (
 // InvalidError reports invalid input. It names every bad field. It is always
 // returned as a pointer.
 type InvalidError struct {
-	// Fields holds at least one entry, in the order of the fields.
+	// Fields holds 1 to 100 entries, in the order of the fields. If there are
+	// more bad fields, the last Reason says how many.
 	Fields []FieldError
 }
 
@@ -95,10 +99,17 @@ func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
 }
 
+// maxFaults limits the entries of an InvalidError.
+const maxFaults = 100
+
 // err returns nil if there are no faults.
 func (f faults) err() error {
 	if len(f) == 0 {
 		return nil
+	}
+	if more := len(f) - maxFaults; more > 0 {
+		f = slices.Clone(f[:maxFaults])
+		f[maxFaults-1].Reason += fmt.Sprintf("; %d more fields are invalid", more)
 	}
 	return &InvalidError{Fields: f}
 }
@@ -165,6 +176,17 @@ func failed(err error) error {
 func isOurs(err error) bool {
 	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrTooMany, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
+}
+
+// isCut reports whether the error is the end of a connection.
+func isCut(err error) bool {
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		const adminShutdown, crashShutdown, connectionFailure = "57P01", "57P02", "08006"
+		return slices.Contains([]string{adminShutdown, crashShutdown, connectionFailure}, coded.SQLState())
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // isConflict reports whether the error is a conflict between two transactions.

@@ -20,6 +20,19 @@ func Additions(file string) []string {
 	return added
 }
 
+// WaitingWrites returns how many writes wait in the queue.
+func WaitingWrites(s *Service) int { return s.store.queue.Len() }
+
+// SetSearchLimit changes how long a search may take.
+func SetSearchLimit(s *Service, d time.Duration) { s.searches.limit = d }
+
+// Searchers returns the number of readers who are searching.
+func Searchers(s *Service) int {
+	s.searches.mu.Lock()
+	defer s.searches.mu.Unlock()
+	return len(s.searches.under)
+}
+
 // ReplicaPause is how long a replica that failed gets no queries.
 const ReplicaPause = replicaPause
 

@@ -54,7 +54,10 @@ const (
 // except archived notifications.
 type Filter struct {
 	// Text must occur in the title or the message, regardless of case. All
-	// characters are literal. Empty selects all.
+	// characters are literal; up to 255. Empty selects all. A search takes 2
+	// seconds at most, then the error is [ErrUnavailable]. If two searches of
+	// the reader do not end in that time, the error of a third is [ErrTooMany].
+	// In a transaction of the host neither limit applies.
 	Text string
 	// CreatedAfter selects notifications created later than this, to the
 	// millisecond. Zero selects all.
@@ -74,7 +77,7 @@ type Filter struct {
 // check reports every fault of the filter. field is the prefix of the names of
 // its fields.
 func (f Filter) check(field string, into *faults) {
-	into.text(field+"Text", f.Text, false, 0)
+	into.text(field+"Text", f.Text, false, MaxSearchChars)
 	if f.System < SystemOrNot || f.System > System {
 		into.add(field+"System", "must be SystemOrNot, NotSystem or System")
 	}

@@ -3,6 +3,7 @@ package notifications
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/uuid/v5"
@@ -12,29 +13,52 @@ import (
 // creation in Unix milliseconds, so the order of ids is the order of creation.
 // A scheduled notification has an id of the time at which it appears.
 
+// maxSetback is how far a clock may go back while ids keep their order. A clock
+// that goes back further had been wrong, and ids follow it.
+const maxSetback = time.Second
+
 // ids makes ids. Scheduled notifications have a generator of their own: a
 // generator never goes back in time, so a later time would carry over to the
 // ids that follow.
 type ids struct {
-	now       uuid.Generator
+	clock     func() time.Time
 	scheduled *uuid.Gen
+
+	mu     sync.Mutex
+	now    *uuid.Gen
+	latest time.Time // that now has seen
 }
 
 func newIDs(now func() time.Time) *ids {
-	return &ids{now: uuid.NewGenWithOptions(uuid.WithEpochFunc(now)), scheduled: uuid.NewGen()}
+	return &ids{clock: now, now: uuid.NewGen(), scheduled: uuid.NewGen()}
+}
+
+// at returns the time and the generator for an id of this moment.
+func (g *ids) at() (time.Time, *uuid.Gen) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.clock().Round(0) // what the wall clock says
+	switch {
+	case now.After(g.latest):
+		g.latest = now
+	case g.latest.Sub(now) > maxSetback:
+		g.latest, g.now = now, uuid.NewGen()
+	}
+	return g.latest, g.now
 }
 
 // message returns the id of a notification that appears at the time due, or now
 // if due is zero.
 func (g *ids) message(due time.Time) (string, error) {
 	if due.IsZero() {
-		return idText(g.now.NewV7())
+		now, gen := g.at()
+		return idText(gen.NewV7AtTime(now))
 	}
 	return idText(g.scheduled.NewV7AtTime(due))
 }
 
 // action returns the random id of an action.
-func (g *ids) action() (string, error) { return idText(g.now.NewV4()) }
+func (g *ids) action() (string, error) { return idText(g.scheduled.NewV4()) }
 
 func idText(id uuid.UUID, err error) (string, error) {
 	if err != nil {

@@ -64,23 +64,41 @@ func (in inbox) sources(f SystemFilter) []source {
 // has no state of it.
 func (in inbox) readUntouched(system bool, id string) bool { return system && id < in.readBefore }
 
-var errNoSuchReader = errors.New("the catalog has no such user")
+var errNoSuchUser = errors.New("the catalog has no such user")
+
+// known fails for a user whom the catalog does not know.
+func (s *Service) known(ctx context.Context, who Identity) error {
+	if who.Kind != KindUser {
+		return nil
+	}
+	_, err := s.user(ctx, who)
+	return err
+}
+
+// user returns the ref of a caller who is a user.
+func (s *Service) user(ctx context.Context, who Identity) (Ref, error) {
+	user, err := s.canonical(KindUser, who.Name)
+	if err != nil {
+		return Ref{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchUser)
+	}
+	known, err := s.exists(ctx, user)
+	if err != nil {
+		return Ref{}, err
+	}
+	if !known {
+		return Ref{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchUser)
+	}
+	return user, nil
+}
 
 // inbox returns the inbox of a caller.
 func (s *Service) inbox(ctx context.Context, who Identity) (inbox, error) {
 	if who.Kind != KindUser {
 		return inbox{}, fmt.Errorf("%w: %s has no inbox", ErrForbidden, who)
 	}
-	user, err := s.canonical(KindUser, who.Name)
-	if err != nil {
-		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
-	}
-	known, err := s.exists(ctx, user)
+	user, err := s.user(ctx, who)
 	if err != nil {
 		return inbox{}, err
-	}
-	if !known {
-		return inbox{}, fmt.Errorf("%w: %s: %w", ErrForbidden, who, errNoSuchReader)
 	}
 	return s.inboxOf(ctx, user)
 }

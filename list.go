@@ -50,7 +50,8 @@ type ListQuery struct {
 	// Ascending puts the oldest, or first, on top. The default is the opposite.
 	Ascending bool
 	// Limit is the number of notifications on a page, 1 to 10,000. Zero means
-	// 20.
+	// 20. A page of more than [MaxPageBytes] has fewer; one of 20 never is so
+	// large.
 	Limit int
 	// Offset is how many notifications to skip, up to 1,000,000,000. The cost
 	// of a page grows with its Offset, and a page may repeat or skip a
@@ -60,11 +61,15 @@ type ListQuery struct {
 	// order and direction must be the same. Empty starts at the beginning. It
 	// cannot be combined with Offset.
 	After string
+	// Whole makes a page of more than [MaxPageBytes] an [*InvalidError] that
+	// names Limit, instead of cutting it. An Offset does so too.
+	Whole bool
 }
 
 // Page is one page of a list.
 type Page struct {
-	// Items holds at most Limit notifications. It is empty after the last page.
+	// Items holds at most Limit notifications, and at most [MaxPageBytes]. It
+	// is empty after the last page.
 	Items []Notification
 	// Next is the value of After for the next page; empty if there is none.
 	Next string
@@ -86,6 +91,11 @@ func (s *Service) List(ctx context.Context, who Identity, q ListQuery) (Page, er
 	if err != nil {
 		return Page{}, err
 	}
+	ctx, done, err := s.beginSearch(ctx, in, q.Filter)
+	if err != nil {
+		return Page{}, err
+	}
+	defer done()
 	return s.store.list(ctx, in, q, after)
 }
 
@@ -222,14 +232,18 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 	if q.OrderBy == OrderCreated {
 		query = s.listByCreated
 	}
-	items, keys, err := s.listed(ctx, in, query(in, q, selection{Filter: q.Filter}, after), q.Limit+1)
+	sql := query(in, q, selection{Filter: q.Filter}, after)
+	items, keys, fit, err := s.listed(ctx, in, sql, q.Limit+1)
 	if err != nil {
 		return Page{}, err
 	}
+	if fit < min(q.Limit, len(items)) && q.whole() {
+		return Page{}, Invalid("Limit", fmt.Sprintf("is too large here: the page has more than %d bytes", MaxPageBytes))
+	}
 	page := Page{Items: items}
-	if len(items) > q.Limit {
-		page.Items = items[:q.Limit]
-		last := q.Limit - 1
+	if fit = min(fit, q.Limit); fit < len(items) {
+		page.Items = items[:fit]
+		last := fit - 1
 		page.Next = cursor{Query: q.fingerprint(), Key: keys[last], ID: items[last].ID}.String()
 	}
 	return page, nil
@@ -237,7 +251,7 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 
 // get returns one message that the reader can see.
 func (s *store) get(ctx context.Context, in inbox, id string) (Notification, error) {
-	items, _, err := s.listed(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
+	items, _, _, err := s.listed(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
 	if err != nil {
 		return Notification{}, err
 	}
@@ -280,6 +294,9 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one row more tells whether there is a next page
 
 	sql := s.sql(selectByCreated)
+	if q.large() {
+		sql = s.sql(columnsByCreated + q.beginPage("ORDER BY page.message_id "+direction) + pageByCreated)
+	}
 	if merges {
 		merge.merged(sql, sources, chosen, direction)
 		sql.Add(" del")
@@ -294,7 +311,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 		sql.Add(" del" + page + ") del")
 		s.dialect.joinState(sql, in.audience)
 	}
-	return sql.Add(") page JOIN notification_messages msg ON msg.id = page.message_id ORDER BY msg.id " + direction)
+	return sql.Add(q.endPage() + " ORDER BY msg.id " + direction)
 }
 
 // maxSortKeyChars is the length at which sort keys are cut. No title, topic or
@@ -318,7 +335,7 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	direction, beyond := directions(q.Ascending)
 	order := fmt.Sprintf(" ORDER BY page.sort_key %s NULLS LAST, page.message_id %s", direction, direction)
 
-	sql := s.sql(selectByText + ", page.sort_key FROM (SELECT page.message_id, page.sort_key FROM (" +
+	sql := s.sql(selectByText + ", page.sort_key FROM " + q.beginPage(order) + "SELECT page.message_id, page.sort_key FROM (" +
 		"SELECT DISTINCT del.message_id, (SELECT " + sortKeys[q.OrderBy] +
 		" FROM notification_messages msg WHERE msg.id = del.message_id) AS sort_key FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
@@ -331,8 +348,8 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 		sql.Add(" WHERE page.sort_key "+beyond+" ? OR page.sort_key IS NULL OR (page.sort_key = ? AND page.message_id "+beyond+" ?)",
 			*after.Key, *after.Key, after.ID)
 	}
-	sql.Add(order + fmt.Sprintf(" LIMIT %d OFFSET %d) page", q.Limit+1, q.Offset))
-	return sql.Add(" JOIN notification_messages msg ON msg.id = page.message_id"+
+	sql.Add(order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset))
+	return sql.Add(q.endPage()+
 		" LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = page.message_id"+order, in.audience)
 }
 
@@ -352,8 +369,12 @@ func listedColumns(state string) string {
 }
 
 // selectByCreated begins a list in the order of the primary key.
-var selectByCreated = "SELECT " + listedColumns("page") +
-	", NULL FROM (SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
+var (
+	columnsByCreated = "SELECT " + listedColumns("page") + ", NULL FROM "
+	selectByCreated  = columnsByCreated + "(" + pageByCreated
+)
+
+const pageByCreated = "SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
 
 // selectByText begins a list in the order of a text.
 var selectByText = "SELECT " + listedColumns("st")
@@ -368,32 +389,39 @@ const (
 	severityMask = flagSystem - 1
 )
 
-// listed runs a list and returns at most limit rows with their sort keys.
-func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit int) (items []Notification, keys []*string, err error) {
+// listed runs a list and returns at most limit rows with their sort keys. The
+// first fit of them have no more than MaxPageBytes.
+func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit int) (items []Notification, keys []*string, fit int, err error) {
 	err = s.readFor(ctx, in, func(db *gorm.DB) (err error) {
-		items, keys, err = readListed(raw(db, sql), in, limit)
+		items, keys, fit, err = readListed(raw(db, sql), in, limit)
 		return err
 	})
-	return items, keys, err
+	return items, keys, fit, err
 }
 
 // readListed scans rows itself: GORM's Find takes twice the allocations.
-func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys []*string, err error) {
+func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys []*string, fit int, err error) {
 	rows, err := query.Rows()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	items, keys = make([]Notification, 0, min(limit, DefaultLimit+1)), make([]*string, 0, min(limit, DefaultLimit+1))
-	row := newListedRow()
+	row, size := newListedRow(), 0
 	for rows.Next() {
 		items = append(items, Notification{})
 		if err := row.scan(rows, in, &items[len(items)-1]); err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		keys = append(keys, row.key())
+		if mayExceed(limit) {
+			size += row.size()
+		}
+		if size <= MaxPageBytes {
+			fit = len(items)
+		}
 	}
-	return items, keys, rows.Err()
+	return items, keys, fit, rows.Err()
 }
 
 // listedRow is the buffer that rows are scanned into, one after another. Its

@@ -59,6 +59,11 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 	if err != nil {
 		return 0, err
 	}
+	ctx, done, err := s.beginSearch(ctx, in, chosen.Filter)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	return s.store.mark(ctx, in, chosen, change)
 }
 
@@ -66,8 +71,11 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 // returns how many it changed. It is one statement, so nothing can change
 // between the check and the write. A repeated mark keeps its first time.
 func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateChange) (changed int64, err error) {
-	sql := s.markQuery(in, sel, change)
-	err = s.write(ctx, func(db *gorm.DB) (err error) {
+	sql, takes := s.markQuery(in, sel, change), short
+	if sel.ids == nil {
+		takes = long
+	}
+	err = s.write(ctx, takes, func(db *gorm.DB) (err error) {
 		changed, err = exec(db, sql)
 		return err
 	})

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -389,34 +388,6 @@ func (s *store) columns(ctx context.Context, table string) ([]string, error) {
 	var names []string
 	err := s.session(ctx, s.db).Raw(s.dialect.columns(), table).Find(&names).Error
 	return names, failed(err)
-}
-
-// ready fails unless the database answers and every migration was applied. It
-// selects from the tables, because only that shows that the Service may read
-// them.
-func (s *store) ready(ctx context.Context) error {
-	all, err := Migrations(s.db.Name())
-	if err != nil {
-		return err
-	}
-	if err := s.compatible(ctx, all); errors.Is(err, ErrUnavailable) {
-		return err
-	} else if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	for _, m := range all {
-		for _, a := range additions[m.Name] {
-			err := s.session(ctx, s.db).Exec("SELECT " + strings.Join(a.columns, ", ") + " FROM " + a.table + " LIMIT 0").Error
-			if err == nil {
-				continue
-			}
-			if lack, askErr := s.lacks(ctx, a); askErr == nil && lack != "" {
-				return fmt.Errorf("%w: migration %s has not been applied: %s", ErrUnavailable, m.Name, lack)
-			}
-			return unavailable("database", err)
-		}
-	}
-	return nil
 }
 
 // checkEncoding refuses a database that is not UTF-8: it would cut and order

@@ -32,6 +32,9 @@ type Notification struct {
 	Metadata json.RawMessage
 	// Actions is empty if the post had none.
 	Actions []Action
+	// PostedBy is the identity that posted it, "service:ci" or
+	// "user:default/jane"; empty if it is unknown or has been erased.
+	PostedBy string
 }
 
 // Action is a link offered with a notification.

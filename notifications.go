@@ -67,6 +67,13 @@ type Config struct {
 	// transaction show after the lag. The Service never opens, closes or tunes
 	// it.
 	Replica *gorm.DB
+	// Probe is a handle of DB with a connection of its own, which [Service.Ready]
+	// uses: it answers also when all connections of DB are in use. Nil means DB.
+	Probe *gorm.DB
+	// MaxReads is how many queries of readers run on DB at once, so that they
+	// leave connections to those who write. Others wait. Zero means any number;
+	// negative is an error.
+	MaxReads int
 	// Catalog knows users and groups. Required.
 	Catalog Catalog
 	// Policy decides who may do what. Required; [AllowAll], [Authenticated] and
@@ -107,12 +114,13 @@ const (
 // transaction. Each verb takes the caller's [Identity] as its argument who,
 // asks the policy first, and returns the errors of this package.
 type Service struct {
-	store   *store
-	catalog Catalog
-	policy  Policy
-	now     func() time.Time
-	ids     *ids
-	log     *slog.Logger
+	store    *store
+	catalog  Catalog
+	policy   Policy
+	now      func() time.Time
+	ids      *ids
+	log      *slog.Logger
+	searches *searches
 
 	groupHistory, systemHistory History
 	idempotencyWindow           time.Duration
@@ -145,11 +153,17 @@ func New(cfg Config) (*Service, error) {
 			st.replica = r
 		}
 	}
+	if st != nil && len(faults) == 0 {
+		st.probe = cfg.Probe
+		if cfg.MaxReads > 0 {
+			st.reads = make(chan struct{}, cfg.MaxReads)
+		}
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	return &Service{
-		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger,
+		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger, searches: newSearches(),
 		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
 		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool),
 	}, nil
@@ -169,6 +183,12 @@ func (cfg Config) check() (faults []error) {
 	}
 	if isNil(cfg.Policy) {
 		fault("Policy is required; AllowAll permits everything to everybody")
+	}
+	if cfg.MaxReads < 0 {
+		fault("MaxReads is negative")
+	}
+	if cfg.Probe != nil && cfg.DB != nil && cfg.Probe.Name() != cfg.DB.Name() {
+		fault("Probe is of %s, Config.DB of %s", cfg.Probe.Name(), cfg.DB.Name())
 	}
 	if cfg.GroupHistory != HistoryAll && cfg.GroupHistory != HistorySinceJoining {
 		fault("GroupHistory must be HistoryAll or HistorySinceJoining")
@@ -270,30 +290,10 @@ func (s *Service) readable(kind Kind, name string) string {
 	return name
 }
 
-// Ready reports whether the Service can work. The database must answer, all
-// [Migrations] must have been applied, by [Service.Migrate] or another tool,
-// and the catalog must be ready if it has a method Ready(context.Context)
-// error. The error names the cause, such as the file of the first missing
-// migration. Ready does not ask Config.Replica, because DB takes over when that
-// fails.
-func (s *Service) Ready(ctx context.Context) error {
-	if s.InTransaction() {
-		return ErrBound
-	}
-	if err := s.store.ready(ctx); err != nil {
-		return err
-	}
-	if c, ok := s.catalog.(interface{ Ready(context.Context) error }); ok {
-		if err := c.Ready(ctx); err != nil {
-			return unavailable("catalog", err)
-		}
-	}
-	return nil
-}
-
 // Run does the background work until ctx ends: it purges at once, and then
 // every Config.PurgeInterval. It logs a failed purge and tries again at the
-// next interval. It returns nil after ctx has ended and the last purge has
+// next interval. After the clock has jumped ahead by more than an hour it purges
+// nothing for a day, unless the clock goes back. It returns nil after ctx has ended and the last purge has
 // stopped.
 //
 // Several instances on one database may each call Run; on PostgreSQL one of

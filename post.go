@@ -37,12 +37,13 @@ type Posted struct {
 // error, the notification is stored.
 //
 // It needs [PermissionCreate], and for [Everyone] also
-// [PermissionCreateSystem]. A draft that breaks a limit or names a recipient
+// [PermissionCreateSystem]. A user whom the catalog does not know gets
+// [ErrForbidden]. A draft that breaks a limit or names a recipient
 // that the catalog does not know is an [*InvalidError], and nothing is stored.
 // A used idempotency key gives Repeated or [ErrKeyReused]. A draft with
 // KeepPlace may give [ErrTargetsDiffer].
 func (s *Service) Post(ctx context.Context, who Identity, d Draft) (Posted, error) {
-	list, err := s.post(ctx, who, []Draft{d}, func(int) string { return "" })
+	list, err := s.post(ctx, who, []Draft{d}, unprefixed)
 	if err != nil {
 		return Posted{}, err
 	}
@@ -95,15 +96,36 @@ func (p *posting) expiry() int64 {
 	return p.draft.Expires.UnixMilli()
 }
 
-// post is PostMany of drafts that the caller does not keep. field returns the
+// Check returns the error that [Service.Post] would return for an invalid
+// draft, and nil for a valid one. It needs the same permissions, and stores
+// nothing.
+func (s *Service) Check(ctx context.Context, who Identity, d Draft) error {
+	c := s.posts([]Draft{d}, unprefixed)
+	ctx, err := s.beginPost(ctx, who, c.list)
+	if err != nil {
+		return err
+	}
+	c.checkAll(who)
+	return c.settle(ctx)
+}
+
+func unprefixed(int) string { return "" }
+
+// posts returns the drafts on their way to the database. field returns the
 // prefix of the fields of a draft.
-func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+func (s *Service) posts(drafts []Draft, field func(i int) string) posts {
 	postings := make([]posting, min(len(drafts), MaxDrafts))
 	c := posts{Service: s, field: field, list: make([]*posting, len(postings))}
 	for i := range postings {
 		postings[i].draft, postings[i].field = drafts[i], field(i)
 		c.list[i] = &postings[i]
 	}
+	return c
+}
+
+// post is PostMany of drafts that the caller does not keep.
+func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field func(i int) string) ([]*posting, error) {
+	c := s.posts(drafts, field)
 	ctx, err := s.beginPost(ctx, who, c.list)
 	if err != nil {
 		return nil, err
@@ -111,12 +133,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := checkDrafts(drafts); err != nil {
 		return nil, err
 	}
-	poster, now := s.nameOf(who), s.now()
-	for i, p := range c.list {
-		p.poster, p.now = poster, now
-		c.check(i)
-	}
-	c.checkDistinct()
+	c.checkAll(who)
 	if len(c.faulty) == 0 {
 		// Before the checks whose result may have changed since the first post.
 		if err := s.store.recall(ctx, c.list); err != nil {
@@ -132,7 +149,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	return c.list, nil
 }
 
-// beginPost asks the policy about each draft.
+// beginPost asks the policy about each draft, and the catalog about the poster.
 func (s *Service) beginPost(ctx context.Context, who Identity, list []*posting) (context.Context, error) {
 	if len(list) == 0 {
 		return s.begin(ctx, writes, Request{Who: who, Permission: PermissionCreate, Draft: new(Draft)})
@@ -145,6 +162,9 @@ func (s *Service) beginPost(ctx context.Context, who Identity, list []*posting) 
 		if err == nil && p.draft.To.everyone {
 			err = s.authorize(ctx, Request{Who: who, Permission: PermissionCreateSystem, Draft: p.draftCopy()})
 		}
+	}
+	if err == nil {
+		err = s.known(ctx, who)
 	}
 	return ctx, err
 }
@@ -195,6 +215,17 @@ func (c *posts) fieldOf(t target) string {
 	return c.field(t.post) + "To[" + strconv.Itoa(t.index) + "]"
 }
 
+// checkAll checks the drafts as far as that needs no answer of the catalog or
+// the database.
+func (c *posts) checkAll(who Identity) {
+	poster, now := c.nameOf(who), c.now()
+	for i, p := range c.list {
+		p.poster, p.now = poster, now
+		c.check(i)
+	}
+	c.checkDistinct()
+}
+
 // check checks a draft as far as that needs no answer of the catalog or the
 // database.
 func (c *posts) check(i int) {
@@ -212,8 +243,12 @@ func (c *posts) check(i int) {
 func (c *posts) resolve(i int, field string) {
 	p, before := c.list[i], len(c.targets)
 	to := p.draft.To
-	if len(to.refs) == 0 && !to.everyone {
+	switch {
+	case len(to.refs) == 0 && !to.everyone:
 		c.faulty.add(field+"To", "is empty: name Users or Groups, or say Everyone")
+	case len(to.refs) > maxNamed:
+		c.faulty.add(field+"To", "names %d users and groups, the limit is %d", len(to.refs), MaxTargets)
+		return
 	}
 	p.audiences = make([]string, 0, len(to.refs)+1)
 	c.targets = slices.Grow(c.targets, len(to.refs))
@@ -344,14 +379,14 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	case len(list) == 0:
 		return nil
 	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
-		return s.writeTx(ctx, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
+		return s.writeTx(ctx, short, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
 	}
 	for _, p := range list {
 		if err := p.mint(ids); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
+	return s.write(ctx, short, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
 }
 
 // postKeyed stores postings of which some have a scope or an idempotency key.

@@ -49,8 +49,11 @@ func (postgres) objects(sql *sqltext.Text, array string, columns ...typedColumn)
 	sql.Add("))")
 }
 
+// contains compares with a regular expression of which every character is
+// literal ("***=", PostgreSQL's manual, section 9.7.3.4). Its time does not
+// grow with the length of the text, while that of strpos does.
 func (postgres) contains(sql *sqltext.Text, column, text string) {
-	sql.Add("strpos("+column+", ?) > 0", text)
+	sql.Add(column+" ~ ?", "***="+text)
 }
 
 func (postgres) messageAudiences() string {
@@ -70,6 +73,11 @@ func (postgres) lock(against lockKind) string {
 // purgeLock is the advisory lock under which one instance purges at a time:
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
+
+func (d postgres) unlimit(tx *gorm.DB) error {
+	_, err := exec(tx, d.statement().Add("SET LOCAL statement_timeout = 0"))
+	return err
+}
 
 func (d postgres) tryPurgeLock(tx *gorm.DB) (mine bool, err error) {
 	err = find(tx, d.statement().Add("SELECT pg_try_advisory_xact_lock(?)", purgeLock), &mine)

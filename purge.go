@@ -41,12 +41,41 @@ type PurgeResult struct {
 	Elsewhere bool
 }
 
+// A clock that runs ahead by more than maxJump is not believed before
+// jumpBelieved has passed: a purge would remove too much.
+const (
+	maxJump      = time.Hour
+	jumpBelieved = 24 * time.Hour
+)
+
+// jump compares the wall clock with the time that has passed.
+type jump struct {
+	began time.Time // with the reading of the monotonic clock
+	wall  time.Time
+}
+
+func (s *Service) noJump() jump { return jump{time.Now(), s.now().Round(0)} }
+
+// ahead returns how far the wall clock has come ahead.
+func (j jump) ahead(wall time.Time) time.Duration {
+	return wall.Round(0).Sub(j.wall) - time.Since(j.began)
+}
+
 // purgePeriodically purges at once and then at every interval, until ctx ends.
 func (s *Service) purgePeriodically(ctx context.Context) {
 	tick := time.NewTicker(s.purgeInterval)
 	defer tick.Stop()
-	for {
-		s.purgeAndLog(ctx)
+	var noticed time.Time
+	for since := s.noJump(); ; {
+		if ahead := since.ahead(s.now()); ahead > maxJump && (noticed.IsZero() || time.Since(noticed) < jumpBelieved) {
+			if noticed.IsZero() {
+				noticed = time.Now()
+			}
+			s.log.Error("nothing is purged, because the clock has jumped ahead; correct it, or start again if it is right", "by", ahead)
+		} else {
+			since, noticed = s.noJump(), time.Time{}
+			s.purgeAndLog(ctx)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -142,7 +171,10 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 // tx runs one transaction of a purge. Its first statement writes; see writeTx.
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
-	err := p.writeTx(ctx, func(tx *gorm.DB) error {
+	err := p.writeTx(ctx, long, func(tx *gorm.DB) error {
+		if err := p.dialect.unlimit(tx); err != nil {
+			return err
+		}
 		mine, err := p.dialect.tryPurgeLock(tx)
 		if elsewhere = !mine; elsewhere || err != nil {
 			return err

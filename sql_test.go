@@ -95,6 +95,8 @@ var sqlCases = []sqlCase{
 	listing("list_by_title", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle}),
 	listing("list_by_message_filtered", jane, notifications.ListQuery{OrderBy: notifications.OrderMessage, Filter: filtered}),
 	listing("list_by_origin", jane, notifications.ListQuery{OrderBy: notifications.OrderOrigin, Ascending: true}),
+	listing("list_created_large", jane, notifications.ListQuery{Limit: notifications.MaxLimit}),
+	listing("list_by_title_large", jane, notifications.ListQuery{OrderBy: notifications.OrderTitle, Limit: notifications.MaxLimit}),
 	nextPage("list_by_title_after_a_cursor", notifications.ListQuery{OrderBy: notifications.OrderTitle}, 1),
 	nextPage("list_by_topic_after_a_cursor_without_one", notifications.ListQuery{OrderBy: notifications.OrderTopic}, 1),
 	{"get", func(f *fixture) error { _, err := f.Get(f.t.Context(), jane, f.newest()); return err }},

@@ -44,6 +44,8 @@ func (sqlite) audienceArray() string    { return "json_group_array(aud.value)" }
 // write.
 func (sqlite) lock(lockKind) string { return "" }
 
+func (sqlite) unlimit(*gorm.DB) error { return nil }
+
 // tryPurgeLock needs no lock, because the transaction holds SQLite's write
 // lock.
 func (sqlite) tryPurgeLock(*gorm.DB) (bool, error) { return true, nil }

@@ -76,6 +76,9 @@ type store struct {
 	dialect dialect
 	queue   *writequeue.Queue // for SQLite, which takes one writer at a time; else nil
 	replica *replica          // answers reads that may be a little late; nil if there is none
+	probe   *gorm.DB          // Config.Probe
+	file    *databaseFile     // of SQLite
+	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -86,7 +89,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if isTransaction(db) {
 		return nil, errors.New("notifications: Config.DB is a transaction; a Service outlives it, see WithTx")
 	}
-	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log)}
+	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile)}
 	if d.oneWriter() {
 		s.queue = new(writequeue.Queue)
 	}
@@ -113,9 +116,24 @@ func (s *store) session(ctx context.Context, db *gorm.DB) *gorm.DB {
 	return ours
 }
 
-// read runs queries.
+// read runs queries, again if they conflict with a write or the connection is
+// cut. It waits while Config.MaxReads others run.
 func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
-	return s.ended(do(s.session(ctx, s.db)))
+	if s.reads != nil {
+		select {
+		case s.reads <- struct{}{}:
+			defer func() { <-s.reads }()
+		case <-ctx.Done():
+			return unavailable("database", fmt.Errorf("all reads that may run at once are running: %w", ctx.Err()))
+		}
+	}
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		err := s.ended(do(s.session(ctx, s.db)))
+		if err == nil || s.bound || attempt == attempts || ctx.Err() != nil || !errors.Is(err, ErrRetry) && !isCut(err) {
+			return err
+		}
+	}
 }
 
 // readFor runs queries of a reader, on the replica if that is possible.
@@ -126,12 +144,20 @@ func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) erro
 	return s.read(ctx, do)
 }
 
+// duration says how long a write may take.
+type duration int
+
+const (
+	short duration = iota // it changes a bounded number of rows
+	long
+)
+
 // write runs a statement or transaction that writes. On SQLite the writes of
-// this Service wait in a queue, in order: SQLite makes waiting writers poll,
-// and some never get the lock. A transaction that conflicts with another one is
-// tried again. In the host's transaction nothing waits in the queue or is tried
-// again.
-func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
+// this Service wait in a queue: SQLite makes waiting writers poll, and some
+// never get the lock. Short ones may share a transaction there, see package
+// writequeue. A transaction that conflicts with another one is tried again. In
+// the host's transaction nothing waits in the queue or is tried again.
+func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) error) error {
 	run, attempts := func() error { return do(s.session(ctx, s.db)) }, 5
 	switch {
 	case s.bound:
@@ -145,7 +171,11 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 	case s.queue != nil: // no second attempt: the driver has already waited for the lock
 		attempts = 1
 		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
-		run = func() error { return s.queue.Run(ctx, begin, do) }
+		inQueue := s.queue.Run
+		if takes == long {
+			inQueue = s.queue.RunAlone
+		}
+		run = func() error { return inQueue(ctx, begin, do) }
 	}
 	for attempt := 1; ; attempt++ {
 		err := s.ended(run())
@@ -161,8 +191,8 @@ func (s *store) write(ctx context.Context, do func(db *gorm.DB) error) error {
 // writeTx is write in a transaction, or in a savepoint of the host's one. Its
 // first statement must write: then SQLite waits for the write lock, while a
 // read first would fail if another writer came in between.
-func (s *store) writeTx(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return s.write(ctx, func(db *gorm.DB) error {
+func (s *store) writeTx(ctx context.Context, takes duration, do func(tx *gorm.DB) error) error {
+	return s.write(ctx, takes, func(db *gorm.DB) error {
 		if s.bound {
 			return inSavepoint(db, do)
 		}

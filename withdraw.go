@@ -122,7 +122,7 @@ func (s *store) message(ctx context.Context, id string) (m messageRow, err error
 // withdraw deletes all deliveries of the messages that which returns, in one
 // transaction. It returns how many messages it withdrew.
 func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB) ([]string, error)) (n int64, err error) {
-	err = s.writeTx(ctx, func(tx *gorm.DB) error {
+	err = s.writeTx(ctx, long, func(tx *gorm.DB) error {
 		n = 0
 		ids, err := which(tx)
 		if err != nil || len(ids) == 0 {

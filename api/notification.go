@@ -47,6 +47,9 @@ type Notification struct {
 	Updated Time `json:"updated,omitzero"`
 	// Expires is when it disappears; zero if it does not.
 	Expires Time `json:"expires,omitzero"`
+	// PostedBy is who posted it, "service:ci" or "user:default/jane"; empty if
+	// that is unknown.
+	PostedBy string `json:"postedBy,omitempty"`
 }
 
 // Action is a link offered with a notification.

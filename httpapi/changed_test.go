@@ -44,7 +44,7 @@ func TestChangedGroupMessagesGoWithTheMembership(t *testing.T) {
 func TestChangedInvalidInputIsNamed(t *testing.T) {
 	eachServer(t, func(s *server) {
 		a := s.do("POST", "/notifications", as("ci"), jsonBody(`{"title":7,"origin":"","message":"a","actions":[{"title":"x"},{"url":5}],"targetUsers":["default/jane",null]}`))
-		a.problem(http.StatusBadRequest, "title", "targetUsers[1]", "actions[1].url")
+		a.problem(http.StatusBadRequest, "title", "targetUsers[1]", "actions[1].url", "origin", "actions[0].url", "actions[1].title")
 		s.do("POST", "/notifications", as("ci"), jsonBody(`{"title":"","actions":[{"title":"x"}],"targetUsers":["jane","default/nobody"]}`)).
 			problem(http.StatusBadRequest, "origin", "title", "actions[0].url", "targetUsers[0]", "targetUsers[1]")
 		s.do("GET", "/notifications?pageSize=x&pageNumber=-1&orderBy=id&orderByDirec=up&createdAfter=today&messageScope=mine&read=yes&x=1", as(jane)).

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,18 +46,23 @@ func takesNoParams(r *http.Request) error {
 }
 
 // decodeDraft reads the body of a post, and its header Idempotency-Key.
-func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications.Draft, error) {
+// malformed names the fields that have the wrong form, such as a number for a
+// text; the draft holds the others.
+func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (d notifications.Draft, malformed, err error) {
 	in, err := a.decodeBody(w, r)
 	if err != nil {
-		return notifications.Draft{}, err
+		return d, nil, err
 	}
-	d := notifications.Draft{
+	d = notifications.Draft{
 		IdempotencyKey: decodeIdempotencyKey(r, in),
 		Origin:         in.String("origin"), Title: in.String("title"),
 		Message: in.String("message"), Topic: in.String("topic"),
 		To: decodeAudience(in),
 	}
-	in.Objects("actions", func(_ int, action *strictjson.Reader) {
+	in.Objects("actions", func(i int, action *strictjson.Reader) {
+		for len(d.Actions) < i && i <= notifications.MaxActions { // not objects
+			d.Actions = append(d.Actions, notifications.ActionDraft{})
+		}
 		d.Actions = append(d.Actions, notifications.ActionDraft{Title: action.String("title"), URL: action.String("url")})
 	})
 	d.Severity = decodeSeverity(in, "severity")
@@ -65,7 +71,7 @@ func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (notifications
 	resurface, given := in.Bool("resurface")
 	d.KeepPlace = given && !resurface
 	d.Expires, d.NotBefore = in.instant("expires"), in.instant("notBefore")
-	return d, asInvalid(in.Faults()...)
+	return d, asInvalid(in.Faults()...), nil
 }
 
 // decodeIdempotencyKey reads the header Idempotency-Key. The whole value is the
@@ -225,6 +231,29 @@ func asInvalid[E error](faults ...E) error {
 	return &invalid
 }
 
+// withFaultsOf adds to the fields of a wrong form those of a wrong value. A
+// field of a wrong form has no value, and neither has what is inside.
+func withFaultsOf(malformed, invalid error) error {
+	var form, values *notifications.InvalidError
+	if !errors.As(malformed, &form) || !errors.As(invalid, &values) {
+		return malformed
+	}
+	all := slices.Clone(form.Fields)
+	for _, f := range values.Fields {
+		inside := func(of notifications.FieldError) bool {
+			rest, ok := strings.CutPrefix(f.Field, of.Field)
+			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		}
+		noTargets := f.Field == "targetUsers" && slices.ContainsFunc(form.Fields, func(of notifications.FieldError) bool {
+			return of.Field == "targetGroups"
+		})
+		if !noTargets && !slices.ContainsFunc(form.Fields, inside) {
+			all = append(all, f)
+		}
+	}
+	return &notifications.InvalidError{Fields: all}
+}
+
 // decodeList reads the query string of getNotifications.
 func (a *api) decodeList(r *http.Request, who notifications.Identity) (notifications.ListQuery, error) {
 	q, err := parseParams(r)
@@ -237,7 +266,7 @@ func (a *api) decodeList(r *http.Request, who notifications.Identity) (notificat
 		Ascending: q.choice("orderByDirec", "asc", "desc") == "asc",
 		After:     q.text("cursor"),
 	}
-	in.Limit, in.Offset = decodePaging(q)
+	in.Limit, in.Offset, in.Whole = decodePaging(q)
 	return in, a.finish(q, who)
 }
 
@@ -330,15 +359,16 @@ func decodeSeverity(in fields, name string) notifications.Severity {
 
 // decodePaging converts page numbers, which start at 1, to a limit and an
 // offset. If both parameters are 0 there is no paging, but the limit still
-// applies.
-func decodePaging(q *params) (limit, offset int) {
+// applies. A page that is asked for by its number must not be cut, because the
+// next one would leave notifications out.
+func decodePaging(q *params) (limit, offset int, whole bool) {
 	size := q.number("pageSize", notifications.DefaultLimit, notifications.MaxLimit)
 	number := q.number("pageNumber", 1, maxPosition)
 	switch {
 	case q.has("cursor") && q.has("pageNumber"):
 		q.reject("pageNumber", "cannot be combined with cursor")
 	case size == 0 && number == 0:
-		return notifications.MaxLimit, 0
+		return notifications.MaxLimit, 0, false
 	case size == 0:
 		q.reject("pageSize", "is 0, which means no paging, but pageNumber is not 0")
 	case number == 0:
@@ -346,7 +376,7 @@ func decodePaging(q *params) (limit, offset int) {
 	case size*number > maxPosition:
 		q.reject("pageNumber", "times pageSize is more than %d", maxPosition)
 	}
-	return size, max(size*(number-1), 0)
+	return size, max(size*(number-1), 0), q.has("pageNumber")
 }
 
 // finish reports the faults of the parameters. It also reads the parameter user

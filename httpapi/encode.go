@@ -83,7 +83,7 @@ func encodeNotification(n *notifications.Notification) []byte {
 func sizeHint(n *notifications.Notification) int {
 	const names, namesOfAction = 400, 80 // all parts of fixed length
 	size := names + len(n.Origin) + len(n.Title) + len(n.Message) + len(n.Topic) +
-		len(n.Link) + len(n.Icon) + len(n.Metadata) + len(n.Scope)
+		len(n.Link) + len(n.Icon) + len(n.Metadata) + len(n.Scope) + len(n.PostedBy)
 	for _, a := range n.Actions {
 		size += namesOfAction + len(a.Title) + len(a.URL)
 	}
@@ -117,6 +117,7 @@ func appendNotification(b []byte, n *notifications.Notification) []byte {
 	if !n.Expires.IsZero() {
 		b = appendTime(b, `,"expires":`, n.Expires)
 	}
+	b = appendOptional(b, `,"postedBy":`, n.PostedBy)
 	return append(b, '}')
 }
 

@@ -74,7 +74,7 @@ func full() notifications.Notification {
 	return notifications.Notification{
 		ID: "019593fa-5d95-7c3a-9d21-6f0b8a4e5c17", Created: at, Updated: at.Add(time.Millisecond), Expires: at.Add(time.Hour),
 		Read: true, Saved: true, Archived: true, System: true,
-		Origin: "ci", Title: "Build \"4711\" <failed>", Message: "3 of\n812", Topic: "builds", Link: "/builds/4711", Icon: "fire", Scope: "4711",
+		Origin: "ci", Title: "Build \"4711\" <failed>", Message: "3 of\n812", Topic: "builds", Link: "/builds/4711", Icon: "fire", Scope: "4711", PostedBy: "service:ci",
 		Severity: notifications.SeverityHigh, Metadata: json.RawMessage("{ \"n\" : 1.0e+2,\n\"a\":[ ] }"),
 		Actions: []notifications.Action{{ID: "5b0f4f5a-2f57-4a57-9c0c-0f3b7f1f7d4e", Title: "Log", URL: "/log"}, {ID: "x", Title: "Again", URL: "https://x/?a=1&b=2"}},
 	}
@@ -86,7 +86,7 @@ func TestEncodeNotifications(t *testing.T) {
 		`"origin":"ci","title":"Build \"4711\" <failed>","message":"3 of\n812","topic":"builds",` +
 		`"actions":[{"id":"5b0f4f5a-2f57-4a57-9c0c-0f3b7f1f7d4e","title":"Log","url":"/log"},{"id":"x","title":"Again","url":"https://x/?a=1&b=2"}],` +
 		`"severity":"high","saved":true,"archived":true,"link":"/builds/4711","icon":"fire","metadata":` + "{ \"n\" : 1.0e+2,\n\"a\":[ ] }" +
-		`,"scope":"4711","updated":"2025-03-14T09:26:53.590Z","expires":"2025-03-14T10:26:53.589Z"}`
+		`,"scope":"4711","updated":"2025-03-14T09:26:53.590Z","expires":"2025-03-14T10:26:53.589Z","postedBy":"service:ci"}`
 	bare := notifications.Notification{ID: "i", Origin: "o", Title: "t", Severity: notifications.SeverityNormal}
 	const least = `{"id":"i","created":"0001-01-01T00:00:00.000Z","readByUser":false,"isSystem":false,"origin":"o","title":"t","actions":[],` +
 		`"severity":"normal","saved":false,"archived":false}`
@@ -110,7 +110,7 @@ func wireOf(n notifications.Notification) wire.Notification {
 		ID: n.ID, Created: wire.Time{Time: n.Created}, ReadByUser: n.Read, IsSystem: n.System, Origin: n.Origin, Title: n.Title,
 		Message: n.Message, Topic: n.Topic, Actions: make([]wire.Action, len(n.Actions)), Severity: wire.Severity(n.Severity),
 		Saved: n.Saved, Archived: n.Archived, Link: n.Link, Icon: n.Icon, Metadata: n.Metadata, Scope: n.Scope,
-		Updated: wire.Time{Time: n.Updated}, Expires: wire.Time{Time: n.Expires},
+		Updated: wire.Time{Time: n.Updated}, Expires: wire.Time{Time: n.Expires}, PostedBy: n.PostedBy,
 	}
 	for i, a := range n.Actions {
 		body.Actions[i] = wire.Action(a)
@@ -149,7 +149,7 @@ func TestEncodeAsPackageAPI(t *testing.T) {
 	checkEncoding(t, n)
 	checkEncoding(t, notifications.Notification{})
 	for _, s := range awkward {
-		n.ID, n.Origin, n.Title, n.Message, n.Topic, n.Link, n.Icon, n.Scope, n.Severity = s, s, s, s, s, s, s, s, notifications.Severity(s)
+		n.ID, n.Origin, n.Title, n.Message, n.Topic, n.Link, n.Icon, n.Scope, n.PostedBy, n.Severity = s, s, s, s, s, s, s, s, s, notifications.Severity(s)
 		n.Actions = []notifications.Action{{ID: s, Title: s, URL: s}}
 		checkEncoding(t, n)
 	}
@@ -164,7 +164,7 @@ func FuzzEncodeNotification(f *testing.F) {
 		is := func(bit int) bool { return flags>>bit&1 == 1 }
 		n := notifications.Notification{
 			ID: a, Created: time.UnixMicro(created % end).UTC(), Read: is(0), System: is(1), Saved: is(2), Archived: is(3), Origin: b, Title: c,
-			Message: a, Topic: b, Link: c, Icon: a, Scope: b, Severity: notifications.Severity(c), Metadata: json.RawMessage(metadata),
+			Message: a, Topic: b, Link: c, Icon: a, Scope: b, PostedBy: c, Severity: notifications.Severity(c), Metadata: json.RawMessage(metadata),
 		}
 		if is(4) {
 			n.Updated = time.UnixMicro(updated % end).UTC()

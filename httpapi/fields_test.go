@@ -23,7 +23,7 @@ func TestPluginsPostsAreUnchanged(t *testing.T) {
 		id := s.post(`{"origin":"o","title":"t","message":"m","topic":"x","actions":[{"title":"a","url":"/b"}],"targetUsers":["default/jane"]}`)
 		list := s.do("GET", "/notifications", as(jane)).want(http.StatusOK).body
 		want := `\[\{"id":"` + id + `","created":"[^"]*","readByUser":false,"isSystem":false,"origin":"o","title":"t","message":"m","topic":"x",` +
-			`"actions":\[\{"id":"[^"]*","title":"a","url":"/b"\}\],"severity":"normal","saved":false,"archived":false\}\]\n`
+			`"actions":\[\{"id":"[^"]*","title":"a","url":"/b"\}\],"severity":"normal","saved":false,"archived":false,"postedBy":"service:ci"\}\]\n`
 		if !regexp.MustCompile("^" + want + "$").MatchString(list) {
 			t.Errorf("listed as %s\nwant %s", list, want)
 		}
@@ -48,7 +48,7 @@ func TestNewFields(t *testing.T) {
 		bare := s.post(`{"origin":"o","title":"t","severity":null,"link":null,"icon":null,"metadata":null,"scope":null,
 			"resurface":null,"expires":null,"notBefore":null,"targetUsers":["default/jane"]}`)
 		body := s.do("GET", "/notifications/"+bare, as(jane)).want(http.StatusOK).body
-		if !strings.HasSuffix(body, `"actions":[],"severity":"normal","saved":false,"archived":false}`+"\n") {
+		if !strings.HasSuffix(body, `"actions":[],"severity":"normal","saved":false,"archived":false,"postedBy":"service:ci"}`+"\n") {
 			t.Errorf("null is not absent: %s", body)
 		}
 	})
@@ -101,7 +101,7 @@ func TestFieldFaults(t *testing.T) {
 			`"notBefore":"9000-01-01T00:00:00Z"`: {"notBefore"},
 			`"notBefore":"0001-01-01T00:00:00Z","scope":"s","resurface":false`: {"notBefore"},
 			`"expires":"9999-12-31T23:59:59-01:00"`:                            {"expires"},
-			`"severity":"x","link":"x:y","expires":"z","resurface":1`:          {"severity", "resurface", "expires"},
+			`"severity":"x","link":"x:y","expires":"z","resurface":1`:          {"severity", "resurface", "expires", "link"},
 			`"link":"x:y","icon":"x:y","metadata":{"a":{"a":1,"A":1}}`:         {"metadata.a.A"},
 			`"Metadata":{}`:        {"Metadata"},
 			`"idempotencyKey":"x"`: {"idempotencyKey"},
@@ -149,7 +149,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		s.do("POST", "/notifications", as("ci"), header("Idempotency-Key", "a"), header("Idempotency-Key", "a"), jsonBody(body)).
 			problem(http.StatusBadRequest, "Idempotency-Key")
-		post("ci", "", `{"title":7}`).problem(http.StatusBadRequest, "Idempotency-Key", "title")
+		post("ci", "", `{"title":7}`).problem(http.StatusBadRequest, "Idempotency-Key", "title", "origin")
 		s.do("POST", "/notifications", header("Idempotency-Key", ""), jsonBody(body)).problem(http.StatusUnauthorized)
 	})
 }

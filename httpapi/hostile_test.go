@@ -276,6 +276,7 @@ func TestHostileQueries(t *testing.T) {
 			"createdAfter=2023-10-30T00:00:00":       {"createdAfter"},
 			"createdAfter=2023-10-30T00:00:00+01:00": {"createdAfter"}, // the + is a space
 			"containsText=%00":                       {"containsText"},
+			"containsText=%1F&topic=%08":             {"containsText", "topic"},
 			"containsText=%ff":                       {"containsText"},
 			"cursor=":                                {"cursor"},
 			"cursor=x":                               {"cursor"},
@@ -299,6 +300,7 @@ func TestHostileQueries(t *testing.T) {
 		s.do("POST", "/notifications?user=default/jane", as("ci"), jsonBody(`{"origin":"o","title":"t"}`)).problem(http.StatusBadRequest, "user")
 		s.do("GET", "/notifications/count?pageSize=1", as(jane)).problem(http.StatusBadRequest, "pageSize")
 		s.do("GET", "/notifications?pageSize=10000&pageNumber=100000", as(jane)).want(http.StatusOK)
-		s.do("GET", fmt.Sprintf("/notifications?containsText=%s", strings.Repeat("x", 5000)), as(jane)).want(http.StatusOK)
+		s.do("GET", fmt.Sprintf("/notifications?containsText=%s", strings.Repeat("é", 255)), as(jane)).want(http.StatusOK)
+		s.do("GET", fmt.Sprintf("/notifications?containsText=%s", strings.Repeat("é", 256)), as(jane)).problem(http.StatusBadRequest, "containsText")
 	})
 }

@@ -11,9 +11,13 @@ import (
 // result.
 
 func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	draft, err := a.decodeDraft(w, r)
+	draft, malformed, err := a.decodeDraft(w, r)
 	if err != nil {
 		return err
+	}
+	if malformed != nil {
+		invalid := a.svc.Check(r.Context(), who, draft)
+		return withFaultsOf(malformed, asAsked(invalid, targetNames(invalid, draft.To)))
 	}
 	posted, err := a.svc.Post(r.Context(), who, draft)
 	if err != nil {

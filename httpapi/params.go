@@ -56,12 +56,14 @@ func (q *params) raw(name string) string {
 	case len(given) > 1:
 		q.reject(name, "is given %d times", len(given))
 		return ""
-	case !utf8.ValidString(given[0]) || strings.ContainsRune(given[0], 0):
-		q.reject(name, "is not valid UTF-8, or contains NUL")
+	case !utf8.ValidString(given[0]) || strings.ContainsFunc(given[0], isControl):
+		q.reject(name, "is not valid UTF-8, or contains a control character other than TAB, LF and CR")
 		return ""
 	}
 	return given[0]
 }
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' }
 
 const mustNotBeEmpty = "must not be empty"
 

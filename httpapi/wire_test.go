@@ -49,6 +49,7 @@ func TestBodiesOfPackageAPI(t *testing.T) {
 		want := api.Notification{
 			ID: created.MessageID, Created: n.Created, ReadByUser: true, Origin: "ci", Title: "<t>", Message: "m", Topic: "builds",
 			Actions: n.Actions, Severity: api.SeverityHigh, Saved: true, Link: "/l", Icon: "i", Metadata: post.Metadata, Scope: "s", Expires: hour,
+			PostedBy: "service:ci",
 		}
 		if !reflect.DeepEqual(n, want) || len(n.Actions) != 1 || n.Actions[0].Title != "a" || n.Actions[0].URL != "/a" {
 			t.Errorf("got  %+v\nwant %+v", n, want)

@@ -77,5 +77,6 @@ func describe(n notifications.Notification) description {
 	d.instant("created", n.Created)
 	d.instant("updated", n.Updated)
 	d.text("id", n.ID)
+	d.text("posted by", n.PostedBy)
 	return d
 }

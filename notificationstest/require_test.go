@@ -106,8 +106,12 @@ func TestRequirePostedKnowsEveryField(t *testing.T) {
 	}
 	full = notificationstest.RequirePosted(t, svc, jane, notifications.Notification{Title: "full"})[0]
 	clock.Advance(time.Second)
-	post(t, svc, "plain", notifications.Users("jane"))
-	post(t, plainOnly, "plain", notifications.Users("jane"))
+	for _, s := range []*notifications.Service{svc, plainOnly} {
+		plain := notifications.Draft{Origin: "shop", Title: "plain", To: notifications.Users("jane")}
+		if _, err := s.Post(t.Context(), notifications.ServiceAccount("another"), plain); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	for i := range reflect.TypeFor[notifications.Notification]().NumField() {
 		field := reflect.TypeFor[notifications.Notification]().Field(i).Name

@@ -33,6 +33,9 @@ type config struct {
 	connIdleTimeout      time.Duration
 	acquireTimeout       time.Duration
 	databaseWait         time.Duration
+	statementTimeout     time.Duration
+	lockTimeout          time.Duration
+	pgbouncer            bool
 	catalogFiles         []string
 	openCatalog          bool
 
@@ -106,6 +109,9 @@ func (c *config) sections() []section {
 			{"database-idle-timeout", "DURATION", "60s", false, duration(&c.connIdleTimeout), "How long an unused connection to PostgreSQL is kept."},
 			{"database-wait", "DURATION", "30s", false, duration(&c.databaseWait), "How long the start waits for a PostgreSQL that is not up yet."},
 			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL. After that it is answered with 503."},
+			{"statement-timeout", "DURATION", "30s", false, duration(&c.statementTimeout), "How long PostgreSQL works on one statement of a request. Migrations and purges have no limit."},
+			{"lock-timeout", "DURATION", "10s", false, duration(&c.lockTimeout), "How long a statement of a request waits for a lock in PostgreSQL."},
+			{"pgbouncer", "", "false", false, toggle(&c.pgbouncer), "--database is PgBouncer, which refuses the two timeouts at connect: they are not set."},
 		}},
 		{"Users and groups", []setting{
 			{"catalog", "FILE", "", true, list(&c.catalogFiles), "Entity file with users and groups, read again on SIGHUP. Replaces the built-in example."},

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/database"
 )
 
@@ -125,6 +126,55 @@ func openReplica(ctx context.Context, c *config, db *gorm.DB, log *slog.Logger) 
 	}
 	cfg.URL = c.databaseReplica
 	return database.OpenStandby(ctx, cfg, db)
+}
+
+// openServing opens the database for requests, with the limits of
+// --statement-timeout and --lock-timeout, and a connection of its own for
+// readiness, which is nil for SQLite.
+func openServing(ctx context.Context, c *config, log *slog.Logger) (db, probe *gorm.DB, err error) {
+	if _, isSQLite := c.sqlitePath(); isSQLite {
+		db, err = openDatabase(ctx, c, log)
+		return db, nil, err
+	}
+	cfg, err := postgresConfig(c, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !c.pgbouncer {
+		cfg.StatementTimeout, cfg.LockTimeout = c.statementTimeout, c.lockTimeout
+	}
+	if db, err = database.OpenPostgres(ctx, cfg); err != nil {
+		return nil, nil, err
+	}
+	cfg.MinConns, cfg.MaxConns = 1, 1
+	if probe, err = database.OpenPostgres(ctx, cfg); err != nil {
+		return nil, nil, errors.Join(err, closeDatabase(db))
+	}
+	return db, probe, nil
+}
+
+// migrate creates the tables over connections without time limits. It also
+// creates the database, if it does not exist.
+func migrate(ctx context.Context, c *config, cat notifications.Catalog, log *slog.Logger) (err error) {
+	db, err := openDatabase(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDatabase(db)) }()
+	svc, err := notifications.New(notifications.Config{DB: db, Catalog: cat, Policy: notifications.AllowAll{}, Logger: log})
+	if err != nil {
+		return err
+	}
+	return svc.Migrate(ctx)
+}
+
+// maxReads leaves two connections of the pool to those who write; zero means no
+// limit.
+func (c *config) maxReads() int {
+	if _, isSQLite := c.sqlitePath(); isSQLite {
+		return 0
+	}
+	return max(c.maxConns-2, 0)
 }
 
 func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error) {

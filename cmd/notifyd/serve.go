@@ -63,6 +63,7 @@ type server struct {
 	listener net.Listener
 	catalog  notifications.Catalog
 	db       *gorm.DB
+	probe    *gorm.DB // for readiness; nil for SQLite
 	replica  *gorm.DB // nil if there is none
 	svc      *notifications.Service
 	log      *slog.Logger
@@ -84,16 +85,19 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 		return nil, usageError{err}
 	}
 	warnOfUnknownUsers(ctx, c, cat, log)
-	db, err := openDatabase(ctx, c, log)
+	if err := migrate(ctx, c, cat, log); err != nil {
+		return nil, err
+	}
+	db, probe, err := openServing(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	replica, err := openReplica(ctx, c, db, log)
 	if err != nil {
-		return nil, errors.Join(err, closeDatabase(db))
+		return nil, errors.Join(err, closeDatabase(probe), closeDatabase(db))
 	}
 	s := &server{
-		catalog: cat, db: db, replica: replica, log: log, patience: c.shutdownTimeout, reloaders: who.reloaders,
+		catalog: cat, db: db, probe: probe, replica: replica, log: log, patience: c.shutdownTimeout, reloaders: who.reloaders,
 	}
 	if certificate != nil {
 		s.reloaders = append(s.reloaders, reloader{"the certificate and its key", func() error { return certificate.read(c) }})
@@ -105,20 +109,17 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 }
 
 func (s *server) closeDatabases() error {
-	return errors.Join(closeDatabase(s.replica), closeDatabase(s.db))
+	return errors.Join(closeDatabase(s.replica), closeDatabase(s.probe), closeDatabase(s.db))
 }
 
-// listen creates the tables and the HTTP server, and starts to listen.
+// listen creates the HTTP server, and starts to listen.
 func (s *server) listen(ctx context.Context, c *config, who access, certificate *certificateSlot) error {
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
-		DB: s.db, Replica: s.replica, Catalog: s.catalog, Policy: who.policy, Logger: s.log,
+		DB: s.db, Probe: s.probe, MaxReads: c.maxReads(), Replica: s.replica, Catalog: s.catalog, Policy: who.policy, Logger: s.log,
 		IdempotencyWindow: c.idempotencyWindow, Retention: c.retention, PurgeInterval: c.purgeInterval,
 	})
 	if err != nil {
-		return err
-	}
-	if err := s.svc.Migrate(ctx); err != nil {
 		return err
 	}
 	api, err := httpapi.New(s.svc, httpapi.Config{

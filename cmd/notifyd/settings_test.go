@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/notifications-go/notifications/internal/dbtest"
 	"github.com/notifications-go/notifications/internal/dbtest/pgcluster"
+	"gorm.io/gorm"
 )
 
 // effects has a test of the effect of every setting.
@@ -47,6 +49,7 @@ var effects = []struct {
 	{"database-min-conns database-idle-timeout", effectOfMinConnsAndIdleTimeout},
 	{"database-wait", effectOfDatabaseWait},
 	{"database-max-conns database-acquire-timeout", effectOfMaxConnsAndAcquireTimeout},
+	{"statement-timeout lock-timeout pgbouncer", effectOfTimeouts},
 	{"catalog", effectOfCatalog},
 	{"open-catalog", effectOfOpenCatalog},
 	{"jwks-url jwt-issuer jwt-audience", effectOfTokens},
@@ -400,10 +403,33 @@ func effectOfMinConnsAndIdleTimeout(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "every connection is used", func() bool { return sessions(t, watch, "wait_event_type = 'Lock'") == 6 })
+	eventually(t, "every connection is used, but for two that are left to writes", func() bool { return sessions(t, watch, "wait_event_type = 'Lock'") == 4 })
 	release()
 	requests.Wait()
-	eventually(t, "unused connections are gone, but for two", func() bool { return sessions(t, watch, "true") == 2 })
+	eventually(t, "unused connections are gone, but for two and that of readiness", func() bool { return sessions(t, watch, "true") == 3 })
+}
+
+func effectOfTimeouts(t *testing.T) {
+	url := dbtest.PostgresURL(t)
+	for flag, want := range map[string]string{"--pgbouncer=false": "1234ms 567ms", "--pgbouncer": "0 0"} {
+		c, err := load([]string{"--database=" + url, "--statement-timeout=1234ms", "--lock-timeout=567ms", flag}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, probe, err := openServing(t.Context(), c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, db := range []*gorm.DB{db, probe} {
+			var got string
+			if err := db.Raw("SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')").Scan(&got).Error; err != nil || got != want {
+				t.Errorf("%s: the timeouts are %s, %v; want %s", flag, got, err, want)
+			}
+			if err := closeDatabase(db); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 func effectOfWriteTimeout(t *testing.T) {

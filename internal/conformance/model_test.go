@@ -233,7 +233,7 @@ func (m *model) notification(user string, p *post) notifications.Notification {
 		ID: p.id(), Created: p.created, Updated: p.updated, Expires: p.Expires,
 		Read: s.read, Saved: s.saved, Archived: s.archived, System: p.system(),
 		Origin: p.Origin, Title: p.Title, Message: p.Message, Topic: p.Topic, Scope: p.Scope,
-		Severity: p.Severity, Link: p.Link, Icon: p.Icon, Metadata: p.Metadata,
+		Severity: p.Severity, Link: p.Link, Icon: p.Icon, Metadata: p.Metadata, PostedBy: p.poster,
 	}
 	for _, a := range p.Actions {
 		n.Actions = append(n.Actions, notifications.Action{Title: a.Title, URL: a.URL})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,10 @@ type PostgresConfig struct {
 	// AcquireTimeout limits the wait for a connection, including the time to
 	// connect. Zero means [DefaultAcquireTimeout].
 	AcquireTimeout time.Duration
+	// StatementTimeout and LockTimeout are how long the server works on one
+	// statement, and lets it wait for a lock. They are set when a connection is
+	// made, which PgBouncer refuses. Zero sets nothing.
+	StatementTimeout, LockTimeout time.Duration
 	// Logger receives failed and slow statements, without their parameters. Nil
 	// discards them.
 	Logger *slog.Logger
@@ -170,6 +175,11 @@ func (c PostgresConfig) parse() (*pgxpool.Config, error) {
 	if c.MinConns > 0 {
 		config.MinConns = int32(c.MinConns)
 	}
+	for name, limit := range map[string]time.Duration{"statement_timeout": c.StatementTimeout, "lock_timeout": c.LockTimeout} {
+		if limit > 0 {
+			config.ConnConfig.RuntimeParams[name] = strconv.FormatInt(max(limit.Milliseconds(), 1), 10)
+		}
+	}
 	if config.MinConns > config.MaxConns {
 		return nil, fmt.Errorf("at least %d connections and at most %d cannot both be", config.MinConns, config.MaxConns)
 	}
@@ -187,7 +197,7 @@ func (c PostgresConfig) check() error {
 	if c.MinConns < 0 || c.MaxConns < 0 || c.MinConns > maxPoolSize || c.MaxConns > maxPoolSize {
 		return fmt.Errorf("a number of connections is not between 0 and %d", maxPoolSize)
 	}
-	if c.MaxIdleTime < 0 || c.AcquireTimeout < 0 {
+	if c.MaxIdleTime < 0 || c.AcquireTimeout < 0 || c.StatementTimeout < 0 || c.LockTimeout < 0 {
 		return errors.New("a duration is negative")
 	}
 	return checkURL(c.URL)

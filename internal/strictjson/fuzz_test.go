@@ -137,7 +137,7 @@ func checkReader(t *testing.T, r *Reader) {
 var (
 	otherEscape   = regexp.MustCompile(`\\[^u]`)
 	surrogatePair = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
-	halfOrNUL     = regexp.MustCompile(`\\u([dD][89a-fA-F][0-9a-fA-F]{2}|0000)`)
+	halfOrControl = regexp.MustCompile(`\\u([dD][89a-fA-F][0-9a-fA-F]{2}|00(0[0-8bBcCeEfF]|1[0-9a-fA-F]))`)
 )
 
 func secondOpinion(data []byte) (value any, acceptable bool) {
@@ -147,7 +147,12 @@ func secondOpinion(data []byte) (value any, acceptable bool) {
 	// Escaped backslashes become "-". Left in, one before a u would look like an
 	// escape; removed, it would make a pair of the halves around it.
 	escapes := otherEscape.ReplaceAll(data, []byte("-"))
-	if halfOrNUL.Match(surrogatePair.ReplaceAll(escapes, nil)) {
+	for _, escape := range otherEscape.FindAll(data, -1) {
+		if escape[1] == 'b' || escape[1] == 'f' {
+			return nil, false
+		}
+	}
+	if halfOrControl.Match(surrogatePair.ReplaceAll(escapes, nil)) {
 		return nil, false
 	}
 	d := json.NewDecoder(bytes.NewReader(data))

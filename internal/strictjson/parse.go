@@ -1,7 +1,8 @@
 // Package strictjson reads JSON request bodies. It accepts only bodies that
 // every JSON reader understands alike: RFC 8259 without duplicate keys, without
 // keys that differ only in case, and without lone surrogates (see RFC 7493). It
-// also refuses NUL, which PostgreSQL cannot store.
+// also refuses NUL, which PostgreSQL cannot store, and the other control
+// characters except TAB, LF and CR, which take six times their size in JSON.
 //
 // [Parse] checks the whole document and returns a [Reader]. Callers ask it for
 // one field after another; [Reader.Faults] then returns all faults and all
@@ -237,9 +238,12 @@ func unescape(literal string) (s, wrong string) {
 			return b.String(), ""
 		}
 		literal = rest[1:]
-		if i := strings.IndexByte("bfnrt", rest[0]); i >= 0 {
-			b.WriteByte("\b\f\n\r\t"[i])
+		if i := strings.IndexByte("nrt", rest[0]); i >= 0 {
+			b.WriteByte("\n\r\t"[i])
 			continue
+		}
+		if rest[0] == 'b' || rest[0] == 'f' {
+			return "", control
 		}
 		if rest[0] != 'u' { // a quote, a slash or a backslash
 			b.WriteByte(rest[0])
@@ -256,12 +260,14 @@ func unescape(literal string) (s, wrong string) {
 			}
 			literal = literal[6:]
 		}
-		if r == 0 {
-			return "", "contains the NUL character"
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' {
+			return "", control
 		}
 		b.WriteRune(r)
 	}
 }
+
+const control = "contains a control character other than TAB, LF and CR"
 
 func hex4(digits string) rune {
 	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar allows only hex digits here

@@ -16,134 +16,231 @@ import (
 const maxGroup = 128
 
 // Queue lets writes wait in order. While one transaction commits, which takes a
-// write to the disk, the writes that arrive collect, and then share the next
-// transaction. The Queue has no goroutine: the caller of the first write does
-// the work for the others. The zero Queue is empty. It is safe for concurrent
-// use.
+// write to the disk, the short writes that arrive collect, and then share the
+// next transaction. A long write has a transaction of its own, and the short
+// writes that wait go before the next long one. No write waits for another one
+// after its own context has ended. The zero Queue is empty. It is safe for
+// concurrent use.
 type Queue struct {
-	mu      sync.Mutex
-	leading bool // a write is being done
-	waiting []*write
+	mu          sync.Mutex
+	leading     bool // a write is being done
+	afterLong   bool // that write was a long one
+	short, long []*write
 }
 
-// write is one write. Its caller waits until lead or done is closed.
+// write is one write. Its caller waits until lead or done is closed, or until
+// its context ends.
 type write struct {
-	ctx   context.Context
-	do    func(db *gorm.DB) error // may be called again after its work was rolled back
-	lead  chan struct{}           // closed when it must do the work
-	leads bool                    // lead is closed; guarded by the queue
-	done  chan struct{}           // closed when err is set
-	err   error
+	ctx    context.Context
+	do     func(db *gorm.DB) error // may be called again after its work was rolled back
+	lead   chan struct{}           // closed when it must do the work
+	done   chan struct{}           // closed when err is set
+	err    error
+	defect any // what do panicked with, in a transaction with others
+
+	// state and leads, which says that lead is closed, are guarded by the queue.
+	state state
+	leads bool
 }
+
+// state says how far a write has come.
+type state int
+
+const (
+	waiting state = iota
+	begun         // its outcome is that of the transaction
+	left          // its caller waits no more, and it will not be done
+)
 
 // errUndone is the result of a write whose transaction ended in a panic.
 var errUndone = errors.New("the transaction was not committed")
 
-// Run does the write, perhaps together with others, and returns its own result:
-// either it has been committed, or nothing of it. begin returns a handle
-// outside of any transaction. do may be called a second time, after its work
-// was rolled back. Run gives up if ctx ends before the write has begun.
+// Run does a short write, perhaps together with others, and returns its own
+// result: either it has been committed, or nothing of it. begin returns a
+// handle outside of any transaction. do may be called a second time, after its
+// work was rolled back. Run gives up if ctx ends before the write has begun; a
+// write that shares a transaction cannot be interrupted.
 func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	return q.run(ctx, &q.short, begin, do)
+}
+
+// RunAlone is Run for a write that may take long. It shares no transaction, so
+// the end of ctx interrupts it.
+func (q *Queue) RunAlone(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	return q.run(ctx, &q.long, begin, do)
+}
+
+func (q *Queue) run(ctx context.Context, line *[]*write, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
 	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
-	q.join(w)
+	q.join(line, w)
 	select {
 	case <-w.lead:
 		q.work(begin)
 	case <-w.done:
 	case <-ctx.Done():
+		if q.mustLead(line, w) {
+			q.work(begin)
+		}
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
 		if q.leave(w) {
 			return ctx.Err()
 		}
-		select { // too late: the write is being done, or must do the work
-		case <-w.lead:
-			q.work(begin)
-		case <-w.done:
-		}
+		<-w.done
 	}
-	<-w.done
+	if w.defect != nil {
+		panic(w.defect)
+	}
 	return w.err
 }
 
-// join appends a write to the queue.
-func (q *Queue) join(w *write) {
+// join appends a write to a line.
+func (q *Queue) join(line *[]*write, w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, w)
+	*line = append(*line, w)
 	if !q.leading {
 		q.next()
 	}
 }
 
-// leave removes a write from the queue, unless it is being done or must do the
-// work.
-func (q *Queue) leave(w *write) bool {
+// Busy reports whether a write is being done.
+func (q *Queue) Busy() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.Index(q.waiting, w)
-	if i < 0 || w.leads {
-		return false
-	}
-	q.waiting = slices.Delete(q.waiting, i, i+1)
-	return true
+	return q.leading
 }
 
-// next makes the first write of the queue, if there is one, do the work. The
+// Len returns the number of waiting writes.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.short) + len(q.long)
+}
+
+// mustLead reports whether a write must do the work although its context has
+// ended. If not, it takes the write out of the line.
+func (q *Queue) mustLead(line *[]*write, w *write) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.leads {
+		return true
+	}
+	if i := slices.Index(*line, w); i >= 0 {
+		*line = slices.Delete(*line, i, i+1)
+	}
+	return false
+}
+
+// leave reports whether a write has not begun, and then never will.
+func (q *Queue) leave(w *write) bool { return q.change(w, left) }
+
+// change moves a waiting write to another state, and reports whether it is in
+// that state.
+func (q *Queue) change(w *write, to state) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.state == waiting {
+		w.state = to
+	}
+	return w.state == to
+}
+
+// next makes the first write of a line, if there is one, do the work. The
 // caller holds mu.
 func (q *Queue) next() {
-	if q.leading = len(q.waiting) > 0; q.leading {
-		q.waiting[0].leads = true
-		close(q.waiting[0].lead)
+	line := q.short
+	if len(q.short) == 0 || len(q.long) > 0 && !q.afterLong {
+		line = q.long
+	}
+	if q.leading = len(line) > 0; q.leading {
+		line[0].leads = true
+		close(line[0].lead)
 	}
 }
 
-// take removes up to n writes from the front of the queue.
-func (q *Queue) take(n int) []*write {
+// take removes the writes of the next transaction from their line: a long one,
+// or all the short ones for which there is room.
+func (q *Queue) take() []*write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n = min(n, len(q.waiting))
-	taken := slices.Clone(q.waiting[:n])
-	q.waiting = slices.Delete(q.waiting, 0, n)
+	if q.afterLong = len(q.long) > 0 && q.long[0].leads; q.afterLong {
+		return cut(&q.long, 1)
+	}
+	return cut(&q.short, maxGroup)
+}
+
+// takeMore removes up to n short writes from their line, unless a long one
+// waits.
+func (q *Queue) takeMore(n int) []*write {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.long) > 0 {
+		return nil
+	}
+	return cut(&q.short, n)
+}
+
+func cut(line *[]*write, n int) []*write {
+	n = min(n, len(*line))
+	taken := slices.Clone((*line)[:n])
+	*line = slices.Delete(*line, 0, n)
 	return taken
 }
 
-// work does the waiting writes, and then starts the next one.
+// work does the next writes. A single one is done here, with its own context.
 func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 	runtime.Gosched() // callers whose writes are done may come with the next ones
-	group, err := q.take(maxGroup), errUndone
-	defer func() {
-		for _, w := range group {
-			if w.err == nil {
-				w.err = err
-			}
-			close(w.done)
-		}
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.next()
-	}()
-	if len(group) == 1 {
-		err = group[0].do(begin(group[0].ctx))
+	group := q.take()
+	if len(group) > 1 {
+		go q.together(group, begin) // no caller must wait for all of it
 		return
 	}
-	// The transaction must not end with the context of the first write: SQLite
-	// rolls all of it back when a statement is interrupted.
+	err, w := errUndone, group[0]
+	defer func() { q.finish(group, err) }()
+	q.change(w, begun)
+	err = w.do(begin(w.ctx))
+}
+
+// finish tells the callers of a transaction its result, and starts the next
+// one.
+func (q *Queue) finish(group []*write, err error) {
+	for _, w := range group {
+		if w.err == nil {
+			w.err = err
+		}
+		close(w.done)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.next()
+}
+
+// together does writes in one transaction.
+func (q *Queue) together(group []*write, begin func(ctx context.Context) *gorm.DB) {
+	// The transaction must not end with the context of one write: SQLite rolls
+	// all of it back when a statement is interrupted.
 	db := begin(context.WithoutCancel(group[0].ctx))
-	together := func(do func(*write, *gorm.DB) error) error {
+	transaction := func(do func(*Queue, *write, *gorm.DB) error) error {
 		return db.Transaction(func(tx *gorm.DB) error {
 			for i := 0; i < len(group); i++ {
-				if err := do(group[i], tx); err != nil {
+				if err := do(q, group[i], tx); err != nil {
 					return err
 				}
 				if i == len(group)-1 { // others may have come meanwhile
-					group = append(group, q.take(maxGroup-len(group))...)
+					group = append(group, q.takeMore(maxGroup-len(group))...)
 				}
 			}
 			return nil
 		})
 	}
-	if err = together((*write).share); errors.Is(err, errOneFailed) {
-		err = together((*write).shareInSavepoint)
+	err := transaction((*Queue).share)
+	if errors.Is(err, errOneFailed) {
+		err = transaction((*Queue).shareInSavepoint)
 	}
+	q.finish(group, err)
 }
 
 // errOneFailed says that a write without a savepoint failed.
@@ -152,10 +249,15 @@ var errOneFailed = errors.New("a write in the transaction failed")
 // share does a write in a transaction with others, without a savepoint, which
 // would slow down all of them. If it fails, the transaction is rolled back and
 // all are done again in savepoints.
-func (w *write) share(tx *gorm.DB) error {
-	if w.err = w.ctx.Err(); w.err != nil {
+func (q *Queue) share(w *write, tx *gorm.DB) (err error) {
+	if w.err = w.ctx.Err(); w.err != nil || !q.change(w, begun) {
 		return nil
 	}
+	defer func() {
+		if w.defect = recover(); w.defect != nil {
+			err = errUndone
+		}
+	}()
 	// A failed write is rolled back as a whole, so it needs no savepoints itself.
 	w.err = w.do(tx.Session(&gorm.Session{Context: context.WithoutCancel(w.ctx), DisableNestedTransaction: true}))
 	if w.err != nil {
@@ -166,11 +268,13 @@ func (w *write) share(tx *gorm.DB) error {
 
 // shareInSavepoint is share with a savepoint: a write that fails is rolled back
 // alone.
-func (w *write) shareInSavepoint(tx *gorm.DB) error {
+func (q *Queue) shareInSavepoint(w *write, tx *gorm.DB) error {
 	if err := tx.Exec("SAVEPOINT notification_write").Error; err != nil {
 		return err
 	}
-	if w.share(tx) != nil {
+	if err := q.share(w, tx); errors.Is(err, errUndone) {
+		return err
+	} else if err != nil {
 		if err := tx.Exec("ROLLBACK TO notification_write").Error; err != nil {
 			return err
 		}

@@ -144,7 +144,7 @@ func together(t *testing.T, inLine func(), writes ...aWrite) (results []error, s
 				}()
 				results[i] = q.write(w.ctx, w.do)
 			})
-			for q.length() <= i {
+			for q.Len() <= i {
 				runtime.Gosched()
 			}
 		}
@@ -229,9 +229,9 @@ func TestWritesJoinATransaction(t *testing.T) {
 		}
 	}
 	waitInLine := func(i int, then func()) {
-		before := q.length()
+		before := q.Len()
 		wg.Go(func() { write(i, then) })
-		for q.length() == before {
+		for q.Len() == before {
 			runtime.Gosched()
 		}
 	}
@@ -246,6 +246,75 @@ func TestWritesJoinATransaction(t *testing.T) {
 	wg.Wait()
 	if pools[0] != pools[1] || pools[2] != pools[1] {
 		t.Error("they did not share a transaction")
+	}
+}
+
+// TestLongWritesStandAlone: a long write takes nobody into its transaction, so
+// those who wait leave when their contexts end, and its own context interrupts
+// it. Short writes that wait go before the next long one.
+func TestLongWritesStandAlone(t *testing.T) {
+	t.Parallel()
+	q := newQueue(dbtest.SQLite(t))
+	begin := func(ctx context.Context) *gorm.DB {
+		return q.db.Session(&gorm.Session{NewDB: true, Context: ctx, SkipDefaultTransaction: true})
+	}
+	waiting, giveUp := context.WithCancel(t.Context())
+	long, interrupt := context.WithCancel(t.Context())
+	started, longDone, shortDone := make(chan struct{}), make(chan error, 1), make(chan error, 5)
+	const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+	err := q.write(t.Context(), func(*gorm.DB) error {
+		for i := range 6 {
+			go func() {
+				if i > 0 {
+					shortDone <- q.write(waiting, func(*gorm.DB) error { return errors.New("done with the long write") })
+					return
+				}
+				longDone <- q.RunAlone(long, begin, func(db *gorm.DB) error {
+					close(started)
+					return db.Transaction(func(tx *gorm.DB) error { return tx.Exec(endless).Error })
+				})
+			}()
+			for q.Len() <= i {
+				runtime.Gosched()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-started
+	giveUp()
+	for range 5 {
+		if err := <-shortDone; !errors.Is(err, context.Canceled) {
+			t.Errorf("a write behind a long one: %v", err)
+		}
+	}
+	var order []string
+	var wg sync.WaitGroup
+	add := func(name string, run func(context.Context, func(context.Context) *gorm.DB, func(*gorm.DB) error) error) {
+		before := q.Len()
+		wg.Go(func() { _ = run(t.Context(), begin, func(*gorm.DB) error { order = append(order, name); return nil }) })
+		for q.Len() == before {
+			runtime.Gosched()
+		}
+	}
+	add("long", q.RunAlone)
+	add("long", q.RunAlone)
+	add("short", q.Run)
+	add("short", q.Run)
+	select {
+	case err := <-longDone:
+		t.Fatalf("the long write ended: %v", err)
+	default:
+	}
+	interrupt()
+	if err := <-longDone; err == nil {
+		t.Error("the long write was not interrupted")
+	}
+	wg.Wait()
+	if want := []string{"short", "short", "long", "long"}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
 	}
 }
 
@@ -264,11 +333,4 @@ func TestWritersSurviveAPanic(t *testing.T) {
 	if err := q.write(t.Context(), func(*gorm.DB) error { return nil }); err != nil {
 		t.Error(err)
 	}
-}
-
-// length returns the number of waiting writes.
-func (q queue) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
 }

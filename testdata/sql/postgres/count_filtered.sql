@@ -19,7 +19,7 @@ FROM (
 			SELECT 1
 			FROM notification_messages msg
 			WHERE msg.id = del.message_id
-			AND (strpos(msg.title_key, $6) > 0 OR strpos(msg.message_key, $7) > 0)
+			AND (msg.title_key ~ $6 OR msg.message_key ~ $7)
 			AND msg.topic = $8
 			AND msg.origin = $9
 		)

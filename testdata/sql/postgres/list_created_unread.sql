@@ -1,5 +1,5 @@
-SELECT msg.id, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata, msg.actions,
-	msg.scope, msg.updated_at, msg.expires_at, msg.severity
+SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata,
+	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
 	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END

@@ -41,7 +41,7 @@ FROM (
 							SELECT 1
 							FROM notification_messages msg
 							WHERE msg.id = del.message_id
-							AND (strpos(msg.title_key, $11) > 0 OR strpos(msg.message_key, $12) > 0)
+							AND (msg.title_key ~ $11 OR msg.message_key ~ $12)
 							AND msg.topic = $13
 							AND msg.origin = $14
 						)

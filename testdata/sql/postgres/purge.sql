@@ -1,3 +1,5 @@
+SET LOCAL statement_timeout = 0;
+
 SELECT pg_try_advisory_xact_lock($1);
 
 DELETE FROM notification_idempotency_keys
@@ -11,6 +13,8 @@ AND id > $2
 ORDER BY id
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
+
+SET LOCAL statement_timeout = 0;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -34,6 +38,8 @@ AND coalesce(
 ORDER BY id
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
+
+SET LOCAL statement_timeout = 0;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -64,6 +70,8 @@ WHERE id IN (
 	FROM json_array_elements_text($1::json) AS item(value)
 );
 
+SET LOCAL statement_timeout = 0;
+
 SELECT pg_try_advisory_xact_lock($1);
 
 DELETE FROM notification_idempotency_keys
@@ -75,6 +83,8 @@ WHERE withdrawn_at IS NOT NULL
 ORDER BY withdrawn_at
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
+
+SET LOCAL statement_timeout = 0;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -90,6 +100,8 @@ AND NOT EXISTS (
 	AND msg.origin = notification_scopes.origin
 	AND msg.scope = notification_scopes.scope
 );
+
+SET LOCAL statement_timeout = 0;
 
 SELECT pg_try_advisory_xact_lock($1);
 

@@ -1,3 +1,5 @@
+SELECT current_setting('transaction_read_only');
+
 SELECT attname::text
 FROM pg_attribute
 WHERE attrelid = to_regclass($1)

@@ -1,3 +1,12 @@
+SELECT file
+FROM pragma_database_list
+WHERE name = 'main';
+
+SELECT user_version
+FROM pragma_user_version;
+
+PRAGMA user_version = 0;
+
 SELECT name
 FROM pragma_table_info(?);
 

@@ -1,0 +1,76 @@
+SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata,
+	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
+	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
+	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
+	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END
+	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL
+FROM (
+	SELECT page.*, sum(400 + coalesce(octet_length(msg.poster), 0) + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+	FROM (
+		SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at
+		FROM (
+			SELECT DISTINCT ON (found.message_id) found.message_id, found.system
+			FROM (
+				(
+					SELECT del.message_id, del.system
+					FROM (SELECT (SELECT $1::text) AS value, (SELECT $2::uuid) AS since) aud
+					CROSS JOIN notification_deliveries del
+					WHERE del.audience = aud.value
+					AND del.message_id >= aud.since
+					AND del.expires_at > (SELECT $3::bigint)
+					AND (NOT del.scheduled OR del.message_id < (SELECT $4::uuid))
+					ORDER BY del.message_id DESC
+					OFFSET 0
+				)
+				UNION ALL (
+					SELECT del.message_id, del.system
+					FROM (SELECT (SELECT $5::text) AS value, (SELECT $6::uuid) AS since) aud
+					CROSS JOIN notification_deliveries del
+					WHERE del.audience = aud.value
+					AND del.message_id >= aud.since
+					AND del.expires_at > (SELECT $3::bigint)
+					AND (NOT del.scheduled OR del.message_id < (SELECT $4::uuid))
+					ORDER BY del.message_id DESC
+					OFFSET 0
+				)
+				UNION ALL (
+					SELECT del.message_id, del.system
+					FROM (SELECT (SELECT $7::text) AS value, (SELECT $8::uuid) AS since) aud
+					CROSS JOIN notification_deliveries del
+					WHERE del.audience = aud.value
+					AND del.message_id >= aud.since
+					AND del.expires_at > (SELECT $3::bigint)
+					AND (NOT del.scheduled OR del.message_id < (SELECT $4::uuid))
+					ORDER BY del.message_id DESC
+					OFFSET 0
+				)
+				UNION ALL (
+					SELECT del.message_id, del.system
+					FROM (SELECT (SELECT $9::text) AS value, (SELECT $10::uuid) AS since) aud
+					CROSS JOIN notification_deliveries del
+					WHERE del.audience = aud.value
+					AND del.message_id >= aud.since
+					AND del.expires_at > (SELECT $3::bigint)
+					AND (NOT del.scheduled OR del.message_id < (SELECT $4::uuid))
+					ORDER BY del.message_id DESC
+					OFFSET 0
+				)
+			) found
+			ORDER BY found.message_id DESC
+		) del
+		LEFT JOIN LATERAL (
+			SELECT *
+			FROM notification_states st
+			WHERE st.user_ref = $11
+			AND st.message_id = del.message_id
+			OFFSET 0
+		) st ON TRUE
+		WHERE CASE WHEN st.message_id IS NULL THEN TRUE ELSE st.archived_at IS NULL END
+		ORDER BY del.message_id DESC
+		LIMIT 10001 OFFSET 0
+	) page
+	JOIN notification_messages msg ON msg.id = page.message_id
+) page
+JOIN notification_messages msg ON msg.id = page.message_id
+AND coalesce(page.bytes_before, 0) <= 8388608
+ORDER BY msg.id DESC;

@@ -1,0 +1,45 @@
+SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.link, msg.icon, msg.metadata,
+	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
+	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN st.user_ref IS NULL THEN 0 ELSE 16 END
+	+ CASE WHEN st.read_at IS NULL THEN 0 ELSE 32 END + CASE WHEN st.saved_at IS NULL THEN 0 ELSE 64 END
+	+ CASE WHEN st.archived_at IS NULL THEN 0 ELSE 128 END, page.sort_key
+FROM (
+	SELECT page.*, sum(400 + coalesce(octet_length(msg.poster), 0) + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.sort_key DESC NULLS LAST, page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+	FROM (
+		SELECT page.message_id, page.sort_key
+		FROM (
+			SELECT DISTINCT del.message_id, (
+				SELECT msg.title_key
+				FROM notification_messages msg
+				WHERE msg.id = del.message_id
+			) AS sort_key
+			FROM (
+				SELECT del.message_id, del.system
+				FROM (
+					SELECT item.value ->> 'value' AS value, item.value ->> 'since' AS since
+					FROM json_each(?) item
+				) aud
+				CROSS JOIN notification_deliveries del ON del.audience = aud.value
+				AND del.message_id >= aud.since
+				AND del.expires_at > ?
+				AND (NOT del.scheduled OR del.message_id < ?)
+				AND coalesce(
+					(
+						SELECT st.archived_at IS NULL
+						FROM notification_states st
+						WHERE st.user_ref = ?
+						AND st.message_id = del.message_id
+					), TRUE
+				)
+			) del
+		) page
+		ORDER BY page.sort_key DESC NULLS LAST, page.message_id DESC
+		LIMIT 10001 OFFSET 0
+	) page
+	JOIN notification_messages msg ON msg.id = page.message_id
+) page
+JOIN notification_messages msg ON msg.id = page.message_id
+AND coalesce(page.bytes_before, 0) <= 8388608
+LEFT JOIN notification_states st ON st.user_ref = ?
+AND st.message_id = page.message_id
+ORDER BY page.sort_key DESC NULLS LAST, page.message_id DESC;
