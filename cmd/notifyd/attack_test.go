@@ -73,8 +73,8 @@ func newAttack(t *testing.T, database string) *attack {
 	for n := range 16 {
 		a.tokens = append(a.tokens, issuedInto(t, keys, fmt.Sprintf("--user=default/hostile%d", n)))
 	}
-	a.instance = spawn(t, append(jwtArgs(keys), database, "--open-catalog", "--log-level=error")...)
 	ci := bearer(issuedInto(t, keys, "--service=ci"))
+	a.instance = spawn(t, append(jwtArgs(keys), database, "--open-catalog", "--log-level=error")...)
 	long := strings.Repeat("a", 60<<10)
 	var everyone []string
 	for n := range a.tokens {
