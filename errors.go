@@ -134,10 +134,10 @@ func (e *hostError) Error() string {
 
 // Is implements [errors.Is].
 func (e *hostError) Is(target error) bool {
-	switch {
-	case target == ErrUnavailable:
+	switch target {
+	case ErrUnavailable:
 		return true
-	case target == ErrRetry:
+	case ErrRetry:
 		return isConflict(e.cause)
 	}
 	return !isAnswer(target) && errors.Is(e.cause, target)

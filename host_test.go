@@ -92,7 +92,7 @@ func TestFailuresOfTheHostAreNoAnswers(t *testing.T) {
 		}).List(t.Context(), jane, notifications.ListQuery{})
 		for _, err := range []error{errCatalog, errPolicy} {
 			var invalid *notifications.InvalidError
-			if !errors.Is(err, notifications.ErrUnavailable) || errors.As(err, &invalid) || errors.Is(err, cause) != (cause == errAway) ||
+			if !errors.Is(err, notifications.ErrUnavailable) || errors.As(err, &invalid) || errors.Is(err, cause) != errors.Is(cause, errAway) ||
 				!strings.Contains(err.Error(), cause.Error()) {
 				t.Errorf("%v becomes %v", cause, err)
 			}

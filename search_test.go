@@ -121,7 +121,9 @@ func TestSearchesAreBounded(t *testing.T) {
 				}
 				cancel()
 				for range others {
-					<-done
+					if err := <-done; !errors.Is(err, context.Canceled) {
+						t.Errorf("a waiting search of the reader: %v", err)
+					}
 				}
 				if n := notifications.Searchers(f.Service); n != 0 {
 					t.Errorf("%d readers are remembered", n)

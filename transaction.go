@@ -82,7 +82,7 @@ func (s *Service) boundTo(b *binding) *Service {
 func (s *store) checkTransaction(tx *gorm.DB) error {
 	switch {
 	case tx.Statement == nil || !isTransaction(tx):
-		return fmt.Errorf("%w: the *gorm.DB is not in one (its error: %v)", ErrNoTransaction, tx.Error)
+		return fmt.Errorf("%w: the *gorm.DB is not in one (its error: %v)", ErrNoTransaction, tx.Error) //nolint:errorlint // may be nil
 	case tx.DryRun:
 		return fmt.Errorf("%w: it is a dry run", ErrNoTransaction)
 	case tx.Name() != s.root.Name():

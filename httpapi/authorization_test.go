@@ -204,7 +204,7 @@ func TestAuthorization(t *testing.T) {
 				for i := range messages {
 					m := messages[len(messages)-1-i] // the unknown id first
 					body := w.try(c, who, m.name, m.make(w), contains(m.sees, who.name), m.exist)
-					hidden := !contains(m.sees, who.name) && !(who.name == "poster" && m.exist)
+					hidden := !contains(m.sees, who.name) && (who.name != "poster" || !m.exist)
 					if m.name == "unknown" {
 						missing = body
 					} else if k := kinds[c.operation]; (k == seen || k == own) && hidden && body != missing {

@@ -50,7 +50,7 @@ func (p defaultPolicy) Decide(ctx context.Context, r notifications.Request) (not
 	case notifications.PermissionList, notifications.PermissionUpdateRead: // the service answers users who are not in the catalog
 		return notifications.Allow, nil
 	case notifications.PermissionCreateSystem:
-		if r.Who.Kind == notifications.KindUser && !p.usersBroadcast && !(p.guestBroadcast && r.Who.Guest) {
+		if r.Who.Kind == notifications.KindUser && !p.usersBroadcast && (!p.guestBroadcast || !r.Who.Guest) {
 			return notifications.Deny, nil
 		}
 	case notifications.PermissionCreate, notifications.PermissionDelete, notifications.PermissionReach:

@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	// ErrOwnShare: the key holds its whole share.
+	// ErrOwnShare is for a key that holds its whole share.
 	ErrOwnShare = errors.New("limit: the caller's share is in use")
-	// ErrAllInUse: all keys together hold everything.
+	// ErrAllInUse is for keys that together hold everything.
 	ErrAllInUse = errors.New("limit: everything is in use")
 )
 
