@@ -368,6 +368,8 @@ func (m *model) PostMany(who notifications.Identity, drafts []notifications.Draf
 	switch {
 	case slices.ContainsFunc(posts, (*post).system) && !allows(who, notifications.PermissionCreateSystem):
 		return nil, notifications.ErrForbidden
+	case len(posts) > 0 && who.Kind == notifications.KindUser && !m.knows(notifications.UserRef(who.Name)):
+		return nil, notifications.ErrForbidden
 	case len(posts) == 0 || slices.ContainsFunc(posts, (*post).invalid) || alike(posts):
 		return nil, errInvalid
 	}

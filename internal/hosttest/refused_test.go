@@ -63,6 +63,9 @@ var verbs = map[string]func(ctx context.Context, svc *notifications.Service) err
 		_, err := svc.SetState(ctx, jane, notifications.ByFilter(notifications.Filter{}), notifications.StateChange{Saved: new(true)})
 		return err
 	},
+	"Check": func(ctx context.Context, svc *notifications.Service) error {
+		return svc.Check(ctx, shop, notifications.Draft{Origin: "shop", Title: "x", To: notifications.Users("jane")})
+	},
 	"Withdraw": func(ctx context.Context, svc *notifications.Service) error { return svc.Withdraw(ctx, shop, unknownID) },
 	"WithdrawScope": func(ctx context.Context, svc *notifications.Service) error {
 		_, err := svc.WithdrawScope(ctx, shop, notifications.ScopeKey{Origin: "shop", Scope: "order-7"})
