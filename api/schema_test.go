@@ -227,7 +227,8 @@ func (c comparison) compareValue(place string, schema *openapi3.Schema, typ refl
 	}
 }
 
-// matches reports whether values of typ are of the schema, whatever is inside.
+// matches reports whether the JSON type of typ is that of the schema. It does
+// not look at properties and elements.
 func (c comparison) matches(schema *openapi3.Schema, typ reflect.Type) bool {
 	is := schema.Type.Is
 	switch {

@@ -59,7 +59,7 @@ type JWTConfig struct {
 	// returns an error, or an identity without a name or of another kind than
 	// user and service. Subject must be safe for concurrent use.
 	//
-	// Whatever Subject returns, a token is refused if its sub, or the name of
+	// Independent of Subject, a token is refused if its sub, or the name of
 	// its service, is "external" or "backstage-server": these are the services
 	// of [Secrets] and [NewLegacyVerifier].
 	//

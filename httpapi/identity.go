@@ -127,7 +127,7 @@ func (a authenticator) fromHost(r *http.Request) (notifications.Identity, error)
 	case err == nil, errors.Is(err, notifications.ErrUnauthenticated), errors.Is(err, notifications.ErrForbidden):
 		return who, err
 	default:
-		return who, fmt.Errorf("%w: identify: %s", notifications.ErrUnavailable, err.Error()) // whatever it matches
+		return who, fmt.Errorf("%w: identify: %s", notifications.ErrUnavailable, err.Error()) // as text: the host's error may match another answer
 	}
 }
 

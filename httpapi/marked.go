@@ -18,7 +18,7 @@ const markedFor = time.Minute
 
 // setMarked sets the cookie. Without a path, the browser sends it to
 // …/notifications and below (RFC 6265, section 5.1.4). All reads are there,
-// whatever the mount or proxy.
+// under every prefix and behind every proxy.
 func (a *api) setMarked(w http.ResponseWriter, r *http.Request, who notifications.Identity) {
 	if marked := a.svc.Marked(who); marked != "" {
 		http.SetCookie(w, &http.Cookie{

@@ -103,7 +103,7 @@ func (a *asked) query(ctx context.Context, sql string, args []any) error {
 	return a.exec(ctx, "? "+sql, args)
 }
 
-// Each time a script posts, the id is another, wherever it stands.
+// Every run of a script has an id of its own, in each argument that has the id.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	id := uuid.Must(uuid.NewV7())

@@ -65,7 +65,7 @@ func (i *instance) peakMemory(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid))
 	if err != nil {
-		t.Skipf("this system does not say: %v", err)
+		t.Skipf("this system does not say: %v", err) // only Linux has /proc
 	}
 	peak := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
 	if peak == nil {

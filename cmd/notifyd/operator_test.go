@@ -139,7 +139,7 @@ func TestEraseUser(t *testing.T) {
 		if got := succeeds(t, "erase-user", "Default/Jim", database); got != told {
 			t.Errorf("the output is %q, want %q", got, told)
 		}
-		refused(t, invoke(t, nil, "erase-user", "Default/Jim", database), exitFailure, // now nobody knows him
+		refused(t, invoke(t, nil, "erase-user", "Default/Jim", database), exitFailure, // the first one erased the last trace
 			"notifyd: nothing is erased: neither the catalog nor the database knows user:default/jim")
 		if got := succeeds(t, "erase-user", "default/jane", database); !strings.HasPrefix(got, "user:default/jane is erased\n  0 marks\n") {
 			t.Errorf("of a user in the catalog without data the output is %q", got)

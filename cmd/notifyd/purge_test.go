@@ -189,8 +189,8 @@ func effectOfIdempotencyWindow(t *testing.T) {
 	}
 }
 
-// There is a purge at the start, whatever the interval. It is logged if it
-// removed something.
+// The server purges at its start, with every interval. It logs a purge
+// that removed something.
 func TestPurgeAtTheStart(t *testing.T) {
 	databases(t, func(t *testing.T, database string) {
 		l := openLibrary(t, database)
