@@ -1,0 +1,398 @@
+package notifications
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/notifications-go/notifications/internal/changelog"
+	"gorm.io/gorm"
+)
+
+const (
+	// pollInterval is the time between two looks at the log if nobody rings.
+	pollInterval = time.Second
+	// ringPause is the least time between two looks.
+	ringPause = 5 * time.Millisecond
+	// beatInterval is the time between two EventIdle.
+	beatInterval = 15 * time.Second
+	// ringBytes is how much memory the changes of the last minutes may take.
+	ringBytes = 16 << 20
+	// maxTail is the most changes that are read at once.
+	maxTail = 50_000
+	// countsAtOnce is how many watches of one Service count at once.
+	countsAtOnce = 4
+	// expiryHorizon is how far ahead the tailer knows what expires.
+	expiryHorizon = time.Minute
+	// startPatience is how long a watch waits for Run to read the log.
+	startPatience = 5 * time.Second
+)
+
+// live connects the verbs that change something, the tailer and the watches. A
+// Service and those bound to transactions share it.
+type live struct {
+	changed chan struct{} // has a value if the log may have grown
+	rung    chan struct{} // has a value if other instances do not know yet
+
+	mu   sync.Mutex
+	tail *tail // nil unless Run runs
+}
+
+func newLive() *live {
+	return &live{changed: make(chan struct{}, 1), rung: make(chan struct{}, 1)}
+}
+
+// signal puts a value into a channel that has room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// heard makes the tailer look at the log.
+func (l *live) heard() { signal(l.changed) }
+
+// ring does so here and in other instances.
+func (l *live) ring() {
+	signal(l.changed)
+	signal(l.rung)
+}
+
+func (l *live) set(t *tail) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tail = t
+}
+
+// following returns the tailer when it has read the log.
+func (l *live) following(ctx context.Context) (*tail, error) {
+	l.mu.Lock()
+	t := l.tail
+	l.mu.Unlock()
+	if t == nil {
+		return nil, unavailable("watch", errors.New("Run is not running"))
+	}
+	patience := time.NewTimer(startPatience)
+	defer patience.Stop()
+	select {
+	case <-t.ready:
+		return t, nil
+	case <-t.ended:
+	case <-patience.C:
+	case <-ctx.Done():
+		return nil, unavailable("watch", ctx.Err())
+	}
+	return nil, unavailable("watch", errors.New("the log of changes has not been read"))
+}
+
+// Ring makes watches look for changes at once, here and through Config.Bell in
+// other instances. Call it after the commit of a transaction in which a bound Service has written;
+// without it the changes show within a second. It does not block.
+func (s *Service) Ring() { s.live.ring() }
+
+// tail reads the log of changes into a ring, for all watches of a Service.
+type tail struct {
+	*Service
+	ring     *changelog.Ring
+	contents contents
+	counting chan struct{} // has a value for each count that is running
+	ready    chan struct{} // closed when the log has been read
+	ended    chan struct{} // closed when Run ends
+
+	at       changelog.Position // what has been read
+	timeline timeline           // what appears or expires later
+	horizon  time.Time          // until when the timeline knows what expires
+	failing  bool
+}
+
+func newTail(s *Service) *tail {
+	return &tail{
+		Service: s, ring: changelog.NewRing(ringBytes), counting: make(chan struct{}, countsAtOnce),
+		ready: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// run follows the log until ctx ends.
+func (t *tail) run(ctx context.Context) {
+	t.live.set(t)
+	defer close(t.ended)
+	defer t.live.set(nil)
+	poll, beat := time.NewTicker(pollInterval), time.NewTicker(beatInterval)
+	defer poll.Stop()
+	defer beat.Stop()
+	for started := false; ; {
+		if !started {
+			started = t.report(ctx, t.start(ctx))
+		} else {
+			t.report(ctx, t.step(ctx))
+		}
+		if !t.next(ctx, poll.C, beat.C) {
+			return
+		}
+	}
+}
+
+// next waits until there is reason to look at the log. It returns false at the
+// end of ctx.
+func (t *tail) next(ctx context.Context, poll, beat <-chan time.Time) bool {
+	pause := time.NewTimer(ringPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return false
+	}
+	changed := t.live.changed
+	if t.failing { // only poll
+		changed = nil
+	}
+	due := time.NewTimer(t.timeline.wait(t.now()))
+	defer due.Stop()
+	select {
+	case <-changed:
+	case <-due.C:
+	case <-poll:
+	case <-beat:
+		t.ring.Beat()
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// report logs the first of several failures in a row, and reports whether there
+// was none.
+func (t *tail) report(ctx context.Context, err error) bool {
+	if err != nil && !t.failing && ctx.Err() == nil {
+		t.log.WarnContext(ctx, "the log of changes cannot be read; watches wait", "error", err)
+	}
+	t.failing = err != nil
+	return err == nil
+}
+
+// start reads the kept log.
+func (t *tail) start(ctx context.Context) error {
+	at, err := t.store.oldest(ctx)
+	if err != nil {
+		return err
+	}
+	t.at, t.timeline, t.horizon = at, timeline{}, at.At
+	t.ring.Start(at)
+	if err := t.step(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-t.ready:
+	default:
+		close(t.ready)
+	}
+	return nil
+}
+
+// step reads what is new in the log, and what appears or expires now.
+func (t *tail) step(ctx context.Context) error {
+	now := t.now()
+	mark, err := t.store.mark()
+	_ = mark
+	rows, seen, err := t.store.changesSince(ctx, t.at.Seen, maxTail+1)
+	if err != nil {
+		return err
+	}
+	to := changelog.Position{Epoch: t.at.Epoch, Seen: seen, At: now, Nonce: t.at.Nonce}
+	if now.Before(t.at.At) {
+		to.At = t.at.At
+	}
+	if len(rows) > maxTail {
+		t.at = to
+		t.ring.Start(to)
+		return nil
+	}
+	changes := t.timed(rows, to.At)
+	if err := t.readExpiries(ctx, rows, to.At); err != nil {
+		return err
+	}
+	changes = append(t.timeline.until(to.At.UnixMilli()), changes...)
+	slices.SortStableFunc(changes, func(a, b changelog.Change) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Kind, b.Kind))
+	})
+	t.contents.forget(changes)
+	if _, err := t.contents.get(ctx, t.store, t.ring.Wanted(changes)); err != nil {
+		return err
+	}
+	t.at = to
+	t.ring.Advance(to, changes)
+	return nil
+}
+
+// timed returns the changes of the rows that have taken effect, and puts the
+// others on the timeline.
+func (t *tail) timed(rows []changeRow, now time.Time) []changelog.Change {
+	changes := make([]changelog.Change, 0, len(rows))
+	for i := range rows {
+		c := rows[i].change()
+		if c.Kind == changelog.Posted && c.Message != nil && c.Message.Due > now.UnixMilli() {
+			c.At = c.Message.Due
+			heap.Push(&t.timeline, c)
+			continue
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// readExpiries puts on the timeline what expires before the horizon: of the
+// rows, and of all messages when the horizon has come near.
+func (t *tail) readExpiries(ctx context.Context, rows []changeRow, now time.Time) error {
+	for i := range rows {
+		r := &rows[i]
+		if r.ExpiresAt != nil && (r.Kind == int16(changelog.Posted) || r.Kind == int16(changelog.Rewritten)) && *r.ExpiresAt < t.horizon.UnixMilli() {
+			heap.Push(&t.timeline, r.expiry())
+		}
+	}
+	if t.horizon.Sub(now) > expiryHorizon/2 {
+		return nil
+	}
+	to := now.Add(expiryHorizon)
+	expiring, err := t.store.expiring(ctx, t.horizon.UnixMilli(), to.UnixMilli())
+	if err != nil {
+		return err
+	}
+	for i := range expiring {
+		heap.Push(&t.timeline, expiring[i].expiry())
+	}
+	t.horizon = to
+	return nil
+}
+
+// timeline holds what appears or expires later, the earliest first.
+type timeline []changelog.Change
+
+// Len implements [heap.Interface], as do Less, Swap, Push and Pop.
+func (l timeline) Len() int           { return len(l) }
+func (l timeline) Less(i, j int) bool { return l[i].At < l[j].At }
+func (l timeline) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *timeline) Push(c any)        { *l = append(*l, c.(changelog.Change)) }
+func (l *timeline) Pop() any {
+	last := (*l)[len(*l)-1]
+	*l = (*l)[:len(*l)-1]
+	return last
+}
+
+// until takes what appears or expires up to the time.
+func (l *timeline) until(ms int64) (changes []changelog.Change) {
+	for len(*l) > 0 && (*l)[0].At <= ms {
+		changes = append(changes, heap.Pop(l).(changelog.Change))
+	}
+	return changes
+}
+
+// wait returns how long nothing on the timeline happens.
+func (l timeline) wait(now time.Time) time.Duration {
+	if len(l) == 0 {
+		return time.Hour
+	}
+	return max(time.UnixMilli(l[0].At).Sub(now), 0)
+}
+
+// changeRow is a row of notification_changes with what is needed of its
+// message.
+type changeRow struct {
+	Snapshot    string  `gorm:"column:snapshot"`
+	Number      *int64  `gorm:"column:number"`
+	Kind        int16   `gorm:"column:kind"`
+	MessageID   *string `gorm:"column:message_id"`
+	UserRef     *string `gorm:"column:user_ref"`
+	Audiences   *string `gorm:"column:audiences"`
+	MessageRead *string `gorm:"column:found"`
+	Remaining   *string `gorm:"column:audience_list"`
+	Severity    *int    `gorm:"column:severity"`
+	Topic       *string `gorm:"column:topic"`
+	Origin      *string `gorm:"column:origin"`
+	Scheduled   *bool   `gorm:"column:scheduled"`
+	ExpiresAt   *int64  `gorm:"column:expires_at"`
+}
+
+func (r *changeRow) change() changelog.Change {
+	c := changelog.Change{Kind: changelog.Kind(r.Kind), MessageID: value(r.MessageID), User: value(r.UserRef), Message: r.message()}
+	if r.Number != nil {
+		c.Number = uint64(*r.Number)
+	}
+	switch c.Kind {
+	case changelog.Posted, changelog.Rewritten:
+		c.Audiences = audienceList(r.Remaining)
+	case changelog.Removed:
+		c.Audiences, c.Left = audienceList(r.Audiences), audienceList(r.Remaining)
+	}
+	return c
+}
+
+// expiry returns the change at the time the message expires.
+func (r *changeRow) expiry() changelog.Change {
+	return changelog.Change{
+		Kind: changelog.Expired, At: *r.ExpiresAt, MessageID: value(r.MessageID), Audiences: audienceList(r.Remaining), Message: r.message(),
+	}
+}
+
+func (r *changeRow) message() *changelog.Message {
+	if r.Origin == nil {
+		return nil
+	}
+	m := &changelog.Message{Topic: value(r.Topic), Origin: *r.Origin}
+	if r.Severity != nil {
+		m.Severity = *r.Severity
+	}
+	if r.Scheduled != nil && *r.Scheduled {
+		m.Due = idTime(value(r.MessageID)).UnixMilli()
+	}
+	return m
+}
+
+// audienceList decodes a JSON array that this package stored. It is not nil: a
+// change without audiences concerns everybody.
+func audienceList(array *string) []string {
+	list := []string{}
+	_ = json.Unmarshal([]byte(value(array)), &list)
+	return list
+}
+
+// messageOf are the columns of a [changeRow] that come from the message.
+const messageOf = "msg.audience_list, msg.severity, msg.topic, msg.origin, msg.scheduled, msg.expires_at"
+
+// changesSince returns the changes that the snapshot does not see, and the
+// snapshot that sees them, read in one statement.
+func (s *store) changesSince(ctx context.Context, since changelog.Snapshot, limit int) (rows []changeRow, seen changelog.Snapshot, err error) {
+	err = s.read(ctx, func(db *gorm.DB) (err error) {
+		rows = nil
+		sql := s.sql("SELECT tick.snapshot, ch.number, coalesce(ch.kind, 0) AS kind, ch.message_id, ch.user_ref, ch.audiences, " + messageOf + " FROM (SELECT ")
+		s.dialect.snapshot(sql)
+		sql.Add(" AS snapshot) tick LEFT JOIN (")
+		s.dialect.changes(sql, since, limit)
+		sql.Add(") ch ON TRUE LEFT JOIN notification_messages msg ON msg.id = ch.message_id ORDER BY ch.number, ch.kind")
+		if err = find(db, sql, &rows); err != nil {
+			return err
+		}
+		seen, err = changelog.ParseSnapshot(rows[0].Snapshot)
+		return err
+	})
+	if len(rows) > 0 && rows[0].Number == nil {
+		rows = nil // only the snapshot
+	}
+	return rows, seen, err
+}
+
+// expiring returns the messages that expire in a period, from inclusive, to
+// exclusive.
+func (s *store) expiring(ctx context.Context, from, to int64) (rows []changeRow, err error) {
+	err = s.read(ctx, func(db *gorm.DB) error {
+		rows = nil
+		return find(db, s.sql("SELECT msg.id AS message_id, "+messageOf+" FROM notification_messages msg"+
+			" WHERE msg.expires_at >= ? AND msg.expires_at < ? AND msg.withdrawn_at IS NULL", from, to), &rows)
+	})
+	return rows, err
+}
