@@ -100,6 +100,13 @@ func TestEveryMigrationIsChecked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		var before []string
+		unchecked := func(column string) bool {
+			return slices.Contains([]string{
+				"notification_messages.audiences",                       // renamed by a later one
+				"notification_changes.seq", "notification_changes.xact", // one of them, by the dialect
+				"sqlite_sequence.name", "sqlite_sequence.seq", // SQLite's own
+			}, column)
+		}
 		for _, m := range migrations(t, db) {
 			checked := notifications.Additions(m.Name)
 			if len(checked) == 0 {
@@ -107,7 +114,7 @@ func TestEveryMigrationIsChecked(t *testing.T) {
 			}
 			execute(t, db, m.SQL)
 			after := columnsOf(t, db)
-			added := slices.DeleteFunc(slices.Clone(after), func(c string) bool { return slices.Contains(before, c) })
+			added := slices.DeleteFunc(slices.Clone(after), func(c string) bool { return slices.Contains(before, c) || unchecked(c) })
 			slices.Sort(added)
 			slices.Sort(checked)
 			if !slices.Equal(added, checked) {
@@ -143,7 +150,8 @@ func TestReadyNamesTheMissingFile(t *testing.T) {
 			execute(t, db, m.Down)
 			missing(m)
 		}
-		if left := columnsOf(t, db); len(left) > 0 {
+		left := slices.DeleteFunc(columnsOf(t, db), func(c string) bool { return strings.HasPrefix(c, "sqlite_sequence.") })
+		if len(left) > 0 {
 			t.Errorf("all the way down, there are %q", left)
 		}
 	})

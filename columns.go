@@ -54,7 +54,7 @@ var messageColumns = []messageColumn{
 		return nil
 	}},
 	{typedColumn{"is_system", typeBool}, func(p *posting) any { return p.draft.To.everyone }, false, nil},
-	{typedColumn{"audiences", typeText}, func(p *posting) any { return p.audienceArray }, false, nil},
+	{typedColumn{"audience_list", typeText}, func(p *posting) any { return p.audienceArray }, false, nil},
 	{typedColumn{"scope", typeText}, func(p *posting) any { return optional(p.draft.Scope) }, false, textOf(func(n *Notification) *string { return &n.Scope })},
 	{typedColumn{"updated_at", typeInt}, nil, false, timeOf(func(n *Notification) *time.Time { return &n.Updated })},
 	{typedColumn{"expires_at", typeInt}, func(p *posting) any { return millis(p.draft.Expires) }, true, timeOf(func(n *Notification) *time.Time { return &n.Expires })},
@@ -99,7 +99,7 @@ var insertMessage = "INSERT INTO notification_messages (" + columnNames("", stor
 
 // values returns the parameters of insertMessage.
 func (p *posting) values() []any {
-	values := make([]any, len(storedColumns), len(storedColumns)+8) // PostgreSQL adds the deliveries
+	values := make([]any, len(storedColumns), len(storedColumns)+10) // PostgreSQL adds the rest
 	for i, c := range storedColumns {
 		values[i] = c.stored(p)
 	}

@@ -63,8 +63,11 @@ type dialect interface {
 	joinState(sql *sqltext.Text, user string)
 	joinStates(sql *sqltext.Text, user string)
 
-	// insert stores messages and their deliveries, all or none.
+	// insert stores messages and their deliveries and logs them, all or none.
 	insert(db *gorm.DB, posts []*posting) error
+	// mark returns a function that runs a statement that changes states, and
+	// logs the change if it changed any. It returns how many.
+	mark(insert func(sql *sqltext.Text), c change) func(db *gorm.DB) (int64, error)
 }
 
 // merger is implemented by a dialect that can merge audiences.

@@ -64,7 +64,7 @@ func (s *store) erase(tx *gorm.DB, user string) (Erased, error) {
 	if err := s.execAll(tx,
 		counted{s.sql("DELETE FROM notification_scopes WHERE poster = ?", user), nil}, // a post locks them before messages, too
 		counted{s.sql("DELETE FROM notification_states WHERE user_ref = ?", user), &done.Marks},
-		counted{s.sql("UPDATE notification_messages SET audiences = (SELECT "+s.dialect.audienceArray()+" FROM "+s.dialect.messageAudiences()+
+		counted{s.sql("UPDATE notification_messages SET audience_list = (SELECT "+s.dialect.audienceArray()+" FROM "+s.dialect.messageAudiences()+
 			" WHERE aud.value <> ?) WHERE ", user).AddPart(s.addressedTo(user)).Add(" AND " + s.audienceCount("TRUE") + " > 1"), &done.Shared},
 	); err != nil {
 		return Erased{}, err
@@ -82,7 +82,10 @@ func (s *store) erase(tx *gorm.DB, user string) (Erased, error) {
 		counted{s.sql("UPDATE notification_messages SET poster = '', scope = NULL WHERE poster = ?", user), &done.Posts},
 		counted{s.sql("DELETE FROM notification_idempotency_keys WHERE poster = ?", user), &done.Keys},
 	)
-	return done, err
+	if err != nil || done == (Erased{}) {
+		return done, err
+	}
+	return done, s.logChanges(tx, []change{{kind: changeErased, user: user}})
 }
 
 // addressedTo is the condition that a message names the user. A withdrawn

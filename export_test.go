@@ -75,6 +75,9 @@ func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 		if _, err := tx.ExecContext(ctx, insertDelivery+" SELECT ?, ?, ?, ?, ?, ?", append([]any{user}, p.copied()...)...); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, insertPosted+" VALUES (?, ?, ?)", p.logged()...); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }

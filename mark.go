@@ -70,13 +70,13 @@ func (s *Service) SetState(ctx context.Context, who Identity, sel Selection, cha
 // mark writes the reader's states of the selected and visible messages, and
 // returns how many it changed. It is one statement, so nothing can change
 // between the check and the write. A repeated mark keeps its first time.
-func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateChange) (changed int64, err error) {
-	sql, takes := s.markQuery(in, sel, change), short
+func (s *store) mark(ctx context.Context, in inbox, sel selection, to StateChange) (changed int64, err error) {
+	mark, takes := s.dialect.mark(func(sql *sqltext.Text) { s.markQuery(sql, in, sel, to) }, marked(in, sel)), short
 	if sel.ids == nil {
 		takes = long
 	}
 	err = s.write(ctx, takes, func(db *gorm.DB) (err error) {
-		changed, err = exec(db, sql)
+		changed, err = mark(db)
 		return err
 	})
 	if err == nil {
@@ -87,23 +87,33 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 	return changed, err
 }
 
+// marked returns the change that a mark logs.
+func marked(in inbox, sel selection) change {
+	c := change{kind: changeMarked, user: in.audience}
+	if len(sel.ids) == 1 {
+		c.messageID = sel.ids[0]
+	}
+	return c
+}
+
 // markQuery inserts or updates the states that change. del is the selection, st
 // the state before, held the state at the time of the write. Rows are written
 // in the order of ids, so that two marks at once cannot deadlock.
-func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.Text {
+func (s *store) markQuery(sql *sqltext.Text, in inbox, sel selection, to StateChange) {
 	now, wasRead := in.now.UnixMilli(), isRead(in)
 	columns := []struct {
 		name string
 		to   *bool
 		was  condition // over st
 	}{
-		{"read_at", change.Read, wasRead},
-		{"saved_at", change.Saved, condition{"st.saved_at IS NOT NULL", nil}},
-		{"archived_at", change.Archived, condition{"st.archived_at IS NOT NULL", nil}},
+		{"read_at", to.Read, wasRead},
+		{"saved_at", to.Saved, condition{"st.saved_at IS NOT NULL", nil}},
+		{"archived_at", to.Archived, condition{"st.archived_at IS NOT NULL", nil}},
 	}
-	sql, changes := s.sql("INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)"+
-		" SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at"+
-		" FROM (SELECT CAST(? AS text) AS user_ref, del.message_id", in.audience), new(sqltext.Text)
+	sql.Add("INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)"+
+		" SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE"+
+		" FROM (SELECT CAST(? AS text) AS user_ref, del.message_id", in.audience)
+	changes := new(sqltext.Text)
 	var update, differs []string
 	for _, c := range columns {
 		switch {
@@ -125,10 +135,10 @@ func (s *store) markQuery(in inbox, sel selection, change StateChange) *sqltext.
 		}
 	}
 	sql.Add(" FROM (")
-	s.selectMarkable(sql, in, sel, change)
+	s.selectMarkable(sql, in, sel, to)
 	sql.Add(") del LEFT JOIN notification_states st ON st.user_ref = ? AND st.message_id = del.message_id WHERE ", in.audience)
 	sql.AddPart(changes)
-	return sql.Add(" ORDER BY del.message_id) page WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
+	sql.Add(" ORDER BY del.message_id) page WHERE TRUE ON CONFLICT (user_ref, message_id) DO UPDATE SET " + strings.Join(update, ", ") +
 		" WHERE " + strings.Join(differs, " OR "))
 }
 
@@ -142,8 +152,8 @@ func addAlternative(sql *sqltext.Text, c condition) {
 
 // selectMarkable selects the visible messages. It locks messages that are to be
 // saved, so that a purge cannot remove them at the same time.
-func (s *store) selectMarkable(sql *sqltext.Text, in inbox, sel selection, change StateChange) {
-	if change.Saved == nil || !*change.Saved {
+func (s *store) selectMarkable(sql *sqltext.Text, in inbox, sel selection, to StateChange) {
+	if to.Saved == nil || !*to.Saved {
 		s.selectVisible(sql, in, sel)
 		return
 	}

@@ -151,7 +151,7 @@ func fill(t *testing.T, db *gorm.DB, many int) {
 	}
 	numbers := fmt.Sprintf("WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < %d), x AS (SELECT n, %s AS h FROM i) ", many, hex)
 	for _, statement := range []string{
-		"INSERT INTO notification_messages (id, poster, origin, title, actions, is_system, audiences, origin_key, title_key) " + numbers +
+		"INSERT INTO notification_messages (id, poster, origin, title, actions, is_system, audience_list, origin_key, title_key) " + numbers +
 			"SELECT " + id + ", 'service:ci', 'o', 't', '[]', FALSE, '[\"user:default/jane\"]', 'o', 't' FROM x",
 		"INSERT INTO notification_deliveries (audience, message_id) " + numbers + "SELECT 'user:default/jane', " + id + " FROM x",
 	} {

@@ -25,8 +25,7 @@ const versionTable = "notification_schema_version"
 // requirements is the table in which a migration declares that programs which do
 // not know it cannot use the tables any more: the migration creates the table if
 // there is none, and inserts its own number, in plain SQL as every tool applies
-// it. Its down migration deletes the row. No migration has done so yet, so the
-// table does not exist.
+// it. Its down migration deletes the row.
 //
 // It is not a column of the version table, because goose makes that, and other
 // tools have none.
@@ -343,12 +342,20 @@ var additions = map[string][]addition{
 		{"notification_states", []string{"user_ref", "message_id", "read_at"}},
 	},
 	"00002_states_updates_expiry.sql": {
-		{"notification_messages", []string{"poster", "audiences", "severity", "link", "icon", "metadata", "scope",
+		{"notification_messages", []string{"poster", "severity", "link", "icon", "metadata", "scope",
 			"updated_at", "expires_at", "scheduled", "withdrawn_at", "replaced_by"}},
 		{"notification_deliveries", []string{"severity", "scheduled", "system", "expires_at"}},
 		{"notification_states", []string{"saved_at", "archived_at"}},
 		{"notification_scopes", []string{"poster", "origin", "scope", "used_at"}},
 		{"notification_idempotency_keys", []string{"poster", "key", "content", "message_id", "expires_at"}},
+	},
+	"00003_change_log.sql": {
+		{"notification_messages", []string{"audience_list"}}, // "audiences" until then
+		{"notification_states", []string{"logged"}},
+		{"notification_changes", []string{"kind", "message_id", "user_ref", "audiences", "due_at"}}, // and xact or seq
+		{"notification_ticks", []string{"snapshot", "at", "nonce"}},
+		{"notification_epoch", []string{"identity", "nonce"}},
+		{requirements, []string{requirementsColumn}},
 	},
 }
 

@@ -99,14 +99,14 @@ func fillForPlans(t *testing.T, db *gorm.DB) {
 	const id = "lpad(to_hex(i), 12, '0')::text || '70008000000000000000'"
 	const audience = "CASE WHEN i % 500 = 0 THEN 'system' WHEN i % 50 = 0 THEN 'group:default/g' || i / 50 % 10 ELSE 'user:default/u' || i % 200 END"
 	for _, sql := range []string{
-		`INSERT INTO notification_messages (id, poster, origin, title, topic, actions, is_system, audiences, scope, severity, expires_at, withdrawn_at, origin_key, title_key)
+		`INSERT INTO notification_messages (id, poster, origin, title, topic, actions, is_system, audience_list, scope, severity, expires_at, withdrawn_at, origin_key, title_key)
 			SELECT (` + id + `)::uuid, CASE WHEN i % 100 = 9 THEN 'user:default/u9' ELSE 'service:ci' END, 'o', 'title ' || i, 'topic ' || i % 7, '[]', i % 500 = 0,
 			json_build_array(` + audience + `)::text, CASE WHEN i % 2 = 1 THEN 'scope ' || i % 30000 END, i % 4,
 			CASE WHEN i % 40 = 0 THEN i WHEN i % 4 = 0 THEN 9000000000000 END, CASE WHEN i % 1000 = 1 THEN i END, 'o', 'title ' || i FROM generate_series(1, 100000) i`,
 		`INSERT INTO notification_deliveries (audience, message_id, severity)
 			SELECT ` + audience + `, (` + id + `)::uuid, i % 4 FROM generate_series(1, 100000) i`,
-		`INSERT INTO notification_states (user_ref, message_id, read_at, saved_at)
-			SELECT 'user:default/u' || i % 200, (` + id + `)::uuid, i, CASE WHEN i % 30 = 0 THEN i END FROM generate_series(1, 100000) i WHERE i % 3 = 0`,
+		`INSERT INTO notification_states (user_ref, message_id, read_at, saved_at, logged)
+			SELECT 'user:default/u' || i % 200, (` + id + `)::uuid, i, CASE WHEN i % 30 = 0 THEN i END, TRUE FROM generate_series(1, 100000) i WHERE i % 3 = 0`,
 		`INSERT INTO notification_deliveries (audience, message_id, severity)
 			SELECT 'user:default/heavy', (` + id + `)::uuid, i % 4 FROM generate_series(1, 100000) i WHERE i % 10 = 3`,
 		"INSERT INTO notification_scopes SELECT 'user:default/u' || i % 200, 'o', 'scope ' || i, i FROM generate_series(1, 60000) i",

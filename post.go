@@ -421,6 +421,7 @@ func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
 		return err
 	}
 	var fresh []*posting
+	var changes []change // besides those that insert logs
 	for _, p := range list {
 		switch {
 		case p.result.Repeated:
@@ -428,15 +429,18 @@ func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
 			if err := s.rewrite(db, p); err != nil {
 				return err
 			}
+			changes = append(changes, change{kind: changeRewritten, messageID: p.result.ID})
 		default:
-			if err := s.takeOver(db, p, earlier[p]); err != nil {
+			removed, err := s.takeOver(db, p, earlier[p])
+			if err != nil {
 				return err
 			}
+			changes = append(changes, removed...)
 			fresh = append(fresh, p)
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
+	if err := s.logChanges(db, changes); err != nil || len(fresh) == 0 {
+		return err
 	}
 	return s.dialect.insert(db, fresh)
 }

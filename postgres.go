@@ -57,7 +57,7 @@ func (postgres) contains(sql *sqltext.Text, column, text string) {
 }
 
 func (postgres) messageAudiences() string {
-	return "json_array_elements_text(notification_messages.audiences::json) AS aud(value)"
+	return "json_array_elements_text(notification_messages.audience_list::json) AS aud(value)"
 }
 
 func (postgres) audienceArray() string { return "coalesce(json_agg(aud.value)::text, '[]')" }
@@ -136,11 +136,13 @@ func (postgres) joinStates(sql *sqltext.Text, user string) {
 func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 	if len(posts) == 1 {
 		post := posts[0]
-		_, err := execText(db, postgresInsert, append(append(post.values(), post.copied()...), post.audienceArray))
+		_, err := execText(db, postgresInsert, append(append(append(post.values(), post.logged()...), post.copied()...), post.audienceArray))
 		return err
 	}
 	sql := d.statement().Add("WITH message AS (")
 	insertMessages(d, sql, posts)
+	sql.Add("), logged AS (")
+	insertChanges(d, sql, postedAll(posts))
 	sql.Add(") ")
 	insertDeliveries(d, sql, posts)
 	_, err := exec(db, sql)
@@ -148,12 +150,25 @@ func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 }
 
 // postgresInsert stores one message. Its parameters are [posting.values],
-// [posting.copied] and the audiences.
+// [posting.logged], [posting.copied] and the audiences.
 var postgresInsert = func() string {
 	var d postgres
 	post := new(posting)
 	sql := d.statement().Add("WITH message AS (").Add(insertMessage, post.values()...)
+	sql.Add("), logged AS ("+insertPosted+" VALUES (?, ?, ?)", post.logged()...)
 	sql.Add(") "+insertDelivery+" SELECT aud.value, ?::uuid, ?::smallint, ?::boolean, ?::boolean, ?::bigint FROM (", post.copied()...)
 	d.list(sql, typeText, post.audiences)
 	return sql.Add(") aud").String()
 }()
+
+// mark is one statement. Its count is that of the rows that the change wrote.
+func (d postgres) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.DB) (int64, error) {
+	sql := d.statement().Add("WITH marked AS (")
+	insert(sql)
+	sql.Add(" RETURNING TRUE), logged AS ("+insertMarked+" SELECT ?::smallint, ?::uuid, ?::text WHERE EXISTS (SELECT FROM marked))"+
+		" SELECT count(*) FROM marked", int(c.kind), optional(c.messageID), c.user)
+	return func(db *gorm.DB) (changed int64, err error) {
+		err = find(db, sql, &changed)
+		return changed, err
+	}
+}

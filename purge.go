@@ -148,8 +148,9 @@ type purge struct {
 }
 
 func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
-	expired := sqltext.Part("expires_at <= ?", p.now.UnixMilli())
-	if err := p.withdrawAll(ctx, expired, new(sqltext.Text)); err != nil {
+	now := p.now.UnixMilli()
+	expired := sqltext.Part("expires_at <= ?", now)
+	if err := p.withdrawAll(ctx, expired, new(sqltext.Text), expiries(now)); err != nil {
 		return err
 	}
 	if oldest, bounded := firstIDAfter(p.now.Add(-o.OlderThan).Add(-time.Millisecond)); o.OlderThan > 0 && bounded {
@@ -158,7 +159,7 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 		// that it compiles the query (JIT).
 		nobodySaved := sqltext.Part(" AND coalesce((SELECT FALSE FROM notification_states st" +
 			" WHERE st.message_id = notification_messages.id AND st.saved_at IS NOT NULL LIMIT 1), TRUE)")
-		if err := p.withdrawAll(ctx, sqltext.Part("id < ?", oldest), nobodySaved); err != nil {
+		if err := p.withdrawAll(ctx, sqltext.Part("id < ?", oldest), nobodySaved, purged(now)); err != nil {
 			return err
 		}
 	}
@@ -192,8 +193,9 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 
 // withdrawAll withdraws the messages that the condition selects, in the order
 // of ids, one batch a transaction. unless is checked twice: when selecting, and
-// after locking, because a user may save a message in between.
-func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text) error {
+// after locking, because a user may save a message in between. It logs the
+// changes that changes returns.
+func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text, changes func(gone []messageRow) []change) error {
 	for last, more := firstID, true; more; {
 		next := last // set to last after the transaction has committed
 		err := p.tx(ctx, func(tx *gorm.DB) error {
@@ -206,7 +208,7 @@ func (p purge) withdrawAll(ctx context.Context, condition, unless *sqltext.Text)
 				return err
 			}
 			next = ids[len(ids)-1]
-			_, err = p.withdrawTx(tx, p.now.UnixMilli(), ids, unless)
+			_, err = p.withdrawTx(tx, p.now.UnixMilli(), ids, unless, changes)
 			return err
 		})
 		if err != nil {

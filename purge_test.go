@@ -215,7 +215,7 @@ func TestPurgeLeftovers(t *testing.T) {
 		f.setState(jane, ids(f.postDraft(withKey("old", scopedDraft("kept", toJane)))), saved, 1)
 		for _, id := range oldIDs {
 			for _, user := range []string{"jane", "john"} {
-				if err := db.Exec("INSERT INTO notification_states (user_ref, message_id) VALUES (?, ?)", "user:default/"+user, id).Error; err != nil {
+				if err := db.Exec("INSERT INTO notification_states (user_ref, message_id, logged) VALUES (?, ?, TRUE)", "user:default/"+user, id).Error; err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -252,8 +252,8 @@ func TestPurgeManyStates(t *testing.T) {
 		f := newFixture(t, db)
 		kept, id := f.post("kept", toEveryone), f.post("a", toEveryone)
 		f.mark(jane, kept, true)
-		err := db.Exec("INSERT INTO notification_states (user_ref, message_id) WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 20000)"+
-			" SELECT 'user:default/u' || n, m.id FROM i JOIN notification_messages m ON m.id = ?", id).Error
+		err := db.Exec("INSERT INTO notification_states (user_ref, message_id, logged) WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 20000)"+
+			" SELECT 'user:default/u' || n, m.id, TRUE FROM i JOIN notification_messages m ON m.id = ?", id).Error
 		if err != nil {
 			t.Fatal(err)
 		}

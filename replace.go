@@ -54,7 +54,7 @@ func (s *store) lockScopes(db *gorm.DB, list []*posting) (map[*posting][]message
 // postsOfScope returns the posts that still have a delivery. It locks them
 // against withdrawals, purges and erasures until the transaction ends.
 func (s *store) postsOfScope(db *gorm.DB, poster string, key ScopeKey) (earlier []messageRow, err error) {
-	err = find(db, s.sql("SELECT msg.id, msg.audiences, msg.expires_at FROM notification_messages msg"+
+	err = find(db, s.sql("SELECT msg.id, msg.audience_list, msg.expires_at FROM notification_messages msg"+
 		" WHERE msg.poster = ? AND msg.origin = ? AND msg.scope = ? AND msg.withdrawn_at IS NULL ORDER BY msg.id"+
 		s.dialect.lock(lockChange), poster, key.Origin, key.Scope), &earlier)
 	return earlier, err
@@ -83,8 +83,9 @@ func (p *posting) keptAmong(earlier []messageRow) (int, error) {
 }
 
 // takeOver deletes the deliveries of earlier posts to the audiences of this
-// one. It withdraws an earlier post that has no delivery left.
-func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) error {
+// one. It withdraws an earlier post that has no delivery left. It returns the
+// changes to log.
+func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) (changes []change, err error) {
 	for _, e := range earlier {
 		left, taken := []string{}, []string{}
 		for _, a := range e.audiences() {
@@ -103,20 +104,21 @@ func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) error {
 			withdrawn = millis(p.now)
 		}
 		if _, err := exec(db, s.sql("UPDATE notification_messages"+
-			" SET audiences = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?) WHERE id = ?",
+			" SET audience_list = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?) WHERE id = ?",
 			jsonArray(left), p.id, withdrawn, e.ID)); err != nil {
-			return err
+			return nil, err
 		}
 		if err := s.removeDeliveries(db, deliveriesOf(e.ID, taken)); err != nil {
-			return err
+			return nil, err
 		}
+		changes = append(changes, change{kind: changeRemoved, messageID: e.ID, audiences: taken})
 		if slices.Contains(taken, systemAudience) && len(left) > 0 {
 			if err := s.noLongerSystem(db, e.ID, left); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return changes, nil
 }
 
 // noLongerSystem records that a message is no longer addressed to everybody.

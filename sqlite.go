@@ -37,8 +37,10 @@ func (sqlite) contains(sql *sqltext.Text, column, text string) {
 	sql.Add("instr("+column+", ?) > 0", text)
 }
 
-func (sqlite) messageAudiences() string { return "json_each(notification_messages.audiences) AS aud" }
-func (sqlite) audienceArray() string    { return "json_group_array(aud.value)" }
+func (sqlite) messageAudiences() string {
+	return "json_each(notification_messages.audience_list) AS aud"
+}
+func (sqlite) audienceArray() string { return "json_group_array(aud.value)" }
 
 // lock returns nothing: a transaction that writes excludes all others that
 // write.
@@ -80,30 +82,56 @@ func (d sqlite) insert(db *gorm.DB, posts []*posting) error {
 		if len(posts) == 1 {
 			return d.insertOne(tx, posts[0])
 		}
-		messages, deliveries := d.statement(), d.statement()
+		messages, deliveries, changes := d.statement(), d.statement(), d.statement()
 		insertMessages(d, messages, posts)
 		insertDeliveries(d, deliveries, posts)
-		if _, err := exec(tx, messages); err != nil {
-			return err
+		insertChanges(d, changes, postedAll(posts))
+		for _, sql := range []*sqltext.Text{messages, deliveries, changes} {
+			if _, err := exec(tx, sql); err != nil {
+				return err
+			}
 		}
-		_, err := exec(tx, deliveries)
-		return err
+		return nil
 	}
+	return d.atomically(db, insert)
+}
+
+// atomically runs a function in a transaction, or in a savepoint of the host's.
+func (sqlite) atomically(db *gorm.DB, do func(tx *gorm.DB) error) error {
 	if db.DisableNestedTransaction { // it shares a transaction with others, see package writequeue
-		return insert(db)
+		return do(db)
 	}
 	if isTransaction(db) { // of the host
-		return inSavepoint(db, insert)
+		return inSavepoint(db, do)
 	}
-	return db.Transaction(insert)
+	return db.Transaction(do)
 }
 
 func (sqlite) insertOne(tx *gorm.DB, post *posting) error {
 	if _, err := execText(tx, insertMessage, post.values()); err != nil {
 		return err
 	}
-	_, err := execText(tx, sqliteInsertDelivery, append(post.copied(), post.audienceArray))
+	if _, err := execText(tx, sqliteInsertDelivery, append(post.copied(), post.audienceArray)); err != nil {
+		return err
+	}
+	_, err := execText(tx, insertPosted+" VALUES (?, ?, ?)", post.logged())
 	return err
+}
+
+// mark is a transaction, or a savepoint in the host's transaction.
+func (d sqlite) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.DB) (int64, error) {
+	sql := d.statement()
+	insert(sql)
+	return func(db *gorm.DB) (changed int64, err error) {
+		err = d.atomically(db, func(tx *gorm.DB) error {
+			if changed, err = exec(tx, sql); err != nil || changed == 0 {
+				return err
+			}
+			_, err = execText(tx, insertMarked+" VALUES (?, ?, ?)", []any{int(c.kind), optional(c.messageID), c.user})
+			return err
+		})
+		return changed, err
+	}
 }
 
 // sqliteInsertDelivery stores the deliveries of one message. Its parameters are

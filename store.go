@@ -23,7 +23,7 @@ type messageRow struct {
 	Poster string `gorm:"column:poster"`        // "service:ci", "user:default/jane"; empty if unknown
 	// Audiences is a JSON array of the audiences of its deliveries, so that
 	// these can be found by key.
-	Audiences   string  `gorm:"column:audiences"`
+	Audiences   string  `gorm:"column:audience_list"`
 	IsSystem    bool    `gorm:"column:is_system"`
 	ExpiresAt   *int64  `gorm:"column:expires_at"`
 	Scheduled   bool    `gorm:"column:scheduled"`    // hidden until the time in ID
@@ -32,7 +32,7 @@ type messageRow struct {
 }
 
 // selectMessage selects a [messageRow] from the alias msg.
-const selectMessage = `SELECT msg.id, msg.poster, msg.audiences, msg.is_system,
+const selectMessage = `SELECT msg.id, msg.poster, msg.audience_list, msg.is_system,
 	msg.expires_at, msg.scheduled, msg.withdrawn_at, msg.replaced_by FROM notification_messages msg`
 
 // audiences returns the audiences of the remaining deliveries.

@@ -128,18 +128,18 @@ func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		n, err = s.withdrawTx(tx, now, ids, new(sqltext.Text))
+		n, err = s.withdrawTx(tx, now, ids, new(sqltext.Text), removals)
 		return err
 	})
 	return n, err
 }
 
 // withdrawTx is withdraw for the messages that meet the condition and, which is
-// SQL over notification_messages.
-func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and *sqltext.Text) (int64, error) {
+// SQL over notification_messages. It logs the changes that changes returns.
+func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and *sqltext.Text, changes func(gone []messageRow) []change) (int64, error) {
 	sql := s.sql("UPDATE notification_messages SET withdrawn_at = ? WHERE withdrawn_at IS NULL AND id IN (", now)
 	s.dialect.list(sql, typeID, ids)
-	sql.Add(")").AddPart(and).Add(" RETURNING id, audiences")
+	sql.Add(")").AddPart(and).Add(" RETURNING id, audience_list, expires_at")
 	var gone []messageRow
 	if err := find(tx, sql, &gone); err != nil {
 		return 0, err
@@ -148,5 +148,8 @@ func (s *store) withdrawTx(tx *gorm.DB, now int64, ids []string, and *sqltext.Te
 	for _, m := range gone {
 		deliveries = append(deliveries, deliveriesOf(m.ID, m.audiences())...)
 	}
-	return int64(len(gone)), s.removeDeliveries(tx, deliveries)
+	if err := s.removeDeliveries(tx, deliveries); err != nil {
+		return 0, err
+	}
+	return int64(len(gone)), s.logChanges(tx, changes(gone))
 }

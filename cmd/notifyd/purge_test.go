@@ -314,10 +314,10 @@ func TestKillWhilePurging(t *testing.T) {
 			id = "(" + id + ")::uuid"
 		}
 		for _, sql := range []string{
-			"INSERT INTO notification_messages (id, origin, title, actions, is_system, origin_key, title_key, audiences, expires_at) " +
+			"INSERT INTO notification_messages (id, origin, title, actions, is_system, origin_key, title_key, audience_list, expires_at) " +
 				number + "SELECT " + id + `, 'o', 't', '[]', i < 0, 'o', 't', '["user:default/jane"]', 1 FROM n`,
 			"INSERT INTO notification_deliveries (audience, message_id, expires_at) " + number + "SELECT 'user:default/jane', " + id + ", 1 FROM n",
-			"INSERT INTO notification_states (user_ref, message_id, read_at) " + number + "SELECT 'user:default/jane', " + id + ", 1 FROM n",
+			"INSERT INTO notification_states (user_ref, message_id, read_at, logged) " + number + "SELECT 'user:default/jane', " + id + ", 1, TRUE FROM n",
 		} {
 			l.exec(t, sql)
 		}

@@ -5,9 +5,9 @@ DELETE FROM notification_states
 WHERE user_ref = $1;
 
 UPDATE notification_messages
-SET audiences = (
+SET audience_list = (
 	SELECT coalesce(json_agg(aud.value) ::text, '[]')
-	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	FROM json_array_elements_text(notification_messages.audience_list::json) AS aud(value)
 	WHERE aud.value <> $1
 )
 WHERE id IN (
@@ -20,13 +20,13 @@ WHERE id IN (
 	WHERE withdrawn_at IS NOT NULL
 	AND EXISTS (
 		SELECT 1
-		FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+		FROM json_array_elements_text(notification_messages.audience_list::json) AS aud(value)
 		WHERE aud.value = $3
 	)
 )
 AND (
 	SELECT count(*)
-	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	FROM json_array_elements_text(notification_messages.audience_list::json) AS aud(value)
 	WHERE TRUE
 ) > 1;
 
@@ -42,13 +42,13 @@ WHERE id IN (
 	WHERE withdrawn_at IS NOT NULL
 	AND EXISTS (
 		SELECT 1
-		FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+		FROM json_array_elements_text(notification_messages.audience_list::json) AS aud(value)
 		WHERE aud.value = $2
 	)
 )
 AND (
 	SELECT count(*)
-	FROM json_array_elements_text(notification_messages.audiences::json) AS aud(value)
+	FROM json_array_elements_text(notification_messages.audience_list::json) AS aud(value)
 	WHERE aud.value <> $3
 ) = 0;
 
@@ -73,3 +73,10 @@ WHERE poster = $1;
 
 DELETE FROM notification_idempotency_keys
 WHERE poster = $1;
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT *
+	FROM json_to_recordset($1::json) AS item(kind smallint, message_id uuid, user_ref text, audiences text, due_at bigint)
+) item;

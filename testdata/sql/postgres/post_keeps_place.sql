@@ -8,7 +8,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = $1
 AND msg.origin = $2
@@ -29,3 +29,10 @@ AND audience IN (
 	SELECT item.value::text AS value
 	FROM json_array_elements_text($4::json) AS item(value)
 );
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT *
+	FROM json_to_recordset($1::json) AS item(kind smallint, message_id uuid, user_ref text, audiences text, due_at bigint)
+) item;

@@ -17,7 +17,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = $1
 AND msg.origin = $2
@@ -48,7 +48,7 @@ WHERE held.expires_at <= $4
 RETURNING key;
 
 UPDATE notification_messages
-SET audiences = $1, replaced_by = $2, withdrawn_at = coalesce(withdrawn_at, $3)
+SET audience_list = $1, replaced_by = $2, withdrawn_at = coalesce(withdrawn_at, $3)
 WHERE id = $4;
 
 DELETE FROM notification_deliveries
@@ -60,18 +60,32 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT *
+	FROM json_to_recordset($1::json) AS item(kind smallint, message_id uuid, user_ref text, audiences text, due_at bigint)
+) item;
+
 WITH message AS (
-	INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+	INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 	SELECT id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system,
-		audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
+		audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
 	FROM (
 		SELECT *
-		FROM json_to_recordset($1::json) AS item(id uuid, poster text, origin text, title text, message text, topic text, severity smallint, link text, icon text, metadata text, actions text, is_system boolean, audiences text, scope text, expires_at bigint, scheduled boolean, origin_key text, title_key text, message_key text, topic_key text)
+		FROM json_to_recordset($1::json) AS item(id uuid, poster text, origin text, title text, message text, topic text, severity smallint, link text, icon text, metadata text, actions text, is_system boolean, audience_list text, scope text, expires_at bigint, scheduled boolean, origin_key text, title_key text, message_key text, topic_key text)
+	) item
+), logged AS (
+	INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+	SELECT kind, message_id, user_ref, audiences, due_at
+	FROM (
+		SELECT *
+		FROM json_to_recordset($2::json) AS item(kind smallint, message_id uuid, user_ref text, audiences text, due_at bigint)
 	) item
 )
 INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
 SELECT audience, message_id, severity, scheduled, system, expires_at
 FROM (
 	SELECT *
-	FROM json_to_recordset($2::json) AS item(message_id uuid, severity smallint, scheduled boolean, system boolean, expires_at bigint, audience text)
+	FROM json_to_recordset($3::json) AS item(message_id uuid, severity smallint, scheduled boolean, system boolean, expires_at bigint, audience text)
 ) item;

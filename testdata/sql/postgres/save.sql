@@ -1,48 +1,60 @@
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
-FROM (
-	SELECT CAST($1 AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST($2 AS bigint)) END AS read_at,
-		coalesce(st.saved_at, CAST($3 AS bigint)) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST($4 AS bigint)) END AS archived_at
+WITH marked AS (
+	INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+	SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 	FROM (
-		SELECT msg.id AS message_id, msg.is_system AS system
-		FROM notification_messages msg
-		WHERE msg.withdrawn_at IS NULL
-		AND msg.id IN (
-			SELECT del.message_id
-			FROM (
-				SELECT DISTINCT del.message_id, del.system
+		SELECT CAST($1 AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST($2 AS bigint)) END AS read_at,
+			coalesce(st.saved_at, CAST($3 AS bigint)) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST($4 AS bigint)) END AS archived_at
+		FROM (
+			SELECT msg.id AS message_id, msg.is_system AS system
+			FROM notification_messages msg
+			WHERE msg.withdrawn_at IS NULL
+			AND msg.id IN (
+				SELECT del.message_id
 				FROM (
-					SELECT del.message_id, del.system
+					SELECT DISTINCT del.message_id, del.system
 					FROM (
-						SELECT *
-						FROM json_to_recordset($5::json) AS item(value text, since uuid)
-						LIMIT 4
-					) aud
-					CROSS JOIN LATERAL (
 						SELECT del.message_id, del.system
-						FROM notification_deliveries del
-						WHERE del.audience = aud.value
-						AND del.message_id >= aud.since
-						AND del.expires_at > (SELECT $6::bigint)
-						AND (NOT del.scheduled OR del.message_id < (SELECT $7::uuid))
-						AND del.message_id IN (
-							SELECT item.value::uuid AS value
-							FROM json_array_elements_text($8::json) AS item(value)
-						)
-						OFFSET 0
+						FROM (
+							SELECT *
+							FROM json_to_recordset($5::json) AS item(value text, since uuid)
+							LIMIT 4
+						) aud
+						CROSS JOIN LATERAL (
+							SELECT del.message_id, del.system
+							FROM notification_deliveries del
+							WHERE del.audience = aud.value
+							AND del.message_id >= aud.since
+							AND del.expires_at > (SELECT $6::bigint)
+							AND (NOT del.scheduled OR del.message_id < (SELECT $7::uuid))
+							AND del.message_id IN (
+								SELECT item.value::uuid AS value
+								FROM json_array_elements_text($8::json) AS item(value)
+							)
+							OFFSET 0
+						) del
 					) del
 				) del
-			) del
-		)
-		ORDER BY msg.id
-		FOR KEY SHARE
-	) del
-	LEFT JOIN notification_states st ON st.user_ref = $9
-	AND st.message_id = del.message_id
-	WHERE NOT st.saved_at IS NOT NULL
-	ORDER BY del.message_id
-) page
-WHERE TRUE
-ON CONFLICT (user_ref, message_id) DO UPDATE
-SET saved_at = coalesce(held.saved_at, excluded.saved_at)
-WHERE held.saved_at IS NULL;
+			)
+			ORDER BY msg.id
+			FOR KEY SHARE
+		) del
+		LEFT JOIN notification_states st ON st.user_ref = $9
+		AND st.message_id = del.message_id
+		WHERE NOT st.saved_at IS NOT NULL
+		ORDER BY del.message_id
+	) page
+	WHERE TRUE
+	ON CONFLICT (user_ref, message_id) DO UPDATE
+	SET saved_at = coalesce(held.saved_at, excluded.saved_at)
+	WHERE held.saved_at IS NULL
+	RETURNING TRUE
+), logged AS (
+	INSERT INTO notification_changes (kind, message_id, user_ref)
+	SELECT $10::smallint, $11::uuid, $12::text
+	WHERE EXISTS (
+		SELECT
+		FROM marked
+	)
+)
+SELECT count(*)
+FROM marked;

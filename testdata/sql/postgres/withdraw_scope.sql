@@ -4,7 +4,7 @@ WHERE poster = $2
 AND origin = $3
 AND scope = $4;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = $1
 AND msg.origin = $2
@@ -20,7 +20,7 @@ AND id IN (
 	SELECT item.value::uuid AS value
 	FROM json_array_elements_text($2::json) AS item(value)
 )
-RETURNING id, audiences;
+RETURNING id, audience_list, expires_at;
 
 DELETE FROM notification_deliveries
 WHERE (audience, message_id) IN (
@@ -30,3 +30,10 @@ WHERE (audience, message_id) IN (
 		FROM json_to_recordset($1::json) AS item(audience text, message_id uuid)
 	) item
 );
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT *
+	FROM json_to_recordset($1::json) AS item(kind smallint, message_id uuid, user_ref text, audiences text, due_at bigint)
+) item;

@@ -5,9 +5,9 @@ DELETE FROM notification_states
 WHERE user_ref = ?;
 
 UPDATE notification_messages
-SET audiences = (
+SET audience_list = (
 	SELECT json_group_array(aud.value)
-	FROM json_each(notification_messages.audiences) AS aud
+	FROM json_each(notification_messages.audience_list) AS aud
 	WHERE aud.value <> ?
 )
 WHERE id IN (
@@ -20,13 +20,13 @@ WHERE id IN (
 	WHERE withdrawn_at IS NOT NULL
 	AND EXISTS (
 		SELECT 1
-		FROM json_each(notification_messages.audiences) AS aud
+		FROM json_each(notification_messages.audience_list) AS aud
 		WHERE aud.value = ?
 	)
 )
 AND (
 	SELECT count(*)
-	FROM json_each(notification_messages.audiences) AS aud
+	FROM json_each(notification_messages.audience_list) AS aud
 	WHERE TRUE
 ) > 1;
 
@@ -42,13 +42,13 @@ WHERE id IN (
 	WHERE withdrawn_at IS NOT NULL
 	AND EXISTS (
 		SELECT 1
-		FROM json_each(notification_messages.audiences) AS aud
+		FROM json_each(notification_messages.audience_list) AS aud
 		WHERE aud.value = ?
 	)
 )
 AND (
 	SELECT count(*)
-	FROM json_each(notification_messages.audiences) AS aud
+	FROM json_each(notification_messages.audience_list) AS aud
 	WHERE aud.value <> ?
 ) = 0;
 
@@ -73,3 +73,11 @@ WHERE poster = ?;
 
 DELETE FROM notification_idempotency_keys
 WHERE poster = ?;
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;

@@ -1,5 +1,5 @@
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -35,3 +35,6 @@ WHERE TRUE
 ON CONFLICT (user_ref, message_id) DO UPDATE
 SET read_at = coalesce(held.read_at, excluded.read_at)
 WHERE held.read_at IS NULL;
+
+INSERT INTO notification_changes (kind, message_id, user_ref)
+VALUES (?, ?, ?);

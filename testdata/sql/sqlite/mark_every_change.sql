@@ -1,5 +1,5 @@
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -31,8 +31,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET archived_at = coalesce(held.archived_at, excluded.archived_at)
 WHERE held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -64,8 +64,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET archived_at = NULL
 WHERE held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -106,8 +106,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET saved_at = coalesce(held.saved_at, excluded.saved_at)
 WHERE held.saved_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -150,8 +150,8 @@ SET saved_at = coalesce(held.saved_at, excluded.saved_at), archived_at = coalesc
 WHERE held.saved_at IS NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -194,8 +194,8 @@ SET saved_at = coalesce(held.saved_at, excluded.saved_at), archived_at = NULL
 WHERE held.saved_at IS NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		CAST(NULL AS bigint) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -227,8 +227,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET saved_at = NULL
 WHERE held.saved_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		CAST(NULL AS bigint) AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -262,8 +262,8 @@ SET saved_at = NULL, archived_at = coalesce(held.archived_at, excluded.archived_
 WHERE held.saved_at IS NOT NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		CAST(NULL AS bigint) AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -297,8 +297,8 @@ SET saved_at = NULL, archived_at = NULL
 WHERE held.saved_at IS NOT NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -330,8 +330,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET read_at = coalesce(held.read_at, excluded.read_at)
 WHERE held.read_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -365,8 +365,8 @@ SET read_at = coalesce(held.read_at, excluded.read_at), archived_at = coalesce(h
 WHERE held.read_at IS NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -400,8 +400,8 @@ SET read_at = coalesce(held.read_at, excluded.read_at), archived_at = NULL
 WHERE held.read_at IS NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -444,8 +444,8 @@ SET read_at = coalesce(held.read_at, excluded.read_at), saved_at = coalesce(held
 WHERE held.read_at IS NULL
 OR held.saved_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -491,8 +491,8 @@ WHERE held.read_at IS NULL
 OR held.saved_at IS NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -538,8 +538,8 @@ WHERE held.read_at IS NULL
 OR held.saved_at IS NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CAST(NULL AS bigint) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -573,8 +573,8 @@ SET read_at = coalesce(held.read_at, excluded.read_at), saved_at = NULL
 WHERE held.read_at IS NULL
 OR held.saved_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CAST(NULL AS bigint) AS saved_at, coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -610,8 +610,8 @@ WHERE held.read_at IS NULL
 OR held.saved_at IS NOT NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, coalesce(st.read_at, CAST(? AS bigint)) AS read_at,
 		CAST(NULL AS bigint) AS saved_at, CAST(NULL AS bigint) AS archived_at
@@ -647,8 +647,8 @@ WHERE held.read_at IS NULL
 OR held.saved_at IS NOT NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at,
 		CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -680,8 +680,8 @@ ON CONFLICT (user_ref, message_id) DO UPDATE
 SET read_at = NULL
 WHERE held.read_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at,
 		coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -715,8 +715,8 @@ SET read_at = NULL, archived_at = coalesce(held.archived_at, excluded.archived_a
 WHERE held.read_at IS NOT NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CASE WHEN st.saved_at IS NOT NULL THEN coalesce(st.saved_at, CAST(? AS bigint)) END AS saved_at,
 		CAST(NULL AS bigint) AS archived_at
@@ -750,8 +750,8 @@ SET read_at = NULL, archived_at = NULL
 WHERE held.read_at IS NOT NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at,
 		CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -794,8 +794,8 @@ SET read_at = NULL, saved_at = coalesce(held.saved_at, excluded.saved_at)
 WHERE held.read_at IS NOT NULL
 OR held.saved_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at,
 		coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -840,8 +840,8 @@ WHERE held.read_at IS NOT NULL
 OR held.saved_at IS NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at,
 		CAST(NULL AS bigint) AS archived_at
@@ -886,8 +886,8 @@ WHERE held.read_at IS NOT NULL
 OR held.saved_at IS NULL
 OR held.archived_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CAST(NULL AS bigint) AS saved_at,
 		CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at
@@ -921,8 +921,8 @@ SET read_at = NULL, saved_at = NULL
 WHERE held.read_at IS NOT NULL
 OR held.saved_at IS NOT NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CAST(NULL AS bigint) AS saved_at,
 		coalesce(st.archived_at, CAST(? AS bigint)) AS archived_at
@@ -958,8 +958,8 @@ WHERE held.read_at IS NOT NULL
 OR held.saved_at IS NOT NULL
 OR held.archived_at IS NULL;
 
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CAST(NULL AS bigint) AS read_at, CAST(NULL AS bigint) AS saved_at,
 		CAST(NULL AS bigint) AS archived_at

@@ -8,7 +8,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = ?
 AND msg.origin = ?
@@ -28,3 +28,11 @@ AND audience IN (
 	SELECT item.value AS value
 	FROM json_each(?) item
 );
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;

@@ -17,7 +17,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = ?
 AND msg.origin = ?
@@ -47,7 +47,7 @@ WHERE held.expires_at <= ?
 RETURNING key;
 
 UPDATE notification_messages
-SET audiences = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?)
+SET audience_list = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?)
 WHERE id = ?;
 
 DELETE FROM notification_deliveries
@@ -59,17 +59,25 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;
+
 SAVEPOINT notification_write;
 
-INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 SELECT id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system,
-	audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
+	audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
 FROM (
 	SELECT item.value ->> 'id' AS id, item.value ->> 'poster' AS poster, item.value ->> 'origin' AS origin,
 		item.value ->> 'title' AS title, item.value ->> 'message' AS message, item.value ->> 'topic' AS topic,
 		item.value ->> 'severity' AS severity, item.value ->> 'link' AS link, item.value ->> 'icon' AS icon,
 		item.value ->> 'metadata' AS metadata, item.value ->> 'actions' AS actions, item.value ->> 'is_system' AS is_system,
-		item.value ->> 'audiences' AS audiences, item.value ->> 'scope' AS scope, item.value ->> 'expires_at' AS expires_at,
+		item.value ->> 'audience_list' AS audience_list, item.value ->> 'scope' AS scope, item.value ->> 'expires_at' AS expires_at,
 		item.value ->> 'scheduled' AS scheduled, item.value ->> 'origin_key' AS origin_key, item.value ->> 'title_key' AS title_key,
 		item.value ->> 'message_key' AS message_key, item.value ->> 'topic_key' AS topic_key
 	FROM json_each(?) item
@@ -80,6 +88,14 @@ SELECT audience, message_id, severity, scheduled, system, expires_at
 FROM (
 	SELECT item.value ->> 'message_id' AS message_id, item.value ->> 'severity' AS severity, item.value ->> 'scheduled' AS scheduled,
 		item.value ->> 'system' AS system, item.value ->> 'expires_at' AS expires_at, item.value ->> 'audience' AS audience
+	FROM json_each(?) item
+) item;
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
 	FROM json_each(?) item
 ) item;
 

@@ -8,7 +8,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = ?
 AND msg.origin = ?
@@ -17,7 +17,7 @@ AND msg.withdrawn_at IS NULL
 ORDER BY msg.id;
 
 UPDATE notification_messages
-SET audiences = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?)
+SET audience_list = ?, replaced_by = ?, withdrawn_at = coalesce(withdrawn_at, ?)
 WHERE id = ?;
 
 DELETE FROM notification_deliveries
@@ -29,9 +29,17 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;
+
 SAVEPOINT notification_write;
 
-INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
@@ -40,5 +48,8 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
+
+INSERT INTO notification_changes (kind, message_id, due_at)
+VALUES (?, ?, ?);
 
 RELEASE SAVEPOINT notification_write;

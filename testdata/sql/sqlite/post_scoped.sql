@@ -8,7 +8,7 @@ WHERE TRUE
 ON CONFLICT (poster, origin, scope) DO UPDATE
 SET used_at = excluded.used_at;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = ?
 AND msg.origin = ?
@@ -18,7 +18,7 @@ ORDER BY msg.id;
 
 SAVEPOINT notification_write;
 
-INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
@@ -27,5 +27,8 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
+
+INSERT INTO notification_changes (kind, message_id, due_at)
+VALUES (?, ?, ?);
 
 RELEASE SAVEPOINT notification_write;

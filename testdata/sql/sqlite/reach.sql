@@ -1,4 +1,4 @@
-SELECT msg.id, msg.poster, msg.audiences, msg.is_system, msg.expires_at, msg.scheduled, msg.withdrawn_at,
+SELECT msg.id, msg.poster, msg.audience_list, msg.is_system, msg.expires_at, msg.scheduled, msg.withdrawn_at,
 	msg.replaced_by
 FROM notification_messages msg
 WHERE msg.id = ?;

@@ -1,5 +1,5 @@
-INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at)
-SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at
+INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
+SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
 FROM (
 	SELECT CAST(? AS text) AS user_ref, del.message_id, CASE WHEN (st.read_at IS NOT NULL) THEN coalesce(st.read_at, CAST(? AS bigint)) END AS read_at,
 		coalesce(st.saved_at, CAST(? AS bigint)) AS saved_at, CASE WHEN st.archived_at IS NOT NULL THEN coalesce(st.archived_at, CAST(? AS bigint)) END AS archived_at

@@ -1,4 +1,4 @@
-SELECT msg.id, msg.poster, msg.audiences, msg.is_system, msg.expires_at, msg.scheduled, msg.withdrawn_at,
+SELECT msg.id, msg.poster, msg.audience_list, msg.is_system, msg.expires_at, msg.scheduled, msg.withdrawn_at,
 	msg.replaced_by
 FROM notification_messages msg
 WHERE msg.id = ?;
@@ -10,7 +10,7 @@ AND id IN (
 	SELECT item.value AS value
 	FROM json_each(?) item
 )
-RETURNING id, audiences;
+RETURNING id, audience_list, expires_at;
 
 DELETE FROM notification_deliveries
 WHERE (audience, message_id) IN (
@@ -20,3 +20,11 @@ WHERE (audience, message_id) IN (
 		FROM json_each(?) item
 	) item
 );
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;

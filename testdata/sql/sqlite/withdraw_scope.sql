@@ -4,7 +4,7 @@ WHERE poster = ?
 AND origin = ?
 AND scope = ?;
 
-SELECT msg.id, msg.audiences, msg.expires_at
+SELECT msg.id, msg.audience_list, msg.expires_at
 FROM notification_messages msg
 WHERE msg.poster = ?
 AND msg.origin = ?
@@ -19,7 +19,7 @@ AND id IN (
 	SELECT item.value AS value
 	FROM json_each(?) item
 )
-RETURNING id, audiences;
+RETURNING id, audience_list, expires_at;
 
 DELETE FROM notification_deliveries
 WHERE (audience, message_id) IN (
@@ -29,3 +29,11 @@ WHERE (audience, message_id) IN (
 		FROM json_each(?) item
 	) item
 );
+
+INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)
+SELECT kind, message_id, user_ref, audiences, due_at
+FROM (
+	SELECT item.value ->> 'kind' AS kind, item.value ->> 'message_id' AS message_id, item.value ->> 'user_ref' AS user_ref,
+		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
+	FROM json_each(?) item
+) item;

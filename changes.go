@@ -1,0 +1,129 @@
+package notifications
+
+import (
+	"time"
+
+	"github.com/notifications-go/notifications/internal/sqltext"
+	"gorm.io/gorm"
+)
+
+// changeKind says what a row of notification_changes, the log of changes, is
+// about. The numbers are stored.
+type changeKind int
+
+const (
+	changePosted    changeKind = iota + 1 // the message appears, at due_at if that is set
+	changeRewritten                       // the message has new content in its old place
+	changeRemoved                         // the message left the audiences
+	changeErased                          // the user's data are gone
+	changeMarked                          // the user's marks of the message, or of several, changed
+	changeImported                        // many messages and marks appeared
+	changeSettings                        // the user's settings changed
+	changePurged                          // old messages are gone
+)
+
+// change is a row of notification_changes. It is written in the transaction of
+// the change itself, on PostgreSQL by the same statement if the change is one
+// statement. The audiences of a message that was posted or rewritten are in the
+// message.
+type change struct {
+	kind      changeKind
+	messageID string   // empty: null
+	user      string   // as in notification_states; empty: null
+	audiences []string // that a message left; nil: null
+	due       *int64   // Unix milliseconds
+}
+
+// insertChange begins a statement that logs a change of a message or of a
+// user's marks.
+const (
+	insertPosted = "INSERT INTO notification_changes (kind, message_id, due_at)"
+	insertMarked = "INSERT INTO notification_changes (kind, message_id, user_ref)"
+)
+
+// logged returns the values of insertPosted.
+func (p *posting) logged() []any { return []any{int(changePosted), p.id, p.due()} }
+
+// due returns when a scheduled notification appears, in Unix milliseconds; nil
+// if it is not scheduled.
+func (p *posting) due() *int64 {
+	if !p.scheduled() {
+		return nil
+	}
+	return new(p.draft.NotBefore.UnixMilli())
+}
+
+// postedAll returns the changes that several postings make.
+func postedAll(posts []*posting) []change {
+	list := make([]change, len(posts))
+	for i, p := range posts {
+		list[i] = change{kind: changePosted, messageID: p.id, due: p.due()}
+	}
+	return list
+}
+
+// insertChanges writes a statement that logs at least one change.
+func insertChanges(d dialect, sql *sqltext.Text, list []change) {
+	columns := []typedColumn{{"kind", typeSmall}, {"message_id", typeID}, {"user_ref", typeText}, {"audiences", typeText}, {"due_at", typeInt}}
+	rows := make(objectRows, 0, 128*len(list))
+	for _, c := range list {
+		var left *string
+		if c.audiences != nil {
+			left = new(jsonArray(c.audiences))
+		}
+		rows.add(columns, []any{int(c.kind), optional(c.messageID), optional(c.user), left, c.due})
+	}
+	sql.Add("INSERT INTO notification_changes (kind, message_id, user_ref, audiences, due_at)" +
+		" SELECT kind, message_id, user_ref, audiences, due_at FROM ")
+	d.objects(sql, rows.array(), columns...)
+	sql.Add(" item")
+}
+
+// logChanges logs changes in their transaction.
+func (s *store) logChanges(tx *gorm.DB, list []change) error {
+	if len(list) == 0 {
+		return nil
+	}
+	sql := s.dialect.statement()
+	insertChanges(s.dialect, sql, list)
+	_, err := exec(tx, sql)
+	return err
+}
+
+// removals returns the changes of messages that left all their audiences.
+func removals(gone []messageRow) []change {
+	list := make([]change, len(gone))
+	for i, m := range gone {
+		list[i] = change{kind: changeRemoved, messageID: m.ID, audiences: m.audiences()}
+	}
+	return list
+}
+
+// expiries returns the changes of messages that expired. Who has been listening
+// knows the time of expiry; only who comes back must learn of it.
+func expiries(now int64) func(gone []messageRow) []change {
+	return func(gone []messageRow) []change {
+		var late []messageRow
+		for _, m := range gone {
+			if m.ExpiresAt != nil && *m.ExpiresAt > now-resumable.Milliseconds() {
+				late = append(late, m)
+			}
+		}
+		return removals(late)
+	}
+}
+
+// purged returns the one change of a batch of old messages.
+func purged(now int64) func(gone []messageRow) []change {
+	return func(gone []messageRow) []change {
+		for _, m := range gone {
+			if m.ExpiresAt == nil || *m.ExpiresAt > now {
+				return []change{{kind: changePurged}}
+			}
+		}
+		return nil
+	}
+}
+
+// resumable is how far back readers can go on from a position.
+const resumable = 15 * time.Minute
