@@ -75,6 +75,7 @@ type Status struct {
 	Unread, Read, Saved int64
 	// Archived counts all archived notifications.
 	Archived int64
+	Position Position `gorm:"-"`
 }
 
 // Status counts by state, in one query, the notifications that the reader can

@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -62,6 +63,12 @@ type dialect interface {
 	// deliveries at once, and may add rows without a delivery.
 	joinState(sql *sqltext.Text, user string)
 	joinStates(sql *sqltext.Text, user string)
+
+	// snapshot writes an expression for what the statement sees of the log of
+	// changes, as changelog.ParseSnapshot reads it. changes writes a relation of
+	// at least the changes that a snapshot does not see, up to a limit.
+	snapshot(sql *sqltext.Text)
+	changes(sql *sqltext.Text, since changelog.Snapshot, limit int)
 
 	// insert stores messages and their deliveries and logs them, all or none.
 	insert(db *gorm.DB, posts []*posting) error

@@ -46,6 +46,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -127,6 +128,7 @@ type Service struct {
 	retention, purgeInterval    time.Duration
 
 	running *atomic.Bool
+	live    *live
 	bound   *binding // the host's transaction; nil if there is none
 }
 
@@ -162,10 +164,12 @@ func New(cfg Config) (*Service, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	shared := newLive()
+	st.changed = shared.ring
 	return &Service{
 		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger, searches: newSearches(),
 		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
-		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool),
+		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool), live: shared,
 	}, nil
 }
 
@@ -308,6 +312,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 	s.store.checkReplica(ctx, s.now())
-	s.purgePeriodically(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { s.purgePeriodically(ctx) })
+	work.Go(func() { newTail(s).run(ctx) })
+	work.Wait()
 	return nil
 }

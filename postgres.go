@@ -2,7 +2,9 @@ package notifications
 
 import (
 	"strconv"
+	"strings"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -130,6 +132,19 @@ func (postgres) joinState(sql *sqltext.Text, user string) {
 // any other way.
 func (postgres) joinStates(sql *sqltext.Text, user string) {
 	sql.Add(" FULL JOIN (SELECT * FROM notification_states WHERE user_ref = ?) st ON st.message_id = del.message_id", user)
+}
+
+func (postgres) snapshot(sql *sqltext.Text) { sql.Add("pg_current_snapshot()::text") }
+
+// changes reads from the snapshot's xmax on, and what was in progress then.
+func (postgres) changes(sql *sqltext.Text, since changelog.Snapshot, limit int) {
+	const columns = "SELECT ch.xact::text::bigint AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences FROM notification_changes ch WHERE ch.xact"
+	inProgress := make([]string, len(since.InProgress))
+	for i, n := range since.InProgress {
+		inProgress[i] = strconv.FormatUint(n, 10)
+	}
+	sql.Add(columns+" >= CAST(? AS text)::xid8 UNION ALL "+columns+" = ANY(CAST(? AS text)::xid8[]) LIMIT "+strconv.Itoa(limit),
+		strconv.FormatUint(since.Xmax, 10), "{"+strings.Join(inProgress, ",")+"}")
 }
 
 // insert is one statement, and so takes one round trip.

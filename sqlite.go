@@ -1,6 +1,9 @@
 package notifications
 
 import (
+	"strconv"
+
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -73,6 +76,17 @@ func (sqlite) joinState(sql *sqltext.Text, user string) {
 }
 
 func (d sqlite) joinStates(sql *sqltext.Text, user string) { d.joinState(sql, user) }
+
+// snapshot reads the last number that was given. Those of rows that are gone
+// are not given again.
+func (sqlite) snapshot(sql *sqltext.Text) {
+	sql.Add("'0:' || (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'notification_changes') || ':'")
+}
+
+func (sqlite) changes(sql *sqltext.Text, since changelog.Snapshot, limit int) {
+	sql.Add("SELECT ch.seq AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences FROM notification_changes ch WHERE ch.seq >= ? LIMIT "+strconv.Itoa(limit),
+		int64(since.Xmax))
+}
 
 // insert is a transaction, or a savepoint in the host's transaction. Its first
 // statement writes, so SQLite waits for the write lock; a read first would fail

@@ -78,6 +78,7 @@ type store struct {
 	replica *replica          // answers reads that may be a little late; nil if there is none
 	probe   *gorm.DB          // Config.Probe
 	file    *databaseFile     // of SQLite
+	changed func()            // is called after a write
 	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
 }
 
@@ -181,6 +182,9 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 		err := s.ended(run())
 		if cause := ctx.Err(); cause != nil && errors.Is(err, ErrUnavailable) && !errors.Is(err, cause) {
 			return fmt.Errorf("%w: %w", err, cause) // database/sql only says that the transaction has ended, not why
+		}
+		if err == nil && s.changed != nil {
+			s.changed()
 		}
 		if !errors.Is(err, ErrRetry) || attempt == attempts {
 			return err

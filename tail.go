@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
+	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
 
@@ -27,8 +29,8 @@ const (
 	maxTail = 50_000
 	// countsAtOnce is how many watches of one Service count at once.
 	countsAtOnce = 4
-	// expiryHorizon is how far ahead the tailer knows what expires.
-	expiryHorizon = time.Minute
+	// aheadTime is how far ahead the tailer knows what appears or expires.
+	aheadTime = time.Minute
 	// startPatience is how long a watch waits for Run to read the log.
 	startPatience = 5 * time.Second
 )
@@ -100,20 +102,21 @@ func (s *Service) Ring() { s.live.ring() }
 type tail struct {
 	*Service
 	ring     *changelog.Ring
-	contents contents
+	contents *contents
 	counting chan struct{} // has a value for each count that is running
 	ready    chan struct{} // closed when the log has been read
 	ended    chan struct{} // closed when Run ends
 
 	at       changelog.Position // what has been read
 	timeline timeline           // what appears or expires later
-	horizon  time.Time          // until when the timeline knows what expires
+	horizon  time.Time          // the timeline is complete before it
 	failing  bool
 }
 
 func newTail(s *Service) *tail {
 	return &tail{
-		Service: s, ring: changelog.NewRing(ringBytes), counting: make(chan struct{}, countsAtOnce),
+		Service: s, ring: changelog.NewRing(ringBytes), contents: newContents(),
+		counting: make(chan struct{}, countsAtOnce),
 		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -198,8 +201,6 @@ func (t *tail) start(ctx context.Context) error {
 // step reads what is new in the log, and what appears or expires now.
 func (t *tail) step(ctx context.Context) error {
 	now := t.now()
-	mark, err := t.store.mark()
-	_ = mark
 	rows, seen, err := t.store.changesSince(ctx, t.at.Seen, maxTail+1)
 	if err != nil {
 		return err
@@ -213,11 +214,15 @@ func (t *tail) step(ctx context.Context) error {
 		t.ring.Start(to)
 		return nil
 	}
-	changes := t.timed(rows, to.At)
-	if err := t.readExpiries(ctx, rows, to.At); err != nil {
+	if err := t.readAhead(ctx, to.At); err != nil {
 		return err
 	}
-	changes = append(t.timeline.until(to.At.UnixMilli()), changes...)
+	changes := t.timed(rows, to.At)
+	due, err := t.due(ctx, to.At)
+	if err != nil {
+		return err
+	}
+	changes = append(due, changes...)
 	slices.SortStableFunc(changes, func(a, b changelog.Change) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Kind, b.Kind))
 	})
@@ -230,44 +235,81 @@ func (t *tail) step(ctx context.Context) error {
 	return nil
 }
 
-// timed returns the changes of the rows that have taken effect, and puts the
-// others on the timeline.
+// timed returns the changes of the rows that have taken effect. What appears or
+// expires before the horizon goes to the timeline.
 func (t *tail) timed(rows []changeRow, now time.Time) []changelog.Change {
 	changes := make([]changelog.Change, 0, len(rows))
 	for i := range rows {
-		c := rows[i].change()
-		if c.Kind == changelog.Posted && c.Message != nil && c.Message.Due > now.UnixMilli() {
-			c.At = c.Message.Due
-			heap.Push(&t.timeline, c)
-			continue
+		r := &rows[i]
+		c := r.change()
+		if c.Kind == changelog.Posted || c.Kind == changelog.Rewritten {
+			if r.ExpiresAt != nil && *r.ExpiresAt < t.horizon.UnixMilli() {
+				heap.Push(&t.timeline, r.expiry())
+			}
+			if c.Message != nil && c.Message.Due > now.UnixMilli() {
+				if c.At = c.Message.Due; c.At < t.horizon.UnixMilli() {
+					heap.Push(&t.timeline, c)
+				}
+				continue
+			}
 		}
 		changes = append(changes, c)
 	}
 	return changes
 }
 
-// readExpiries puts on the timeline what expires before the horizon: of the
-// rows, and of all messages when the horizon has come near.
-func (t *tail) readExpiries(ctx context.Context, rows []changeRow, now time.Time) error {
-	for i := range rows {
-		r := &rows[i]
-		if r.ExpiresAt != nil && (r.Kind == int16(changelog.Posted) || r.Kind == int16(changelog.Rewritten)) && *r.ExpiresAt < t.horizon.UnixMilli() {
-			heap.Push(&t.timeline, r.expiry())
-		}
-	}
-	if t.horizon.Sub(now) > expiryHorizon/2 {
+// readAhead puts on the timeline what appears or expires in the next minute, when
+// the horizon has come near. If that is too much, the horizon stays nearer.
+func (t *tail) readAhead(ctx context.Context, now time.Time) error {
+	if t.horizon.Sub(now) > aheadTime/2 {
 		return nil
 	}
-	to := now.Add(expiryHorizon)
-	expiring, err := t.store.expiring(ctx, t.horizon.UnixMilli(), to.UnixMilli())
+	from, to := t.horizon.UnixMilli(), now.Add(aheadTime).UnixMilli()
+	expiring, err := t.store.expiring(ctx, from, to)
 	if err != nil {
 		return err
 	}
-	for i := range expiring {
-		heap.Push(&t.timeline, expiring[i].expiry())
+	if len(expiring) > maxTail {
+		to = *expiring[maxTail].ExpiresAt
 	}
-	t.horizon = to
+	appearing, err := t.store.appearing(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	if len(appearing) > maxTail {
+		to = idTime(value(appearing[maxTail].MessageID)).UnixMilli()
+	}
+	for i := range expiring {
+		if *expiring[i].ExpiresAt < to {
+			heap.Push(&t.timeline, expiring[i].expiry())
+		}
+	}
+	for i := range appearing {
+		if c := appearing[i].appearance(); c.At < to {
+			heap.Push(&t.timeline, c)
+		}
+	}
+	t.horizon = time.UnixMilli(to)
 	return nil
+}
+
+// due takes from the timeline what appears or expires now. A message that was
+// rewritten may expire later than it was to.
+func (t *tail) due(ctx context.Context, now time.Time) ([]changelog.Change, error) {
+	changes := t.timeline.until(now.UnixMilli())
+	var expired []string
+	for i := range changes {
+		if changes[i].Kind == changelog.Expired {
+			expired = append(expired, changes[i].MessageID)
+		}
+	}
+	if len(expired) == 0 {
+		return changes, nil
+	}
+	later, err := t.store.unexpired(ctx, expired, now.UnixMilli())
+	return slices.DeleteFunc(changes, func(c changelog.Change) bool {
+		return c.Kind == changelog.Expired && slices.Contains(later, c.MessageID)
+	}), err
 }
 
 // timeline holds what appears or expires later, the earliest first.
@@ -309,13 +351,13 @@ type changeRow struct {
 	MessageID   *string `gorm:"column:message_id"`
 	UserRef     *string `gorm:"column:user_ref"`
 	Audiences   *string `gorm:"column:audiences"`
-	MessageRead *string `gorm:"column:found"`
 	Remaining   *string `gorm:"column:audience_list"`
 	Severity    *int    `gorm:"column:severity"`
 	Topic       *string `gorm:"column:topic"`
 	Origin      *string `gorm:"column:origin"`
 	Scheduled   *bool   `gorm:"column:scheduled"`
 	ExpiresAt   *int64  `gorm:"column:expires_at"`
+	WithdrawnAt *int64  `gorm:"column:withdrawn_at"`
 }
 
 func (r *changeRow) change() changelog.Change {
@@ -327,7 +369,10 @@ func (r *changeRow) change() changelog.Change {
 	case changelog.Posted, changelog.Rewritten:
 		c.Audiences = audienceList(r.Remaining)
 	case changelog.Removed:
-		c.Audiences, c.Left = audienceList(r.Audiences), audienceList(r.Remaining)
+		c.Audiences = audienceList(r.Audiences)
+		if r.WithdrawnAt == nil {
+			c.Left = audienceList(r.Remaining)
+		}
 	}
 	return c
 }
@@ -337,6 +382,12 @@ func (r *changeRow) expiry() changelog.Change {
 	return changelog.Change{
 		Kind: changelog.Expired, At: *r.ExpiresAt, MessageID: value(r.MessageID), Audiences: audienceList(r.Remaining), Message: r.message(),
 	}
+}
+
+// appearance returns the change at the time a scheduled message appears.
+func (r *changeRow) appearance() changelog.Change {
+	m := r.message()
+	return changelog.Change{Kind: changelog.Posted, At: m.Due, MessageID: value(r.MessageID), Audiences: audienceList(r.Remaining), Message: m}
 }
 
 func (r *changeRow) message() *changelog.Message {
@@ -362,7 +413,7 @@ func audienceList(array *string) []string {
 }
 
 // messageOf are the columns of a [changeRow] that come from the message.
-const messageOf = "msg.audience_list, msg.severity, msg.topic, msg.origin, msg.scheduled, msg.expires_at"
+const messageOf = "msg.audience_list, msg.severity, msg.topic, msg.origin, msg.scheduled, msg.expires_at, msg.withdrawn_at"
 
 // changesSince returns the changes that the snapshot does not see, and the
 // snapshot that sees them, read in one statement.
@@ -387,12 +438,36 @@ func (s *store) changesSince(ctx context.Context, since changelog.Snapshot, limi
 }
 
 // expiring returns the messages that expire in a period, from inclusive, to
-// exclusive.
-func (s *store) expiring(ctx context.Context, from, to int64) (rows []changeRow, err error) {
+// exclusive, the earliest first; no more than maxTail+1.
+func (s *store) expiring(ctx context.Context, from, to int64) ([]changeRow, error) {
+	return s.timedMessages(ctx, s.sql("SELECT msg.id AS message_id, "+messageOf+" FROM notification_messages msg"+
+		" WHERE msg.expires_at >= ? AND msg.expires_at < ? AND msg.withdrawn_at IS NULL ORDER BY msg.expires_at", from, to))
+}
+
+// appearing is expiring for messages that appear. Their ids hold the time.
+func (s *store) appearing(ctx context.Context, from, to int64) ([]changeRow, error) {
+	return s.timedMessages(ctx, s.sql("SELECT msg.id AS message_id, "+messageOf+" FROM notification_messages msg"+
+		" WHERE msg.id >= ? AND msg.id < ? AND msg.scheduled AND msg.withdrawn_at IS NULL ORDER BY msg.id",
+		firstIDAt(time.UnixMilli(from)), firstIDAt(time.UnixMilli(to))))
+}
+
+func (s *store) timedMessages(ctx context.Context, sql *sqltext.Text) (rows []changeRow, err error) {
+	sql.Add(fmt.Sprintf(" LIMIT %d", maxTail+1))
 	err = s.read(ctx, func(db *gorm.DB) error {
 		rows = nil
-		return find(db, s.sql("SELECT msg.id AS message_id, "+messageOf+" FROM notification_messages msg"+
-			" WHERE msg.expires_at >= ? AND msg.expires_at < ? AND msg.withdrawn_at IS NULL", from, to), &rows)
+		return find(db, sql, &rows)
 	})
 	return rows, err
+}
+
+// unexpired returns those of the messages that expire later, or never.
+func (s *store) unexpired(ctx context.Context, ids []string, now int64) (later []string, err error) {
+	sql := s.sql("SELECT msg.id FROM notification_messages msg WHERE (msg.expires_at > ? OR msg.expires_at IS NULL) AND msg.id IN (", now)
+	s.dialect.list(sql, typeID, ids)
+	sql.Add(")")
+	err = s.read(ctx, func(db *gorm.DB) error {
+		later = nil
+		return find(db, sql, &later)
+	})
+	return later, err
 }

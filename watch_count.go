@@ -18,7 +18,7 @@ type counting struct {
 	// asked is the number of the last count; results of earlier ones are
 	// dropped.
 	asked int
-	done  *counted
+	done  *statusAt
 	timer *time.Timer
 }
 
@@ -33,8 +33,8 @@ const (
 	countFailed
 )
 
-// counted is a status, and the position at which it is true.
-type counted struct {
+// statusAt is a status, and the position at which it is true.
+type statusAt struct {
 	status Status
 	at     changelog.Position
 }
@@ -49,14 +49,14 @@ func (c *counting) running() bool { return c.is(countRunning) }
 func (c *counting) idle() bool    { return c.is(countIdle) }
 
 // result returns the count, if it is done.
-func (c *counting) result() *counted {
+func (c *counting) result() *statusAt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.done
 }
 
 // set moves count number n to a state, unless it was forgotten.
-func (c *counting) set(n int, state countState, done *counted) bool {
+func (c *counting) set(n int, state countState, done *statusAt) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n != c.asked {
@@ -128,12 +128,12 @@ func (w *watch) makeCount(ctx context.Context, n int, in inbox) {
 		w.count.set(n, countFailed, nil)
 		return
 	}
-	w.count.set(n, countDone, &counted{status, at})
+	w.count.set(n, countDone, &statusAt{status, at})
 	w.live.ring() // the tailer gives it its place
 }
 
 // tellCount tells a count, all of whose changes have been told.
-func (w *watch) tellCount(done *counted) error {
+func (w *watch) tellCount(done *statusAt) error {
 	if !done.at.Includes(w.at) { // later ones have been told, too
 		w.count.forget()
 		return nil

@@ -88,7 +88,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, wire.Status(status))
+	return writeTagged(w, r, wire.Status{Unread: status.Unread, Read: status.Read, Saved: status.Saved, Archived: status.Archived})
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
