@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -62,6 +63,29 @@ type dialect interface {
 	// deliveries at once, and may add rows without a delivery.
 	joinState(sql *sqltext.Text, user string)
 	joinStates(sql *sqltext.Text, user string)
+
+	// snapshot returns an expression for what this statement sees of the log of
+	// changes, as text. In a transaction of the host, which is bound, it leaves
+	// out what the transaction itself has written: that may yet be rolled back,
+	// and more may follow. parseSnapshot reads the text, and that of a tick.
+	// tickSnapshot returns the expression that a tick stores.
+	snapshot(bound bool) string
+	parseSnapshot(text string) (changelog.Snapshot, error)
+	tickSnapshot() string
+	// unseen writes the condition that a change ch is not visible in a snapshot.
+	unseen(sql *sqltext.Text, s changelog.Snapshot)
+	// seen writes the condition that a delivery del is of a message that was
+	// neither posted nor rewritten after a snapshot.
+	seen(sql *sqltext.Text, s changelog.Snapshot)
+	// prune writes a statement that deletes up to pruneBatch changes: those
+	// visible in a snapshot that were due before a time, if they have one.
+	prune(sql *sqltext.Text, s changelog.Snapshot, due int64)
+	// identity returns an expression for the server and the table that have the
+	// log.
+	identity() string
+	// continues writes a condition that holds unless the ticks show that the
+	// database was at this position and then went back.
+	continues(sql *sqltext.Text, p changelog.Position)
 
 	// insert stores messages and their deliveries and logs them, all or none.
 	insert(db *gorm.DB, posts []*posting) error

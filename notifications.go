@@ -46,6 +46,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -308,6 +309,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 	s.store.checkReplica(ctx, s.now())
+	var background sync.WaitGroup
+	background.Go(func() { s.tickPeriodically(ctx) })
 	s.purgePeriodically(ctx)
+	background.Wait()
 	return nil
 }
