@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -21,6 +22,10 @@ const (
 	changeSettings                        // the user's settings changed
 	changePurged                          // old messages are gone
 )
+
+// newContent is SQL for the kinds of changes that give a message new content.
+// Their message_id is not null.
+var newContent = fmt.Sprintf("(%d, %d)", changePosted, changeRewritten)
 
 // change is a row of notification_changes. It is written in the transaction of
 // the change itself, on PostgreSQL by the same statement if the change is one

@@ -130,15 +130,15 @@ func (r *content) size() int {
 
 // contents reads messages as a reader sees them who has no state of them.
 func (s *store) contents(ctx context.Context, ids []string) (read []content, err error) {
-	sql := s.sql("SELECT " + listedColumns("st") + ", msg.audience_list FROM notification_messages msg" +
+	sql := s.sql("SELECT " + listedColumns("st") + ", msg.audience_list, '' FROM notification_messages msg" +
 		" LEFT JOIN notification_states st ON FALSE WHERE msg.withdrawn_at IS NULL AND msg.id IN (")
 	s.dialect.list(sql, typeID, ids)
 	sql.Add(")")
 	err = s.read(ctx, func(db *gorm.DB) error {
-		items, lists, _, err := readListed(raw(db, sql), inbox{}, len(ids))
-		read = make([]content, len(items))
-		for i := range items {
-			read[i] = content{items[i], audienceList(lists[i])}
+		found, err := readListed(raw(db, sql), inbox{}, len(ids))
+		read = make([]content, len(found.items))
+		for i := range found.items {
+			read[i] = content{found.items[i], audienceList(found.keys[i])}
 		}
 		return err
 	})
@@ -149,8 +149,9 @@ func (s *store) contents(ctx context.Context, ids []string) (read []content, err
 // shows them now, without the replica.
 func (s *store) current(ctx context.Context, in inbox, sel selection) (items []Notification, err error) {
 	sql := s.listByCreated(in, ListQuery{Limit: len(sel.ids), Ascending: true}, sel, nil)
-	err = s.read(ctx, func(db *gorm.DB) (err error) {
-		items, _, _, err = readListed(raw(db, sql), in, len(sel.ids))
+	err = s.read(ctx, func(db *gorm.DB) error {
+		found, err := readListed(raw(db, sql), in, len(sel.ids))
+		items = found.items
 		return err
 	})
 	return items, err

@@ -3,6 +3,7 @@ package notifications
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,13 +14,20 @@ import (
 // Count returns how many notifications the reader can see and the filter
 // selects: the length of the list without its limit. It needs [PermissionList].
 func (s *Service) Count(ctx context.Context, who Identity, f Filter) (int64, error) {
+	n, _, err := s.CountAt(ctx, who, f)
+	return n, err
+}
+
+// CountAt is [Service.Count] that also returns the position of the count in the
+// log of changes; see [Page].
+func (s *Service) CountAt(ctx context.Context, who Identity, f Filter) (int64, Position, error) {
 	in, err := s.inboxFor(ctx, who, f)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	ctx, done, err := s.beginSearch(ctx, in, f)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer done()
 	return s.store.count(ctx, in, f)
@@ -45,7 +53,7 @@ func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, 
 func (s *store) countQuery(in inbox, f Filter) *sqltext.Text {
 	sql := s.sql("SELECT count(DISTINCT del.message_id) FILTER (WHERE ")
 	asked := stateAnswers(sql, in, f)
-	sql.Add(") FROM ")
+	sql.Add("), ").Add(s.dialect.snapshot(s.bound)).Add(" AS seen FROM ")
 	s.selectAll(sql, in, f)
 	if asked {
 		s.dialect.joinStates(sql, in.audience)
@@ -62,10 +70,36 @@ func (s *store) selectAll(sql *sqltext.Text, in inbox, f Filter) {
 	sql.Add(" del")
 }
 
-func (s *store) count(ctx context.Context, in inbox, f Filter) (n int64, err error) {
-	sql := s.countQuery(in, f)
-	err = s.readFor(ctx, in, func(db *gorm.DB) error { return find(db, sql, &n) })
-	return n, err
+func (s *store) count(ctx context.Context, in inbox, f Filter) (n int64, at Position, err error) {
+	at, err = s.readAt(ctx, in, s.countQuery(in, f), &n)
+	return n, at, err
+}
+
+// readAt runs a query of a reader for one row, whose last column is what the
+// query saw of the log of changes, and returns the position of that.
+func (s *store) readAt(ctx context.Context, in inbox, sql *sqltext.Text, columns ...any) (Position, error) {
+	var seen string
+	reading, columns := s.beginReading(ctx), append(columns, &seen)
+	from, err := s.readFor(ctx, in, func(db *gorm.DB) error { return scanRow(raw(db, sql), columns) })
+	if err != nil {
+		return "", err
+	}
+	return reading.position(s.dialect, in, from, seen), nil
+}
+
+// scanRow scans the one row of a query.
+func scanRow(query *gorm.DB, columns []any) (err error) {
+	rows, err := query.Rows()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if rows.Next() {
+		if err := rows.Scan(columns...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // Status holds the number of a reader's notifications in each state. Each
@@ -75,7 +109,8 @@ type Status struct {
 	Unread, Read, Saved int64
 	// Archived counts all archived notifications.
 	Archived int64
-	Position Position `gorm:"-"`
+	// Position is that of the numbers in the log of changes; see [Page].
+	Position Position
 }
 
 // Status counts by state, in one query, the notifications that the reader can
@@ -93,18 +128,14 @@ func (s *store) statusQuery(in inbox, f SystemFilter) *sqltext.Text {
 	sql := s.sql("SELECT count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND NOT "+read.sql+") AS unread", read.args...)
 	sql.Add(", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND "+read.sql+") AS read", read.args...)
 	sql.Add(", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND st.saved_at IS NOT NULL) AS saved" +
-		", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived FROM ")
+		", count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived, ").Add(s.dialect.snapshot(s.bound)).Add(" AS seen FROM ")
 	s.selectAll(sql, in, Filter{System: f})
 	s.dialect.joinStates(sql, in.audience)
 	return sql
 }
 
 func (s *store) status(ctx context.Context, in inbox, f SystemFilter) (status Status, err error) {
-	sql := s.statusQuery(in, f)
-	err = s.readFor(ctx, in, func(db *gorm.DB) error {
-		status = Status{}
-		return find(db, sql, &status)
-	})
+	status.Position, err = s.readAt(ctx, in, s.statusQuery(in, f), &status.Unread, &status.Read, &status.Saved, &status.Archived)
 	return status, err
 }
 
@@ -161,7 +192,7 @@ func (s *store) topics(ctx context.Context, in inbox, f SystemFilter) (Topics, e
 		Kind  string     `gorm:"column:kind"`
 		Count TopicCount `gorm:"embedded"`
 	}
-	err := s.readFor(ctx, in, func(db *gorm.DB) error {
+	_, err := s.readFor(ctx, in, func(db *gorm.DB) error {
 		rows = nil
 		return find(db, sql, &rows)
 	})

@@ -64,11 +64,31 @@ type dialect interface {
 	joinState(sql *sqltext.Text, user string)
 	joinStates(sql *sqltext.Text, user string)
 
-	// snapshot writes an expression for what the statement sees of the log of
-	// changes, as changelog.ParseSnapshot reads it. changes writes a relation of
-	// at least the changes that a snapshot does not see, up to a limit.
-	snapshot(sql *sqltext.Text)
-	changes(sql *sqltext.Text, since changelog.Snapshot, limit int)
+	// snapshot returns an expression for what this statement sees of the log of
+	// changes, as text. In a transaction of the host, which is bound, it leaves
+	// out what the transaction itself has written: that may yet be rolled back,
+	// and more may follow. parseSnapshot reads the text, and that of a tick.
+	// tickSnapshot returns the expression that a tick stores.
+	snapshot(bound bool) string
+	parseSnapshot(text string) (changelog.Snapshot, error)
+	tickSnapshot() string
+	// changeNumber returns an expression for the number of a change ch, by which a
+	// snapshot tells whether it is visible.
+	changeNumber() string
+	// unseen writes the condition that a change ch is not visible in a snapshot.
+	unseen(sql *sqltext.Text, s changelog.Snapshot)
+	// seen writes the condition that a delivery del is of a message that was
+	// neither posted nor rewritten after a snapshot.
+	seen(sql *sqltext.Text, s changelog.Snapshot)
+	// prune writes a statement that deletes up to pruneBatch changes: those
+	// visible in a snapshot that were due before a time, if they have one.
+	prune(sql *sqltext.Text, s changelog.Snapshot, due int64)
+	// identity returns an expression for the server and the table that have the
+	// log.
+	identity() string
+	// continues writes a condition that holds unless the ticks show that the
+	// database was at this position and then went back.
+	continues(sql *sqltext.Text, p changelog.Position)
 
 	// insert stores messages and their deliveries and logs them, all or none.
 	insert(db *gorm.DB, posts []*posting) error

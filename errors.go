@@ -44,6 +44,11 @@ var (
 	// any, can go on.
 	ErrTargetsDiffer = errors.New("notifications: a post that keeps its place must have the same targets")
 
+	// ErrPosition: a [Position] is of another database, of one that was restored,
+	// or too old. Nothing was done. List again, and use the new position. The
+	// host's transaction, if any, can go on.
+	ErrPosition = errors.New("notifications: the position cannot be used any more")
+
 	// ErrRetry: the host's transaction conflicts with another one and cannot go
 	// on (PostgreSQL's serialization_failure 40001 and deadlock_detected 40P01,
 	// SQLite's SQLITE_BUSY). Roll it back and run all of it again. An error
@@ -154,7 +159,7 @@ func (e *hostError) As(target any) bool {
 func isAnswer(target error) bool {
 	_, invalid := target.(*InvalidError) //nolint:errorlint // what is asked for, not its causes
 	return invalid || slices.Contains([]error{
-		ErrUnauthenticated, ErrForbidden, ErrNotFound, ErrKeyReused, ErrTargetsDiffer, ErrNoTransaction, ErrBound,
+		ErrUnauthenticated, ErrForbidden, ErrNotFound, ErrKeyReused, ErrTargetsDiffer, ErrPosition, ErrNoTransaction, ErrBound,
 	}, target)
 }
 
@@ -174,7 +179,7 @@ func failed(err error) error {
 
 // isOurs reports whether err is one of this package's errors.
 func isOurs(err error) bool {
-	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrUnavailable, ErrTooMany, ErrNoTransaction},
+	return slices.ContainsFunc([]error{ErrNotFound, ErrForbidden, ErrKeyReused, ErrTargetsDiffer, ErrPosition, ErrUnavailable, ErrTooMany, ErrNoTransaction},
 		func(known error) bool { return errors.Is(err, known) })
 }
 

@@ -84,4 +84,23 @@ func StoreBare(ctx context.Context, pool *sql.DB, users ...string) error {
 
 // SealedPosition is a position of the log as clients get it. Something must
 // have been marked before.
-func SealedPosition(s *Service, at int64) string { return s.store.replica.seal(position(at)) }
+func SealedPosition(s *Service, at int64) string { return s.store.replica.seal(walPosition(at)) }
+
+// SettleLog asks for the epoch of the log of changes, and keeps readers and
+// posts from asking again or making ticks.
+func SettleLog(ctx context.Context, s *Service) error {
+	e := s.store.epochs
+	e.keep(true)
+	row, err := s.store.currentEpoch(ctx)
+	e.set(row.epoch(), row.Tick)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked = e.asked.Add(time.Hour)
+	return err
+}
+
+// Tick makes a tick and prunes the log, at the time of the Service's clock.
+func Tick(ctx context.Context, s *Service) error { return s.store.tick(ctx, s.now(), false) }
+
+// ForgetEpoch makes the next reader ask for the epoch, as after ten seconds.
+func ForgetEpoch(s *Service) { s.store.epochs.forget() }

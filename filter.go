@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/notifications-go/notifications/internal/changelog"
 )
 
 // SystemFilter selects notifications by whether they are addressed to
@@ -99,14 +101,16 @@ func (f Filter) check(field string, into *faults) {
 const MaxSelectedIDs = 1000
 
 // Selection says which notifications [Service.SetState] marks. [ByIDs],
-// [ByFilter] and [ByFilterUpTo] make one; the zero Selection is invalid. A
-// Selection never changes and is safe for concurrent use.
+// [ByFilter], [ByFilterSeen] and [ByFilterUpTo] make one; the zero Selection is
+// invalid. A Selection never changes and is safe for concurrent use.
 type Selection struct {
 	ids      []string
 	filter   Filter
 	upTo     string
+	seen     Position
 	byFilter bool
 	bounded  bool // by upTo
+	exact    bool // by seen
 }
 
 // ByIDs selects notifications by id, archived ones too: 1 to 1,000. SetState
@@ -115,12 +119,23 @@ func ByIDs(ids ...string) Selection { return Selection{ids: slices.Clone(ids)} }
 
 // ByFilter selects the notifications that a list with this filter would show at
 // the time of the call. These may include some that the reader has not looked
-// at yet; [ByFilterUpTo] leaves those out.
+// at yet; [ByFilterSeen] leaves those out.
 func ByFilter(f Filter) Selection { return Selection{filter: f, byFilter: true} }
 
+// ByFilterSeen selects the notifications that a list with this filter would
+// show, except for those that were posted or rewritten after a position, or were
+// not due then: it marks exactly what the reader has seen. seen is the Position
+// of the page that the reader has looked at, even if it showed only some of what
+// the filter selects. [ErrPosition] means that it is too old.
+func ByFilterSeen(f Filter, seen Position) Selection {
+	return Selection{filter: f, byFilter: true, seen: seen, exact: true}
+}
+
 // ByFilterUpTo selects the notifications that a list with this filter would
-// show, up to the notification newest: the id of the newest one that the reader
-// has looked at. That notification need not exist any more.
+// show, up to the id newest. That notification need not exist any more. This is
+// a bound only: a notification may get its id before the reader looks, and
+// appear afterwards, for instance when the transaction of a host commits.
+// [ByFilterSeen] leaves those out too.
 func ByFilterUpTo(f Filter, newest string) Selection {
 	return Selection{filter: f, byFilter: true, upTo: newest, bounded: true}
 }
@@ -132,6 +147,8 @@ type selection struct {
 	ids []string
 	// upTo, unless empty, is the largest id selected.
 	upTo string
+	// seen, unless nil, leaves out what is not visible at this position.
+	seen *changelog.Position
 }
 
 // only selects one message in any state.
@@ -150,6 +167,13 @@ func (sel Selection) prepared(into *faults) selection {
 				into.add("UpTo", "is not a UUID")
 			}
 			chosen.upTo = id
+		}
+		if sel.exact {
+			seen, err := changelog.ParsePosition(string(sel.seen))
+			if err != nil {
+				into.add("Seen", "is not a position this service handed out")
+			}
+			chosen.seen = &seen
 		}
 		return chosen
 	}

@@ -127,8 +127,8 @@ func TestWritesInHostsTransactionAreNotInterrupted(t *testing.T) {
 		}
 		return s.MarkRead(t.Context(), jane, posted.ID, true)
 	})
-	if err != nil || written != 5 {
-		t.Errorf("%d statements, %v; want 5", written, err)
+	if err != nil || written != 7 {
+		t.Errorf("%d statements, %v; want 7", written, err)
 	}
 }
 

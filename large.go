@@ -31,10 +31,10 @@ func (q ListQuery) large() bool { return mayExceed(q.Limit + 1) }
 // leave notifications out.
 func (q ListQuery) whole() bool { return q.Whole || q.Offset > 0 }
 
-const joinMessages = ") page JOIN notification_messages msg ON msg.id = page.message_id"
+const joinMessages = " JOIN notification_messages msg ON msg.id = page.message_id"
 
 // beginPage begins the relation page of a list. endPage ends it, and joins the
-// messages. A large page ends with the first message that exceeds MaxPageBytes:
+// messages to it, and it to what comes before. A large page ends with the first message that exceeds MaxPageBytes:
 // the database adds up the lengths without reading the texts.
 func (q ListQuery) beginPage(order string) string {
 	if !q.large() {
@@ -45,9 +45,9 @@ func (q ListQuery) beginPage(order string) string {
 
 func (q ListQuery) endPage() string {
 	if !q.large() {
-		return joinMessages
+		return ") page ON TRUE LEFT" + joinMessages
 	}
-	return joinMessages + joinMessages + fmt.Sprintf(" AND coalesce(page.bytes_before, 0) <= %d", MaxPageBytes)
+	return ") page" + joinMessages + ") page ON TRUE LEFT" + joinMessages + fmt.Sprintf(" AND coalesce(page.bytes_before, 0) <= %d", MaxPageBytes)
 }
 
 // storedBytes is SQL for the size of a message. It is no more than

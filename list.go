@@ -3,7 +3,6 @@ package notifications
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -73,6 +72,10 @@ type Page struct {
 	Items []Notification
 	// Next is the value of After for the next page; empty if there is none.
 	Next string
+	// Position is what the page shows of the log of changes, for
+	// [ByFilterSeen]. It is empty if that is not known: with Config.Replica for
+	// a moment, or if the log cannot be read.
+	Position Position
 }
 
 // List returns one page of the notifications that the reader can see and the
@@ -233,32 +236,34 @@ func (s *store) list(ctx context.Context, in inbox, q ListQuery, after *cursor) 
 		query = s.listByCreated
 	}
 	sql := query(in, q, selection{Filter: q.Filter}, after)
-	items, keys, fit, err := s.listed(ctx, in, sql, q.Limit+1)
+	reading := s.beginReading(ctx)
+	found, err := s.listed(ctx, in, sql, q.Limit+1)
 	if err != nil {
 		return Page{}, err
 	}
+	items, fit := found.items, found.fit
 	if fit < min(q.Limit, len(items)) && q.whole() {
 		return Page{}, Invalid("Limit", fmt.Sprintf("is too large here: the page has more than %d bytes", MaxPageBytes))
 	}
-	page := Page{Items: items}
+	page := Page{Items: items, Position: reading.position(s.dialect, in, found.from, found.seen)}
 	if fit = min(fit, q.Limit); fit < len(items) {
 		page.Items = items[:fit]
 		last := fit - 1
-		page.Next = cursor{Query: q.fingerprint(), Key: keys[last], ID: items[last].ID}.String()
+		page.Next = cursor{Query: q.fingerprint(), Key: found.keys[last], ID: items[last].ID}.String()
 	}
 	return page, nil
 }
 
 // get returns one message that the reader can see.
 func (s *store) get(ctx context.Context, in inbox, id string) (Notification, error) {
-	items, _, _, err := s.listed(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
+	found, err := s.listed(ctx, in, s.listByCreated(in, ListQuery{Limit: 1}, only(id), nil), 1)
 	if err != nil {
 		return Notification{}, err
 	}
-	if len(items) == 0 {
+	if len(found.items) == 0 {
 		return Notification{}, ErrNotFound
 	}
-	return items[0], nil
+	return found.items[0], nil
 }
 
 // maxMerged is the largest number of audiences that a list merges. Each is a
@@ -293,10 +298,7 @@ func (s *store) listByCreated(in inbox, q ListQuery, sel selection, after *curso
 	order := " ORDER BY del.message_id " + direction
 	page := order + fmt.Sprintf(" LIMIT %d OFFSET %d", q.Limit+1, q.Offset) // one row more tells whether there is a next page
 
-	sql := s.sql(selectByCreated)
-	if q.large() {
-		sql = s.sql(columnsByCreated + q.beginPage("ORDER BY page.message_id "+direction) + pageByCreated)
-	}
+	sql := s.beginList(columnsByCreated).Add(q.beginPage("ORDER BY page.message_id "+direction) + pageByCreated)
 	if merges {
 		merge.merged(sql, sources, chosen, direction)
 		sql.Add(" del")
@@ -335,7 +337,7 @@ func (s *store) listByText(in inbox, q ListQuery, sel selection, after *cursor) 
 	direction, beyond := directions(q.Ascending)
 	order := fmt.Sprintf(" ORDER BY page.sort_key %s NULLS LAST, page.message_id %s", direction, direction)
 
-	sql := s.sql(selectByText + ", page.sort_key FROM " + q.beginPage(order) + "SELECT page.message_id, page.sort_key FROM (" +
+	sql := s.beginList(columnsByText).Add(q.beginPage(order) + "SELECT page.message_id, page.sort_key FROM (" +
 		"SELECT DISTINCT del.message_id, (SELECT " + sortKeys[q.OrderBy] +
 		" FROM notification_messages msg WHERE msg.id = del.message_id) AS sort_key FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
@@ -368,16 +370,20 @@ func listedColumns(state string) string {
 	return columnNames("msg.", shownColumns) + flags
 }
 
-// selectByCreated begins a list in the order of the primary key.
+// The columns of a list in the order of the primary key, and in that of a text.
 var (
-	columnsByCreated = "SELECT " + listedColumns("page") + ", NULL FROM "
-	selectByCreated  = columnsByCreated + "(" + pageByCreated
+	columnsByCreated = "SELECT " + listedColumns("page") + ", NULL"
+	columnsByText    = "SELECT " + listedColumns("st") + ", page.sort_key"
 )
 
-const pageByCreated = "SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
+// beginList begins a list. Its first relation tick is one row with what the
+// statement sees of the log of changes, so that an empty page has it too. LIMIT
+// keeps PostgreSQL from computing it for each row.
+func (s *store) beginList(columns string) *sqltext.Text {
+	return s.sql(columns).Add(", tick.snapshot FROM (SELECT ").Add(s.dialect.snapshot(s.bound)).Add(" AS snapshot LIMIT 1) tick LEFT JOIN ")
+}
 
-// selectByText begins a list in the order of a text.
-var selectByText = "SELECT " + listedColumns("st")
+const pageByCreated = "SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at FROM "
 
 // The flags, next to the severity in the lowest bits.
 const (
@@ -389,39 +395,58 @@ const (
 	severityMask = flagSystem - 1
 )
 
-// listed runs a list and returns at most limit rows with their sort keys. The
-// first fit of them have no more than MaxPageBytes.
-func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit int) (items []Notification, keys []*string, fit int, err error) {
-	err = s.readFor(ctx, in, func(db *gorm.DB) (err error) {
-		items, keys, fit, err = readListed(raw(db, sql), in, limit)
+// listing is what a list found. The first fit of its items have no more than
+// MaxPageBytes.
+type listing struct {
+	items []Notification
+	keys  []*string // to sort by
+	fit   int
+	seen  string // of the log of changes
+	from  readFrom
+}
+
+// listed runs a list, which finds at most limit items.
+func (s *store) listed(ctx context.Context, in inbox, sql *sqltext.Text, limit int) (found listing, err error) {
+	from, err := s.readFor(ctx, in, func(db *gorm.DB) (err error) {
+		found, err = readListed(raw(db, sql), in, limit)
 		return err
 	})
-	return items, keys, fit, err
+	found.from = from
+	return found, err
 }
 
 // readListed scans rows itself: GORM's Find takes twice the allocations.
-func readListed(query *gorm.DB, in inbox, limit int) (items []Notification, keys []*string, fit int, err error) {
+func readListed(query *gorm.DB, in inbox, limit int) (found listing, err error) {
 	rows, err := query.Rows()
 	if err != nil {
-		return nil, nil, 0, err
+		return found, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	items, keys = make([]Notification, 0, min(limit, DefaultLimit+1)), make([]*string, 0, min(limit, DefaultLimit+1))
+	found.items, found.keys = make([]Notification, 0, min(limit, DefaultLimit+1)), make([]*string, 0, min(limit, DefaultLimit+1))
 	row, size := newListedRow(), 0
 	for rows.Next() {
-		items = append(items, Notification{})
-		if err := row.scan(rows, in, &items[len(items)-1]); err != nil {
-			return nil, nil, 0, err
+		if err := rows.Scan(row.columns...); err != nil {
+			return found, err
 		}
-		keys = append(keys, row.key())
+		if found.seen == "" {
+			found.seen = asText(row.values[len(row.values)-1])
+		}
+		if row.empty() {
+			continue
+		}
+		found.items = append(found.items, Notification{})
+		if err := row.read(in, &found.items[len(found.items)-1]); err != nil {
+			return found, err
+		}
+		found.keys = append(found.keys, row.key())
 		if mayExceed(limit) {
 			size += row.size()
 		}
 		if size <= MaxPageBytes {
-			fit = len(items)
+			found.fit = len(found.items)
 		}
 	}
-	return items, keys, fit, rows.Err()
+	return found, rows.Err()
 }
 
 // listedRow is the buffer that rows are scanned into, one after another. Its
@@ -432,7 +457,7 @@ type listedRow struct {
 }
 
 func newListedRow() *listedRow {
-	n := len(shownColumns) + 2 // flags and sort key
+	n := len(shownColumns) + 3 // flags, sort key and what was seen of the log
 	room := make([]any, 2*n)
 	r := &listedRow{values: room[:n], columns: room[n:]}
 	for i := range r.values {
@@ -444,18 +469,19 @@ func newListedRow() *listedRow {
 // key returns the row's sort key; nil if the text is absent or the order is
 // that of creation.
 func (r *listedRow) key() *string {
-	v := r.values[len(r.values)-1]
+	v := r.values[len(r.values)-2]
 	if v == nil {
 		return nil
 	}
 	return new(asText(v))
 }
 
-// scan reads the next row into a notification as the reader sees it.
-func (r *listedRow) scan(rows *sql.Rows, in inbox, n *Notification) error {
-	if err := rows.Scan(r.columns...); err != nil {
-		return err
-	}
+// empty reports whether the row has no notification: the page is empty, or the
+// message of a delivery is gone.
+func (r *listedRow) empty() bool { return r.values[0] == nil }
+
+// read makes a notification of the row, as the reader sees it.
+func (r *listedRow) read(in inbox, n *Notification) error {
 	for i, c := range shownColumns {
 		if err := c.shown(n, r.values[i]); err != nil {
 			return err

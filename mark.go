@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -75,7 +76,16 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, to StateChang
 	if sel.ids == nil {
 		takes = long
 	}
-	err = s.write(ctx, takes, func(db *gorm.DB) (err error) {
+	write := s.write
+	if sel.seen != nil {
+		write = s.writeTx // the server that knows the position must do the mark
+	}
+	err = write(ctx, takes, func(db *gorm.DB) (err error) {
+		if sel.seen != nil {
+			if err := errors.Join(s.lockIn(db), s.checkSeen(db, *sel.seen, in.now)); err != nil {
+				return err
+			}
+		}
 		changed, err = mark(db)
 		return err
 	})

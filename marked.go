@@ -42,7 +42,7 @@ const sealedLength = 22
 
 // seal encrypts a position, so that clients neither learn nor choose one. It is
 // empty for position zero, and before the key is known.
-func (r *replica) seal(at position) string {
+func (r *replica) seal(at walPosition) string {
 	r.mu.Lock()
 	key := r.key
 	r.mu.Unlock()
@@ -57,7 +57,7 @@ func (r *replica) seal(at position) string {
 
 // markedElsewhere returns the position that [AfterMark] put into the context,
 // and zero if there is none or it is not one of ours.
-func (s *store) markedElsewhere(ctx context.Context) position {
+func (s *store) markedElsewhere(ctx context.Context) walPosition {
 	sealed, given := ctx.Value(markedElsewhere{}).(string)
 	if !given {
 		return 0
@@ -74,7 +74,7 @@ func (s *store) markedElsewhere(ctx context.Context) position {
 	if binary.BigEndian.Uint64(block[8:]) != 0 {
 		return 0
 	}
-	return max(position(binary.BigEndian.Uint64(block[:])), 0)
+	return max(walPosition(binary.BigEndian.Uint64(block[:])), 0)
 }
 
 // markKey returns the key of sealed positions, which all services on one

@@ -312,9 +312,10 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 	s.store.checkReplica(ctx, s.now())
-	var work sync.WaitGroup
-	work.Go(func() { s.purgePeriodically(ctx) })
-	work.Go(func() { newTail(s).run(ctx) })
-	work.Wait()
+	var background sync.WaitGroup
+	background.Go(func() { s.tickPeriodically(ctx) })
+	background.Go(func() { newTail(s).run(ctx) })
+	s.purgePeriodically(ctx)
+	background.Wait()
 	return nil
 }

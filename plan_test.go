@@ -289,7 +289,7 @@ func TestReadsKeepOnePlan(t *testing.T) {
 			t.Errorf("reader %d: PostgreSQL estimates %v for a list, and %v for any reader's", i, this, any)
 		}
 		_, errList := st.list(t.Context(), in, q, nil)
-		_, errCount := st.count(t.Context(), in, Filter{Read: Unread})
+		_, _, errCount := st.count(t.Context(), in, Filter{Read: Unread})
 		_, errStatus := st.status(t.Context(), in, SystemOrNot)
 		if err := errors.Join(errList, errCount, errStatus); err != nil {
 			t.Fatal(err)

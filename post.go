@@ -146,6 +146,7 @@ func (s *Service) post(ctx context.Context, who Identity, drafts []Draft, field 
 	if err := s.store.post(ctx, s.ids, c.list); err != nil {
 		return nil, err
 	}
+	s.store.tickAfterPost(ctx, s.now())
 	return c.list, nil
 }
 

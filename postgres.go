@@ -134,19 +134,6 @@ func (postgres) joinStates(sql *sqltext.Text, user string) {
 	sql.Add(" FULL JOIN (SELECT * FROM notification_states WHERE user_ref = ?) st ON st.message_id = del.message_id", user)
 }
 
-func (postgres) snapshot(sql *sqltext.Text) { sql.Add("pg_current_snapshot()::text") }
-
-// changes reads from the snapshot's xmax on, and what was in progress then.
-func (postgres) changes(sql *sqltext.Text, since changelog.Snapshot, limit int) {
-	const columns = "SELECT ch.xact::text::bigint AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences FROM notification_changes ch WHERE ch.xact"
-	inProgress := make([]string, len(since.InProgress))
-	for i, n := range since.InProgress {
-		inProgress[i] = strconv.FormatUint(n, 10)
-	}
-	sql.Add(columns+" >= CAST(? AS text)::xid8 UNION ALL "+columns+" = ANY(CAST(? AS text)::xid8[]) LIMIT "+strconv.Itoa(limit),
-		strconv.FormatUint(since.Xmax, 10), "{"+strings.Join(inProgress, ",")+"}")
-}
-
 // insert is one statement, and so takes one round trip.
 func (d postgres) insert(db *gorm.DB, posts []*posting) error {
 	if len(posts) == 1 {
@@ -187,3 +174,72 @@ func (d postgres) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.D
 		return changed, err
 	}
 }
+
+// snapshot adds the transaction itself if it is one of the host: PostgreSQL
+// counts it as visible.
+func (postgres) snapshot(bound bool) string {
+	if bound {
+		return "concat_ws(' ', pg_current_snapshot(), pg_current_xact_id_if_assigned())"
+	}
+	return "CAST(pg_current_snapshot() AS text)"
+}
+
+func (postgres) parseSnapshot(text string) (changelog.Snapshot, error) {
+	text, own, bound := strings.Cut(text, " ")
+	s, err := changelog.ParseSnapshot(text)
+	if err != nil || !bound {
+		return s, err
+	}
+	n, err := strconv.ParseUint(own, 10, 64)
+	if err != nil {
+		return s, err
+	}
+	return s.Without(n), nil
+}
+
+func (d postgres) tickSnapshot() string { return d.snapshot(false) }
+
+func (postgres) changeNumber() string { return "ch.xact::text::bigint" }
+
+func (postgres) unseen(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("(ch.xact >= CAST(CAST(? AS text) AS xid8) OR ch.xact = ANY (CAST(CAST(? AS text) AS xid8[])))",
+		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
+}
+
+// seen is NOT EXISTS, which PostgreSQL turns into a join. NOT IN would compare
+// each delivery with each change once these take more than work_mem.
+func (d postgres) seen(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("NOT EXISTS (SELECT 1 FROM notification_changes ch WHERE ch.message_id = del.message_id AND ch.kind IN " + newContent + " AND ")
+	d.unseen(sql, s)
+	sql.Add(")")
+}
+
+// xid8Array is the text of an array of xid8.
+func xid8Array(list []uint64) string {
+	b := []byte{'{'}
+	for i, n := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, n, 10)
+	}
+	return string(append(b, '}'))
+}
+
+// prune skips rows that another instance is deleting.
+func (d postgres) prune(sql *sqltext.Text, s changelog.Snapshot, due int64) {
+	sql.Add("DELETE FROM notification_changes WHERE ctid = ANY (ARRAY(SELECT ch.ctid FROM notification_changes ch"+
+		" WHERE ch.xact < CAST(CAST(? AS text) AS xid8) AND NOT ch.xact = ANY (CAST(CAST(? AS text) AS xid8[]))"+
+		" AND (ch.due_at IS NULL OR ch.due_at <= ?) ORDER BY ch.xact LIMIT "+strconv.Itoa(pruneBatch)+" FOR UPDATE SKIP LOCKED))",
+		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress), due)
+}
+
+// identity is that of the cluster, its timeline, and the table: a promoted
+// standby has another timeline, and tables restored in the same cluster are
+// other ones.
+func (postgres) identity() string {
+	return "concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)," +
+		" CAST(to_regclass('notification_changes') AS oid))"
+}
+
+func (postgres) continues(sql *sqltext.Text, p changelog.Position) { hasTick(sql, p) }

@@ -27,12 +27,12 @@ const (
 	replicaTrust = 5 * time.Second
 )
 
-// position is a position in PostgreSQL's write-ahead log, in bytes. Zero is
+// walPosition is a position in PostgreSQL's write-ahead log, in bytes. Zero is
 // before everything.
-type position int64
+type walPosition int64
 
 // unknown is the position of a mark if the log could not be asked.
-const unknown position = math.MaxInt64
+const unknown walPosition = math.MaxInt64
 
 // replica is a standby that answers reads, and what is known about its lag.
 type replica struct {
@@ -48,18 +48,22 @@ type replica struct {
 	others *mark
 	// reached is the last known position of the replica. pausedUntil is set
 	// when the replica fails.
-	reached     position
+	reached     walPosition
 	pausedUntil time.Time
 	// origin is where Config.DB has its tables; nil if it is not known. Until
 	// trustedUntil the replica is taken for a standby of it.
 	origin       *place
 	trustedUntil time.Time
 	key          cipher.Block // of sealed positions; nil until it is known
+	// views are what DB saw of the log of changes, the newest last, and where its
+	// log was afterwards. asked is when the replica was asked about them.
+	views []view
+	asked time.Time
 }
 
 // mark is the position of one user's latest mark, or of several users'. A known
 // position does not change.
-type mark struct{ at position }
+type mark struct{ at walPosition }
 
 // newReplica checks Config.Replica, which must not be nil.
 func newReplica(cfg Config) (*replica, error) {
@@ -80,29 +84,32 @@ func newReplica(cfg Config) (*replica, error) {
 
 // onReplica runs a reader's query on the replica if that has the reader's
 // marks. It reports whether the replica answered.
-func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) bool {
+func (s *store) onReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) (from readFrom, answered bool) {
 	if s.replica.paused(in.now) {
-		return false
+		return from, false
 	}
-	answered, err := s.askReplica(ctx, in, query)
+	from, answered, err := s.askReplica(ctx, in, query)
 	if err != nil && ctx.Err() == nil {
 		s.replica.failed(err, in.now)
 		s.log.WarnContext(ctx, "the replica failed, and the database is asked instead", "error", err)
 	}
-	return answered
+	return from, answered
 }
 
-func (s *store) askReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) (bool, error) {
+func (s *store) askReplica(ctx context.Context, in inbox, query func(db *gorm.DB) error) (from readFrom, answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.replica.patience)
 	defer cancel()
 	if ours, err := s.replicaIsOurs(ctx, in.now); !ours || err != nil {
-		return false, err
+		return from, false, err
 	}
 	if current, err := s.replicaHas(ctx, in.user); !current || err != nil {
-		return false, err
+		return from, false, err
 	}
-	err := query(s.session(ctx, s.replica.db))
-	return err == nil, err
+	if from, err = s.replicaSees(ctx); err != nil {
+		return from, false, err
+	}
+	err = query(s.session(ctx, s.replica.db))
+	return from, err == nil, err
 }
 
 // checkReplica logs a warning if the replica is not a standby of DB, and does
@@ -177,7 +184,7 @@ func (s *store) place(ctx context.Context, db *gorm.DB) (place, error) {
 func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	latest, at := s.replica.latest(user)
 	if at == unknown {
-		now, err := s.position(ctx)
+		now, err := s.walEnd(ctx)
 		if err != nil {
 			return false, nil //nolint:nilerr // no fault of the replica; the reader hears of it from DB
 		}
@@ -189,7 +196,7 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 		return true, nil
 	}
 	// Null on a server that was promoted since it was asked.
-	reached, err := s.logPosition(ctx, s.replica.db, "coalesce(pg_last_wal_replay_lsn(), '0/0')")
+	reached, err := s.askWAL(ctx, s.replica.db, "coalesce(pg_last_wal_replay_lsn(), '0/0')")
 	if err != nil {
 		return false, err
 	}
@@ -197,7 +204,7 @@ func (s *store) replicaHas(ctx context.Context, user Ref) (bool, error) {
 	if elsewhere > max(at, reached) {
 		// A position that the log has not reached comes from before a recovery,
 		// or from a service that did not know it.
-		now, err := s.position(ctx)
+		now, err := s.walEnd(ctx)
 		if err != nil {
 			return false, nil //nolint:nilerr // no fault of the replica; the reader hears of it from DB
 		}
@@ -211,7 +218,7 @@ func (s *store) noteMark(ctx context.Context, user Ref) {
 	if s.replica == nil { // or the transaction of the host has not committed yet
 		return
 	}
-	at, err := s.position(ctx)
+	at, err := s.walEnd(ctx)
 	if err != nil {
 		at = unknown
 	}
@@ -219,21 +226,21 @@ func (s *store) noteMark(ctx context.Context, user Ref) {
 	_, _ = s.markKey(ctx) // without it, other instances do not learn of the mark
 }
 
-// position returns the position of DB's log after everything committed. It asks
+// walEnd returns the position of DB's log after everything committed. It asks
 // for the insert position, because with synchronous_commit off a commit may not
 // be written yet.
-func (s *store) position(ctx context.Context) (position, error) {
-	return s.logPosition(ctx, s.db, "pg_current_wal_insert_lsn()")
+func (s *store) walEnd(ctx context.Context) (walPosition, error) {
+	return s.askWAL(ctx, s.db, "pg_current_wal_insert_lsn()")
 }
 
-func (s *store) logPosition(ctx context.Context, db *gorm.DB, lsn string) (position, error) {
+func (s *store) askWAL(ctx context.Context, db *gorm.DB, lsn string) (walPosition, error) {
 	var at int64
 	err := find(s.session(ctx, db), s.sql("SELECT ("+lsn+" - '0/0'::pg_lsn)::bigint"), &at)
-	return position(at), err
+	return walPosition(at), err
 }
 
 // note records a position of the log after the user's latest mark.
-func (r *replica) note(user Ref, at position) {
+func (r *replica) note(user Ref, at walPosition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old := r.marked[user]; old != nil {
@@ -262,7 +269,7 @@ func (r *replica) forget() {
 
 // latest returns the mark that the replica must have before it may answer the
 // user, and its position. It forgets marks that the replica has.
-func (r *replica) latest(user Ref) (*mark, position) {
+func (r *replica) latest(user Ref) (*mark, walPosition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	own := r.marked[user]
@@ -285,7 +292,7 @@ func (r *replica) latest(user Ref) (*mark, position) {
 
 // after returns a position of the log after all marks of the user. If the
 // replica has them it is the replica's position.
-func (r *replica) after(user Ref) position {
+func (r *replica) after(user Ref) walPosition {
 	_, at := r.latest(user)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -297,19 +304,19 @@ func (r *replica) after(user Ref) position {
 
 // learn sets the position of a mark for which it was unknown. A later mark is
 // another value.
-func (r *replica) learn(m *mark, at position) {
+func (r *replica) learn(m *mark, at walPosition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.at = min(m.at, at)
 }
 
-func (r *replica) has(at position) bool {
+func (r *replica) has(at walPosition) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return at <= r.reached
 }
 
-func (r *replica) wasAt(at position) {
+func (r *replica) wasAt(at walPosition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reached = max(r.reached, at)

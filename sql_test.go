@@ -117,6 +117,12 @@ var sqlCases = []sqlCase{
 	{"mark_read_again", func(f *fixture) error { return f.MarkRead(f.t.Context(), jane, f.newest(), true) }},
 	{"mark_unread", func(f *fixture) error { return f.MarkRead(f.t.Context(), jane, f.newest(), false) }},
 	marking("mark_all_up_to_an_id", notifications.ByFilterUpTo(all, "ffffffff-ffff-ffff-ffff-ffffffffffff"), read),
+	{"mark_all_seen", func(f *fixture) error {
+		at := f.list(jane, notifications.ListQuery{}).Position
+		f.recorded.Take()
+		_, err := f.SetState(f.t.Context(), jane, notifications.ByFilterSeen(all, at), unread)
+		return err
+	}},
 	marking("mark_all_states_by_filter", notifications.ByFilter(filtered), notifications.StateChange{Read: new(true), Saved: new(true), Archived: new(true)}),
 	marking("save", notifications.ByIDs("ffffffff-ffff-ffff-ffff-ffffffffffff"), saved),
 	marking("archive_no_more", notifications.ByFilter(withArchived), notifications.StateChange{Archived: new(false)}),
@@ -145,6 +151,18 @@ var sqlCases = []sqlCase{
 	{"erase_user", func(f *fixture) error {
 		_, err := f.EraseUser(f.t.Context(), ci, "default/jane")
 		return err
+	}},
+	{"tick", func(f *fixture) error { return notifications.Tick(f.t.Context(), f.Service) }},
+	{"tick_and_prune", func(f *fixture) error {
+		f.advance(17 * time.Minute)
+		return notifications.Tick(f.t.Context(), f.Service)
+	}},
+	{"epoch", func(f *fixture) error {
+		if err := f.db.Exec("UPDATE notification_epoch SET identity = 'another'").Error; err != nil {
+			return err
+		}
+		f.recorded.Take()
+		return notifications.Tick(f.t.Context(), f.Service)
 	}},
 	{"ready", func(f *fixture) error { return f.Ready(f.t.Context()) }},
 	{"baseline", func(f *fixture) error {
@@ -227,6 +245,9 @@ func TestSQL(t *testing.T) {
 		f.recorded = sqlgolden.Record(t, db)
 		dir := filepath.Join("testdata", "sql", db.Name())
 		check := func(f *fixture, cases []sqlCase) {
+			if err := notifications.SettleLog(t.Context(), f.Service); err != nil {
+				t.Fatal(err)
+			}
 			for _, c := range cases {
 				f.advance(time.Second)
 				f.recorded.Take()
@@ -240,10 +261,10 @@ func TestSQL(t *testing.T) {
 				sqlgolden.Check(t, filepath.Join(dir, c.file+".sql"), statements)
 			}
 		}
-		check(f, sqlCases[:len(sqlCases)-7])
+		check(f, sqlCases[:len(sqlCases)-10])
 		f.directory.SetAccount("default/jane", f.now())
 		check(f.with(systemRead), readBeforeCases)
-		check(f, sqlCases[len(sqlCases)-7:])
+		check(f, sqlCases[len(sqlCases)-10:])
 		everyLineIsInAFile(f, sqlgolden.LinesOf(t, dir))
 	})
 }
@@ -282,7 +303,10 @@ func everyLineIsInAFile(f *fixture, lines sqlgolden.Lines) {
 // TestAliases: an alias means the same in every statement.
 func TestAliases(t *testing.T) {
 	t.Parallel()
-	want := map[string]string{"msg": "notification_messages", "del": "notification_deliveries", "st": "notification_states"}
+	want := map[string]string{
+		"msg": "notification_messages", "del": "notification_deliveries", "st": "notification_states",
+		"ch": "notification_changes", "tick": "notification_ticks", "epoch": "notification_epoch",
+	}
 	pattern := regexp.MustCompile(`(?i)(?:FROM|JOIN|INTO) (notification_\w+)(?: AS)? (\w+)`)
 	files, err := filepath.Glob("testdata/sql/*/*.sql")
 	if err != nil || len(files) == 0 {

@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -77,17 +78,6 @@ func (sqlite) joinState(sql *sqltext.Text, user string) {
 
 func (d sqlite) joinStates(sql *sqltext.Text, user string) { d.joinState(sql, user) }
 
-// snapshot reads the last number that was given. Those of rows that are gone
-// are not given again.
-func (sqlite) snapshot(sql *sqltext.Text) {
-	sql.Add("'0:' || (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'notification_changes') || ':'")
-}
-
-func (sqlite) changes(sql *sqltext.Text, since changelog.Snapshot, limit int) {
-	sql.Add("SELECT ch.seq AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences FROM notification_changes ch WHERE ch.seq >= ? LIMIT "+strconv.Itoa(limit),
-		int64(since.Xmax))
-}
-
 // insert is a transaction, or a savepoint in the host's transaction. Its first
 // statement writes, so SQLite waits for the write lock; a read first would fail
 // if another writer came in between.
@@ -157,3 +147,49 @@ var sqliteInsertDelivery = func() string {
 	d.list(sql, typeText, post.audiences)
 	return sql.Add(") aud").String()
 }()
+
+// snapshot is the largest number ever given. What a transaction of the host may
+// roll back has numbers that come again; so there it is that of the last tick,
+// which no host's transaction writes.
+func (d sqlite) snapshot(bound bool) string {
+	if bound {
+		return "CAST(coalesce((SELECT tick.snapshot FROM notification_ticks tick ORDER BY tick.at DESC LIMIT 1), 0) AS text)"
+	}
+	return "CAST(" + d.tickSnapshot() + " AS text)"
+}
+
+func (sqlite) parseSnapshot(text string) (changelog.Snapshot, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return changelog.UpTo(n), err
+}
+
+func (sqlite) tickSnapshot() string {
+	return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notification_changes'), 0)"
+}
+
+func (sqlite) changeNumber() string { return "ch.seq" }
+
+func (sqlite) unseen(sql *sqltext.Text, s changelog.Snapshot) { sql.Add("ch.seq >= ?", int64(s.Xmax)) }
+
+// seen is NOT IN, for which SQLite reads the changes once.
+func (d sqlite) seen(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("del.message_id NOT IN (SELECT ch.message_id FROM notification_changes ch WHERE ch.kind IN " + newContent + " AND ")
+	d.unseen(sql, s)
+	sql.Add(")")
+}
+
+func (sqlite) prune(sql *sqltext.Text, s changelog.Snapshot, due int64) {
+	sql.Add("DELETE FROM notification_changes WHERE seq IN (SELECT ch.seq FROM notification_changes ch"+
+		" WHERE ch.seq < ? AND (ch.due_at IS NULL OR ch.due_at <= ?) ORDER BY ch.seq LIMIT "+strconv.Itoa(pruneBatch)+")", int64(s.Xmax), due)
+}
+
+func (sqlite) identity() string { return "''" }
+
+// continues also compares the numbers: in a file that was copied back, ticks
+// after the time of the position have smaller ones. Up to a minute may pass
+// between the time of a position and its number.
+func (sqlite) continues(sql *sqltext.Text, p changelog.Position) {
+	hasTick(sql, p)
+	sql.Add(" AND NOT EXISTS (SELECT 1 FROM notification_ticks tick WHERE tick.at > ? AND tick.snapshot < ?)",
+		p.At.Add(time.Minute).UnixMilli(), int64(p.Seen.Xmax)-1)
+}

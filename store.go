@@ -79,6 +79,7 @@ type store struct {
 	probe   *gorm.DB          // Config.Probe
 	file    *databaseFile     // of SQLite
 	changed func()            // is called after a write
+	epochs  *epochs           // what is known of the log of changes
 	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
 }
 
@@ -90,7 +91,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	if isTransaction(db) {
 		return nil, errors.New("notifications: Config.DB is a transaction; a Service outlives it, see WithTx")
 	}
-	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile)}
+	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile), epochs: new(epochs)}
 	if d.oneWriter() {
 		s.queue = new(writequeue.Queue)
 	}
@@ -100,7 +101,14 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 // in returns the store in a transaction of the host. It does not queue, try
 // again or read from the replica.
 func (s *store) in(tx *gorm.DB) *store {
-	return &store{root: s.root, db: tx, bound: true, log: s.log, gormLog: s.gormLog, dialect: s.dialect}
+	return &store{root: s.root, db: tx, bound: true, log: s.log, gormLog: s.gormLog, dialect: s.dialect, epochs: s.epochs}
+}
+
+// primary returns the store without its replica.
+func (s *store) primary() *store {
+	primary := *s
+	primary.replica = nil
+	return &primary
 }
 
 // session returns a handle in db's transaction, if any, without the host's
@@ -131,18 +139,24 @@ func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		err := s.ended(do(s.session(ctx, s.db)))
+		if err != nil && isCut(err) {
+			s.epochs.forget() // another server may answer from now on
+		}
 		if err == nil || s.bound || attempt == attempts || ctx.Err() != nil || !errors.Is(err, ErrRetry) && !isCut(err) {
 			return err
 		}
 	}
 }
 
-// readFor runs queries of a reader, on the replica if that is possible.
-func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) error) error {
-	if s.replica != nil && s.onReplica(ctx, in, do) {
-		return nil
+// readFor runs queries of a reader, on the replica if that is possible. It
+// returns where they ran.
+func (s *store) readFor(ctx context.Context, in inbox, do func(db *gorm.DB) error) (readFrom, error) {
+	if s.replica != nil {
+		if from, answered := s.onReplica(ctx, in, do); answered {
+			return from, nil
+		}
 	}
-	return s.read(ctx, do)
+	return readFrom{}, s.read(ctx, do)
 }
 
 // duration says how long a write may take.

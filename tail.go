@@ -110,6 +110,7 @@ type tail struct {
 	at       changelog.Position // what has been read
 	timeline timeline           // what appears or expires later
 	horizon  time.Time          // the timeline is complete before it
+	nonces   sync.Map           // the ticks that are known to be there
 	failing  bool
 }
 
@@ -117,7 +118,7 @@ func newTail(s *Service) *tail {
 	return &tail{
 		Service: s, ring: changelog.NewRing(ringBytes), contents: newContents(),
 		counting: make(chan struct{}, countsAtOnce),
-		ready: make(chan struct{}), ended: make(chan struct{}),
+		ready:    make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -179,9 +180,10 @@ func (t *tail) report(ctx context.Context, err error) bool {
 	return err == nil
 }
 
-// start reads the kept log.
+// start reads the kept log: what happened since the oldest position that can be
+// continued.
 func (t *tail) start(ctx context.Context) error {
-	at, err := t.store.oldest(ctx)
+	at, err := t.beginning(ctx)
 	if err != nil {
 		return err
 	}
@@ -198,6 +200,49 @@ func (t *tail) start(ctx context.Context) error {
 	return nil
 }
 
+// beginning returns the position of the oldest tick that positions in use have
+// seen; without ticks, the one before everything in the log.
+func (t *tail) beginning(ctx context.Context) (at changelog.Position, err error) {
+	row, err := t.store.currentEpoch(ctx)
+	if err != nil {
+		return at, err
+	}
+	ticks, err := t.store.ticks(ctx)
+	if err != nil {
+		return at, err
+	}
+	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Add(-resumable)}
+	for _, tick := range ticks {
+		t.nonces.Store(tick.Nonce, nil)
+		if tick.At > at.At.UnixMilli() && at.Seen.Xmax > 0 {
+			continue
+		}
+		if at.Seen, err = t.store.dialect.parseSnapshot(tick.Snapshot); err != nil {
+			return at, err
+		}
+		at.At = time.UnixMilli(tick.At)
+	}
+	return at, nil
+}
+
+// accepts returns why a watch cannot continue at a position; empty if it can.
+func (t *tail) accepts(ctx context.Context, p changelog.Position) (reason string, err error) {
+	now, _ := t.ring.Now()
+	if _, known := t.nonces.Load(p.Nonce); known && p.Epoch == now.Epoch && now.Includes(p) {
+		if _, kept := t.ring.Find(p); kept {
+			return "", nil
+		}
+	}
+	err = t.store.read(ctx, func(db *gorm.DB) error { return t.store.checkSeen(db, p, t.now()) })
+	switch {
+	case errors.Is(err, errTooOld):
+		return ResyncExpired, nil
+	case errors.Is(err, ErrPosition):
+		return ResyncEpoch, nil
+	}
+	return "", err
+}
+
 // step reads what is new in the log, and what appears or expires now.
 func (t *tail) step(ctx context.Context) error {
 	now := t.now()
@@ -205,7 +250,12 @@ func (t *tail) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	to := changelog.Position{Epoch: t.at.Epoch, Seen: seen, At: now, Nonce: t.at.Nonce}
+	epoch, nonce, _ := t.store.epochs.known()
+	if epoch != "" && epoch != t.at.Epoch { // the tables were restored
+		return t.start(ctx)
+	}
+	t.nonces.Store(nonce, nil)
+	to := changelog.Position{Epoch: t.at.Epoch, Seen: seen, At: now, Nonce: nonce}
 	if now.Before(t.at.At) {
 		to.At = t.at.At
 	}
@@ -420,21 +470,37 @@ const messageOf = "msg.audience_list, msg.severity, msg.topic, msg.origin, msg.s
 func (s *store) changesSince(ctx context.Context, since changelog.Snapshot, limit int) (rows []changeRow, seen changelog.Snapshot, err error) {
 	err = s.read(ctx, func(db *gorm.DB) (err error) {
 		rows = nil
-		sql := s.sql("SELECT tick.snapshot, ch.number, coalesce(ch.kind, 0) AS kind, ch.message_id, ch.user_ref, ch.audiences, " + messageOf + " FROM (SELECT ")
-		s.dialect.snapshot(sql)
-		sql.Add(" AS snapshot) tick LEFT JOIN (")
-		s.dialect.changes(sql, since, limit)
-		sql.Add(") ch ON TRUE LEFT JOIN notification_messages msg ON msg.id = ch.message_id ORDER BY ch.number, ch.kind")
+		sql := s.sql("SELECT tick.snapshot, ch.number, coalesce(ch.kind, 0) AS kind, ch.message_id, ch.user_ref, ch.audiences, " + messageOf +
+			" FROM (SELECT " + s.dialect.snapshot(false) + " AS snapshot) tick LEFT JOIN (SELECT " + s.dialect.changeNumber() +
+			" AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences FROM notification_changes ch WHERE ")
+		s.dialect.unseen(sql, since)
+		sql.Add(fmt.Sprintf(" LIMIT %d) ch ON TRUE LEFT JOIN notification_messages msg ON msg.id = ch.message_id ORDER BY ch.number, ch.kind", limit))
 		if err = find(db, sql, &rows); err != nil {
 			return err
 		}
-		seen, err = changelog.ParseSnapshot(rows[0].Snapshot)
+		seen, err = s.dialect.parseSnapshot(rows[0].Snapshot)
 		return err
 	})
 	if len(rows) > 0 && rows[0].Number == nil {
 		rows = nil // only the snapshot
 	}
 	return rows, seen, err
+}
+
+// tickRow is a row of notification_ticks.
+type tickRow struct {
+	Snapshot string `gorm:"column:snapshot"`
+	At       int64  `gorm:"column:at"`
+	Nonce    string `gorm:"column:nonce"`
+}
+
+// ticks returns all ticks, the oldest first.
+func (s *store) ticks(ctx context.Context) (ticks []tickRow, err error) {
+	err = s.read(ctx, func(db *gorm.DB) error {
+		ticks = nil
+		return find(db, s.sql("SELECT CAST(tick.snapshot AS text) AS snapshot, tick.at, tick.nonce FROM notification_ticks tick ORDER BY tick.at"), &ticks)
+	})
+	return ticks, err
 }
 
 // expiring returns the messages that expire in a period, from inclusive, to

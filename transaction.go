@@ -192,10 +192,15 @@ func (s *Service) begin(ctx context.Context, does access, r Request) (context.Co
 // lockForWriting takes SQLite's write lock, with a statement that changes
 // nothing.
 func (s *store) lockForWriting(ctx context.Context) error {
+	return s.ended(s.lockIn(s.session(ctx, s.db)))
+}
+
+// lockIn is lockForWriting in a transaction.
+func (s *store) lockIn(tx *gorm.DB) error {
 	if !s.dialect.oneWriter() {
 		return nil
 	}
-	return s.ended(s.session(ctx, s.db).Exec("UPDATE notification_scopes SET used_at = used_at WHERE FALSE").Error)
+	return tx.Exec("UPDATE notification_scopes SET used_at = used_at WHERE FALSE").Error
 }
 
 // ended is failed, but also recognises that the host's transaction has ended.

@@ -23,7 +23,11 @@ func (s *store) whereVisible(in inbox, sel selection) *sqltext.Text {
 func (s *store) whereDelivered(in inbox, sel selection) *sqltext.Text {
 	sql := sqltext.Part("del.audience = aud.value AND del.message_id >= aud.since AND del.expires_at > ")
 	s.dialect.hidden(sql, typeInt, in.now.UnixMilli())
-	if due, bounded := firstIDAfter(in.now); bounded {
+	due, bounded := firstIDAfter(in.now)
+	if sel.seen != nil && sel.seen.At.Before(in.now) {
+		due, bounded = firstIDAfter(sel.seen.At)
+	}
+	if bounded {
 		// Only scheduled notifications are compared with the clock. The clocks
 		// of instances differ, and an ordinary post must be visible at once.
 		sql.Add(" AND (NOT del.scheduled OR del.message_id < ")
@@ -162,6 +166,10 @@ func (s *store) selectVisible(sql *sqltext.Text, in inbox, sel selection) {
 	sql.Add("SELECT DISTINCT del.message_id, del.system FROM ")
 	s.dialect.deliveries(sql, in.sources(sel.System), s.whereVisible(in, sel), "")
 	sql.Add(" del")
+	if sel.seen != nil {
+		sql.Add(" WHERE ")
+		s.dialect.seen(sql, sel.seen.Seen)
+	}
 }
 
 // isRead is the condition that the message del counts as read, st being the

@@ -119,7 +119,7 @@ func (w *watch) makeCount(ctx context.Context, n int, in inbox) {
 		return
 	}
 	in.now = w.now()
-	status, err := w.store.statusNow(ctx, in, w.query.System)
+	status, err := w.store.primary().status(ctx, in, w.query.System)
 	var at changelog.Position
 	if err == nil {
 		at, err = changelog.ParsePosition(string(status.Position))

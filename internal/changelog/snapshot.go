@@ -63,6 +63,16 @@ func (s Snapshot) bounded() Snapshot {
 	return s
 }
 
+// Without returns the snapshot in which n is not visible.
+func (s Snapshot) Without(n uint64) Snapshot {
+	if !s.Sees(n) {
+		return s
+	}
+	i, _ := slices.BinarySearch(s.InProgress, n)
+	s.InProgress = slices.Insert(slices.Clone(s.InProgress), i, n)
+	return s.bounded()
+}
+
 // String returns the snapshot as PostgreSQL writes it.
 func (s Snapshot) String() string {
 	b := strconv.AppendUint(nil, s.xmin(), 10)

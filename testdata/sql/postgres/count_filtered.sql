@@ -1,4 +1,5 @@
-SELECT count(DISTINCT del.message_id) FILTER (WHERE CASE WHEN st.message_id IS NULL THEN TRUE ELSE st.read_at IS NULL AND st.saved_at IS NULL AND st.archived_at IS NULL END)
+SELECT count(DISTINCT del.message_id) FILTER (WHERE CASE WHEN st.message_id IS NULL THEN TRUE ELSE st.read_at IS NULL AND st.saved_at IS NULL AND st.archived_at IS NULL END),
+	CAST(pg_current_snapshot() AS text) AS seen
 FROM (
 	SELECT del.message_id, del.system
 	FROM (

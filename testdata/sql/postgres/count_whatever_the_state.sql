@@ -1,4 +1,4 @@
-SELECT count(DISTINCT del.message_id) FILTER (WHERE TRUE)
+SELECT count(DISTINCT del.message_id) FILTER (WHERE TRUE), CAST(pg_current_snapshot() AS text) AS seen
 FROM (
 	SELECT del.message_id, del.system
 	FROM (

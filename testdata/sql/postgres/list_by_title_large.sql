@@ -2,8 +2,9 @@ SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.li
 	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN st.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN st.read_at IS NULL THEN 0 ELSE 32 END + CASE WHEN st.saved_at IS NULL THEN 0 ELSE 64 END
-	+ CASE WHEN st.archived_at IS NULL THEN 0 ELSE 128 END, page.sort_key
-FROM (
+	+ CASE WHEN st.archived_at IS NULL THEN 0 ELSE 128 END, page.sort_key, tick.snapshot
+FROM (SELECT CAST(pg_current_snapshot() AS text) AS snapshot LIMIT 1) tick
+LEFT JOIN (
 	SELECT page.*, sum(400 + coalesce(octet_length(msg.poster), 0) + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.sort_key DESC NULLS LAST, page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
 	FROM (
 		SELECT page.message_id, page.sort_key
@@ -43,8 +44,8 @@ FROM (
 		LIMIT 10001 OFFSET 0
 	) page
 	JOIN notification_messages msg ON msg.id = page.message_id
-) page
-JOIN notification_messages msg ON msg.id = page.message_id
+) page ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = page.message_id
 AND coalesce(page.bytes_before, 0) <= 8388608
 LEFT JOIN notification_states st ON st.user_ref = $5
 AND st.message_id = page.message_id

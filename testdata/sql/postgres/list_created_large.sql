@@ -3,8 +3,9 @@ SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.li
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
 	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END
-	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL
-FROM (
+	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL, tick.snapshot
+FROM (SELECT CAST(pg_current_snapshot() AS text) AS snapshot LIMIT 1) tick
+LEFT JOIN (
 	SELECT page.*, sum(400 + coalesce(octet_length(msg.poster), 0) + coalesce(octet_length(msg.origin), 0) + coalesce(octet_length(msg.title), 0) + coalesce(octet_length(msg.message), 0) + coalesce(octet_length(msg.topic), 0) + coalesce(octet_length(msg.link), 0) + coalesce(octet_length(msg.icon), 0) + coalesce(octet_length(msg.metadata), 0) + coalesce(octet_length(msg.actions), 0) + coalesce(octet_length(msg.scope), 0)) OVER (ORDER BY page.message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
 	FROM (
 		SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at
@@ -70,7 +71,7 @@ FROM (
 		LIMIT 10001 OFFSET 0
 	) page
 	JOIN notification_messages msg ON msg.id = page.message_id
-) page
-JOIN notification_messages msg ON msg.id = page.message_id
+) page ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = page.message_id
 AND coalesce(page.bytes_before, 0) <= 8388608
 ORDER BY msg.id DESC;

@@ -3,8 +3,9 @@ SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.li
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
 	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END
-	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL
-FROM (
+	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL, tick.snapshot
+FROM (SELECT CAST(pg_current_snapshot() AS text) AS snapshot LIMIT 1) tick
+LEFT JOIN (
 	SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at
 	FROM (
 		SELECT DISTINCT ON (found.message_id) found.message_id, found.system
@@ -66,6 +67,6 @@ FROM (
 	WHERE CASE WHEN st.message_id IS NULL THEN TRUE ELSE st.read_at IS NULL AND st.archived_at IS NULL END
 	ORDER BY del.message_id DESC
 	LIMIT 21 OFFSET 0
-) page
-JOIN notification_messages msg ON msg.id = page.message_id
+) page ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = page.message_id
 ORDER BY msg.id DESC;

@@ -1,7 +1,7 @@
 SELECT count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND NOT (st.read_at IS NOT NULL)) AS unread,
 	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND (st.read_at IS NOT NULL)) AS read,
 	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND st.saved_at IS NOT NULL) AS saved,
-	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived
+	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived, CAST(pg_current_snapshot() AS text) AS seen
 FROM (
 	SELECT del.message_id, del.system
 	FROM (

@@ -1,4 +1,10 @@
-SELECT count(DISTINCT del.message_id) FILTER (WHERE TRUE)
+SELECT count(DISTINCT del.message_id) FILTER (WHERE TRUE), CAST(coalesce(
+	(
+		SELECT seq
+		FROM sqlite_sequence
+		WHERE name = 'notification_changes'
+	), 0
+) AS text) AS seen
 FROM (
 	SELECT del.message_id, del.system
 	FROM (

@@ -3,8 +3,18 @@ SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.li
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN page.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN page.read_at IS NULL THEN 0 ELSE 32 END
 	+ CASE WHEN page.saved_at IS NULL THEN 0 ELSE 64 END
-	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL
+	+ CASE WHEN page.archived_at IS NULL THEN 0 ELSE 128 END, NULL, tick.snapshot
 FROM (
+	SELECT CAST(coalesce(
+		(
+			SELECT seq
+			FROM sqlite_sequence
+			WHERE name = 'notification_changes'
+		), 0
+	) AS text) AS snapshot
+	LIMIT 1
+) tick
+LEFT JOIN (
 	SELECT del.message_id, st.user_ref, st.read_at, st.saved_at, st.archived_at
 	FROM (
 		SELECT DISTINCT del.message_id
@@ -35,6 +45,6 @@ FROM (
 	) del
 	LEFT JOIN notification_states st ON st.user_ref = ?
 	AND st.message_id = del.message_id
-) page
-JOIN notification_messages msg ON msg.id = page.message_id
+) page ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = page.message_id
 ORDER BY msg.id DESC;

@@ -34,3 +34,6 @@ WHERE TRUE
 ON CONFLICT (user_ref, message_id) DO UPDATE
 SET read_at = coalesce(held.read_at, excluded.read_at)
 WHERE held.read_at IS NULL;
+
+INSERT INTO notification_changes (kind, message_id, user_ref)
+VALUES (?, ?, ?);

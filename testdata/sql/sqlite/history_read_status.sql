@@ -1,7 +1,13 @@
 SELECT count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND NOT (st.read_at IS NOT NULL OR (st.user_ref IS NULL AND del.system AND del.message_id < ?))) AS unread,
 	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND (st.read_at IS NOT NULL OR (st.user_ref IS NULL AND del.system AND del.message_id < ?))) AS read,
 	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NULL AND st.saved_at IS NOT NULL) AS saved,
-	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived
+	count(DISTINCT del.message_id) FILTER (WHERE st.archived_at IS NOT NULL) AS archived, CAST(coalesce(
+	(
+		SELECT seq
+		FROM sqlite_sequence
+		WHERE name = 'notification_changes'
+	), 0
+) AS text) AS seen
 FROM (
 	SELECT del.message_id, del.system
 	FROM (

@@ -2,8 +2,18 @@ SELECT msg.id, msg.poster, msg.origin, msg.title, msg.message, msg.topic, msg.li
 	msg.actions, msg.scope, msg.updated_at, msg.expires_at, msg.severity
 	+ CASE WHEN msg.is_system THEN 8 ELSE 0 END + CASE WHEN st.user_ref IS NULL THEN 0 ELSE 16 END
 	+ CASE WHEN st.read_at IS NULL THEN 0 ELSE 32 END + CASE WHEN st.saved_at IS NULL THEN 0 ELSE 64 END
-	+ CASE WHEN st.archived_at IS NULL THEN 0 ELSE 128 END, page.sort_key
+	+ CASE WHEN st.archived_at IS NULL THEN 0 ELSE 128 END, page.sort_key, tick.snapshot
 FROM (
+	SELECT CAST(coalesce(
+		(
+			SELECT seq
+			FROM sqlite_sequence
+			WHERE name = 'notification_changes'
+		), 0
+	) AS text) AS snapshot
+	LIMIT 1
+) tick
+LEFT JOIN (
 	SELECT page.message_id, page.sort_key
 	FROM (
 		SELECT DISTINCT del.message_id, (
@@ -33,8 +43,8 @@ FROM (
 	) page
 	ORDER BY page.sort_key ASC NULLS LAST, page.message_id ASC
 	LIMIT 21 OFFSET 0
-) page
-JOIN notification_messages msg ON msg.id = page.message_id
+) page ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = page.message_id
 LEFT JOIN notification_states st ON st.user_ref = ?
 AND st.message_id = page.message_id
 ORDER BY page.sort_key ASC NULLS LAST, page.message_id ASC;
