@@ -71,6 +71,13 @@ func (e *epochs) known() (epoch, tick string, ok bool) {
 	return e.epoch, e.tick, false
 }
 
+// latest returns the epoch and the newest tick as far as they are known.
+func (e *epochs) latest() (epoch, tick string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.epoch, e.tick
+}
+
 func (e *epochs) set(epoch, tick string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -110,7 +110,7 @@ type tail struct {
 	at       changelog.Position // what has been read
 	timeline timeline           // what appears or expires later
 	horizon  time.Time          // the timeline is complete before it
-	nonces   sync.Map           // the ticks that are known to be there
+	nonces   nonces             // of the ticks that are known to be there
 	failing  bool
 }
 
@@ -213,7 +213,7 @@ func (t *tail) beginning(ctx context.Context) (at changelog.Position, err error)
 	}
 	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Add(-resumable)}
 	for _, tick := range ticks {
-		t.nonces.Store(tick.Nonce, nil)
+		t.nonces.add(tick.Nonce)
 		if tick.At > at.At.UnixMilli() && at.Seen.Xmax > 0 {
 			continue
 		}
@@ -228,7 +228,7 @@ func (t *tail) beginning(ctx context.Context) (at changelog.Position, err error)
 // accepts returns why a watch cannot continue at a position; empty if it can.
 func (t *tail) accepts(ctx context.Context, p changelog.Position) (reason string, err error) {
 	now, _ := t.ring.Now()
-	if _, known := t.nonces.Load(p.Nonce); known && p.Epoch == now.Epoch && now.Includes(p) {
+	if t.nonces.has(p.Nonce) && p.Epoch == now.Epoch && now.Includes(p) {
 		if _, kept := t.ring.Find(p); kept {
 			return "", nil
 		}
@@ -250,11 +250,11 @@ func (t *tail) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	epoch, nonce, _ := t.store.epochs.known()
+	epoch, nonce := t.store.epochs.latest()
 	if epoch != "" && epoch != t.at.Epoch { // the tables were restored
 		return t.start(ctx)
 	}
-	t.nonces.Store(nonce, nil)
+	t.nonces.add(nonce)
 	to := changelog.Position{Epoch: t.at.Epoch, Seen: seen, At: now, Nonce: nonce}
 	if now.Before(t.at.At) {
 		to.At = t.at.At
@@ -501,6 +501,32 @@ func (s *store) ticks(ctx context.Context) (ticks []tickRow, err error) {
 		return find(db, s.sql("SELECT CAST(tick.snapshot AS text) AS snapshot, tick.at, tick.nonce FROM notification_ticks tick ORDER BY tick.at"), &ticks)
 	})
 	return ticks, err
+}
+
+// nonces are the latest ones. The zero nonces has none.
+type nonces struct {
+	mu   sync.Mutex
+	list []string
+}
+
+// maxNonces is more than a log has ticks.
+const maxNonces = 128
+
+func (n *nonces) add(nonce string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if slices.Contains(n.list, nonce) {
+		return
+	}
+	if n.list = append(n.list, nonce); len(n.list) > maxNonces {
+		n.list = slices.Delete(n.list, 0, 1)
+	}
+}
+
+func (n *nonces) has(nonce string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.list, nonce)
 }
 
 // expiring returns the messages that expire in a period, from inclusive, to
