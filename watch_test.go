@@ -42,9 +42,15 @@ type watcher struct {
 	patience *time.Timer
 }
 
-// watch starts a watch, and returns it after its EventHello.
+// watch starts a watch, and returns it after its EventHello. It waits until Run
+// has begun.
 func (f *fixture) watch(who notifications.Identity, q notifications.WatchQuery) *watcher {
 	f.t.Helper()
+	for err := notifications.ErrUnavailable; errors.Is(err, notifications.ErrUnavailable); {
+		for _, err = range f.Watch(f.t.Context(), who, q) {
+			break
+		}
+	}
 	ctx, cancel := context.WithCancel(f.t.Context())
 	w := &watcher{t: f.t, events: make(chan notifications.Event, 10_000), failed: make(chan error, 1), stop: cancel, patience: time.NewTimer(eventually)}
 	go func() {
@@ -191,7 +197,6 @@ func TestWatch(t *testing.T) {
 		f.wantSameID(keepPlaceDraft("second text", toEveryone), kept)
 		j.want("notification second text read")
 		g.want("notification second text")
-		f.postDraft(scopedDraft("in its place", toJane))
 		f.postDraft(scopedDraft("beside it", toJane)) // the earlier post stays, to everybody
 		j.want("notification beside it")
 		f.postDraft(scopedDraft("in its place", toEveryone))
