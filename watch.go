@@ -349,7 +349,7 @@ func (w *watch) tellTick(ctx context.Context, tick *changelog.Tick) error {
 		before, after := splitAt(changes, counted.at)
 		switch {
 		case tick.Position.Includes(counted.at):
-			if err := w.tellChanges(ctx, before, w.position()); err != nil {
+			if err := w.tellChanges(ctx, before, w.at); err != nil {
 				return err
 			}
 			if err := w.tellCount(counted); err != nil {
@@ -360,12 +360,14 @@ func (w *watch) tellTick(ctx context.Context, tick *changelog.Tick) error {
 			w.count.forget()
 		}
 	}
-	if err := w.tellChanges(ctx, changes, Position(tick.Text())); err != nil {
+	to := w.at
+	if tick.Position.Includes(w.at) {
+		to = tick.Position
+	}
+	if err := w.tellChanges(ctx, changes, to); err != nil {
 		return err
 	}
-	if tick.Position.Includes(w.at) {
-		w.at = tick.Position
-	}
+	w.at = to
 	return nil
 }
 
@@ -380,35 +382,39 @@ func splitAt(changes []*changelog.Change, at changelog.Position) (before, after 
 	return before, after
 }
 
-// tellChanges tells changes. The last event has the position after, the others
-// have the one before all of them: a connection that is cut between them loses
-// none.
-func (w *watch) tellChanges(ctx context.Context, changes []*changelog.Change, after Position) error {
+// tellChanges tells changes of a tick, up to the position after. Of the events
+// of a batch, only the last has the position after the batch, the others have
+// the one before it: a connection that is cut between them loses none.
+func (w *watch) tellChanges(ctx context.Context, changes []*changelog.Change, after changelog.Position) error {
 	concerned := changes[:0:0]
 	for _, c := range changes {
 		if w.concerns(c) {
 			concerned = append(concerned, c)
 		}
 	}
-	var pending *Event
-	for batch := range slices.Chunk(concerned, watchBatch) {
+	for len(concerned) > 0 {
+		batch := concerned[:min(watchBatch, len(concerned))]
+		concerned = concerned[len(batch):]
 		events, err := w.events(ctx, batch)
 		if err != nil {
 			return err
 		}
-		for i := range events {
-			if pending != nil {
-				if err := w.send(w.position(), *pending); err != nil {
-					return err
-				}
-			}
-			pending = &events[i]
+		before, to := w.position(), after
+		if len(concerned) > 0 {
+			to = after.Within(w.at, batch[len(batch)-1].Number, concerned[0].Number)
 		}
+		for i, e := range events {
+			at := before
+			if i == len(events)-1 {
+				at = Position(to.String())
+			}
+			if err := w.send(at, e); err != nil {
+				return err
+			}
+		}
+		w.at = to
 	}
-	if pending == nil {
-		return nil
-	}
-	return w.send(after, *pending)
+	return nil
 }
 
 // concerns reports whether a change is one of the reader, or of a message that

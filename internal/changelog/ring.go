@@ -79,18 +79,6 @@ type Tick struct {
 	Changes []Change
 
 	size int
-	text atomic.Pointer[string]
-}
-
-// Text returns the text of the position. Many streams send it, so it is made
-// once.
-func (t *Tick) Text() string {
-	if text := t.text.Load(); text != nil {
-		return *text
-	}
-	text := t.Position.String()
-	t.text.Store(&text)
-	return text
 }
 
 // Since returns the changes that a reader at the position has not seen. It does
