@@ -104,3 +104,10 @@ func Tick(ctx context.Context, s *Service) error { return s.store.tick(ctx, s.no
 
 // ForgetEpoch makes the next reader ask for the epoch, as after ten seconds.
 func ForgetEpoch(s *Service) { s.store.epochs.forget() }
+
+// SetPace makes the background work of watches fast: everything that happens
+// after seconds happens after the given time. The changes of the last minutes
+// take no more than ringBytes.
+func (s *Service) SetPace(of time.Duration, ringBytes int) {
+	s.live.pace = pace{poll: of, beat: of, recheck: of, patience: of, ringBytes: ringBytes}
+}

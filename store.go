@@ -74,13 +74,13 @@ type store struct {
 	log     *slog.Logger
 	gormLog logger.Interface
 	dialect dialect
-	queue   *writequeue.Queue // for SQLite, which takes one writer at a time; else nil
-	replica *replica          // answers reads that may be a little late; nil if there is none
-	probe   *gorm.DB          // Config.Probe
-	file    *databaseFile     // of SQLite
-	changed func()            // is called after a write
-	epochs  *epochs           // what is known of the log of changes
-	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
+	queue   *writequeue.Queue     // for SQLite, which takes one writer at a time; else nil
+	replica *replica              // answers reads that may be a little late; nil if there is none
+	probe   *gorm.DB              // Config.Probe
+	file    *databaseFile         // of SQLite
+	changed func(context.Context) // is called after a write
+	epochs  *epochs               // what is known of the log of changes
+	reads   chan struct{}         // holds a value for each read that is running; nil if their number has no limit
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -198,7 +198,7 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 			return fmt.Errorf("%w: %w", err, cause) // database/sql only says that the transaction has ended, not why
 		}
 		if err == nil && s.changed != nil {
-			s.changed()
+			s.changed(ctx)
 		}
 		if !errors.Is(err, ErrRetry) || attempt == attempts {
 			return err

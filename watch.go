@@ -112,9 +112,6 @@ func (s *Service) Watch(ctx context.Context, who Identity, q WatchQuery) iter.Se
 var errStopped = errors.New("the caller has stopped")
 
 const (
-	// recheckAfter is the age at which the policy and the catalog are asked
-	// again. recheckPatience is how long their answer may be missing.
-	recheckAfter, recheckPatience = 35 * time.Second, 25 * time.Second
 	// countPause is the least time between two counts of one watch.
 	countPause = 2 * time.Second
 	// maxStateIDs is the most ids in an EventState.
@@ -137,6 +134,7 @@ type watch struct {
 	cursor changelog.Cursor
 	// at is the position up to which everything has been told.
 	at      changelog.Position
+	backlog *changelog.Tick // what is to be told before the ring; nil if nothing is
 	beats   uint64
 	checked time.Time
 	count   counting
@@ -243,6 +241,22 @@ func (w *watch) begin(ctx context.Context) error {
 	if reason != "" {
 		return w.send(w.position(), Event{Kind: EventResync, Reason: reason})
 	}
+	return w.tellBacklog(ctx)
+}
+
+// tellBacklog tells what lies before the ring.
+func (w *watch) tellBacklog(ctx context.Context) error {
+	if w.backlog == nil {
+		return nil
+	}
+	if err := w.tellTick(ctx, w.backlog); err != nil {
+		return err
+	}
+	w.backlog = nil
+	var kept bool
+	if w.cursor, kept = w.tail.ring.Find(w.at); !kept {
+		return w.restart(ResyncOverflow)
+	}
 	return nil
 }
 
@@ -253,12 +267,14 @@ func (w *watch) resume(ctx context.Context) (reason string, err error) {
 		return reason, err
 	}
 	var kept bool
-	if w.cursor, kept = w.tail.ring.Find(w.at); !kept {
-		// The ring begins later. What lies before it is read once for all who
-		// ask.
+	if w.cursor, kept = w.tail.ring.Find(w.at); kept {
+		return "", nil
+	}
+	// The ring begins later.
+	if w.backlog, err = w.tail.backlog.get(ctx, w.tail, w.at); err == nil && w.backlog == nil {
 		return ResyncOverflow, nil
 	}
-	return "", nil
+	return "", err
 }
 
 // restart continues from now, because changes have been lost.
@@ -319,19 +335,19 @@ func (w *watch) rest(ctx context.Context, now changelog.Position) error {
 
 // recheck asks the policy and the catalog again, if their answers are old.
 func (w *watch) recheck(ctx context.Context) error {
-	age := time.Since(w.checked)
-	if age < recheckAfter {
+	pace, age := w.live.pace, time.Since(w.checked)
+	if age < pace.recheck {
 		return nil
 	}
 	in, err := w.inboxFor(ctx, w.who, w.query.filter())
-	if errors.Is(err, ErrUnavailable) && age < recheckAfter+recheckPatience {
+	if errors.Is(err, ErrUnavailable) && age < pace.recheck+pace.patience {
 		return nil // asked again at the next beat
 	}
 	if err != nil {
 		return err
 	}
 	// Watches that began together are spread over time.
-	w.checked = time.Now().Add(-rand.N(recheckAfter / 3))
+	w.checked = time.Now().Add(-rand.N(pace.recheck / 3))
 	before := w.in
 	w.in = in
 	if slices.Equal(before.groups, in.groups) && before.system == in.system && before.readBefore == in.readBefore {

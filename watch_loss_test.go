@@ -32,6 +32,10 @@ type follower struct {
 	at     notifications.Position
 	resync []string
 	events int
+	// unmarked says that nobody marks for this reader, so that each count can be
+	// compared with the copy at that moment.
+	unmarked bool
+	wrong    []string
 }
 
 func (f *fixture) follower(who notifications.Identity, cut float64) *follower {
@@ -88,6 +92,9 @@ func (l *follower) apply(e notifications.Event) {
 	case notifications.EventCount:
 		l.status = e.Status
 		l.status.Position = ""
+		if n := int64(len(l.shown)); l.unmarked && n != e.Status.Unread {
+			l.wrong = append(l.wrong, fmt.Sprintf("%d unread, while the events show %d", e.Status.Unread, n))
+		}
 	case notifications.EventResync:
 		l.resync = append(l.resync, e.Reason)
 	}
@@ -143,7 +150,8 @@ func TestWatchLosesNothing(t *testing.T) {
 		other := f.with(nil).run() // another instance
 		ctx, cancel := context.WithCancel(t.Context())
 		var following, writing sync.WaitGroup
-		followers := []*follower{f.follower(jane, 0.1), f.follower(jane, 0.01), other.follower(jane, 0.05), other.follower(john, 0.1), f.follower(guest, 0)}
+		followers := []*follower{f.follower(jane, 0.1), f.follower(jane, 0.01), other.follower(jane, 0.05), other.follower(john, 0.1), f.follower(guest, 0), other.follower(guest, 0.02)}
+		followers[4].unmarked, followers[5].unmarked = true, true
 		failed := make(chan error, len(followers))
 		for _, l := range followers {
 			following.Go(func() { failed <- l.follow(ctx) })
@@ -167,6 +175,9 @@ func TestWatchLosesNothing(t *testing.T) {
 			}
 			if len(l.resync) > 0 {
 				t.Errorf("%s had to begin again: %q", l.who, l.resync)
+			}
+			if len(l.wrong) > 0 {
+				t.Errorf("counts of %s: %q", l.who, l.wrong)
 			}
 			if l.events < each {
 				t.Errorf("%s got %d events", l.who, l.events)

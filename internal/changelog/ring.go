@@ -50,8 +50,8 @@ type Message struct {
 	Severity      int
 	Topic, Origin string
 	// Due is when a scheduled message appears, in Unix milliseconds; zero if it
-	// is not scheduled.
-	Due int64
+	// is not scheduled. Expires is when it expires; zero if it does not.
+	Due, Expires int64
 }
 
 // Seen reports whether the change was visible at a position.
