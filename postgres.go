@@ -204,6 +204,14 @@ func (postgres) unseen(sql *sqltext.Text, s changelog.Snapshot) {
 		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
 }
 
+// changedSince asks for the latest change, because PostgreSQL would guess that a
+// third of all changes is not visible, and look for one in the table.
+func (postgres) changedSince(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("((SELECT ch.xact FROM notification_changes ch ORDER BY ch.xact DESC LIMIT 1) >= CAST(CAST(? AS text) AS xid8)"+
+		" OR EXISTS (SELECT 1 FROM notification_changes ch WHERE ch.xact = ANY (CAST(CAST(? AS text) AS xid8[]))))",
+		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
+}
+
 // seen is NOT EXISTS, which PostgreSQL turns into a join. NOT IN would compare
 // each delivery with each change once these take more than work_mem.
 func (d postgres) seen(sql *sqltext.Text, s changelog.Snapshot) {
