@@ -3,7 +3,9 @@ package notifications_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -244,9 +246,9 @@ func TestPositionsInTransactions(t *testing.T) {
 // marked. With an id as the bound it is.
 func TestNothingUnseenIsMarked(t *testing.T) {
 	t.Parallel()
-	rounds := 2000
-	if testing.Short() {
-		rounds = 200
+	rounds := 300
+	if n, err := strconv.Atoi(os.Getenv("NOTIFICATIONS_TEST_ROUNDS")); err == nil {
+		rounds = n // 2,000 take some minutes
 	}
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		f := newFixture(t, db)

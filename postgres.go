@@ -170,7 +170,7 @@ func (d postgres) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.D
 	sql.Add(" RETURNING TRUE), logged AS ("+insertMarked+" SELECT ?::smallint, ?::uuid, ?::text WHERE EXISTS (SELECT FROM marked))"+
 		" SELECT count(*) FROM marked", int(c.kind), optional(c.messageID), c.user)
 	return func(db *gorm.DB) (changed int64, err error) {
-		err = find(db, sql, &changed)
+		err = scanRow(raw(db, sql), []any{&changed})
 		return changed, err
 	}
 }
