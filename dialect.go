@@ -77,6 +77,9 @@ type dialect interface {
 	changeNumber() string
 	// unseen writes the condition that a change ch is not visible in a snapshot.
 	unseen(sql *sqltext.Text, s changelog.Snapshot)
+	// changedSince writes the condition that any change is not visible in a
+	// snapshot.
+	changedSince(sql *sqltext.Text, s changelog.Snapshot)
 	// seen writes the condition that a delivery del is of a message that was
 	// neither posted nor rewritten after a snapshot.
 	seen(sql *sqltext.Text, s changelog.Snapshot)

@@ -42,6 +42,9 @@ const ReplicaTrust = replicaTrust
 // SetReplicaPatience changes how long the replica may take.
 func SetReplicaPatience(s *Service, d time.Duration) { s.store.replica.patience = d }
 
+// AskReplicaAlways has each read ask which views the replica has reached.
+func AskReplicaAlways(s *Service) { s.store.replica.askEvery = 0 }
+
 // SetMaxMarked changes how many users the Service remembers marks of.
 func SetMaxMarked(s *Service, n int) { s.store.replica.maxMarked = n }
 

@@ -170,7 +170,7 @@ func (d postgres) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.D
 	sql.Add(" RETURNING TRUE), logged AS ("+insertMarked+" SELECT ?::smallint, ?::uuid, ?::text WHERE EXISTS (SELECT FROM marked))"+
 		" SELECT count(*) FROM marked", int(c.kind), optional(c.messageID), c.user)
 	return func(db *gorm.DB) (changed int64, err error) {
-		err = find(db, sql, &changed)
+		err = scanRow(raw(db, sql), []any{&changed})
 		return changed, err
 	}
 }
@@ -203,6 +203,14 @@ func (postgres) changeNumber() string { return "ch.xact::text::bigint" }
 
 func (postgres) unseen(sql *sqltext.Text, s changelog.Snapshot) {
 	sql.Add("(ch.xact >= CAST(CAST(? AS text) AS xid8) OR ch.xact = ANY (CAST(CAST(? AS text) AS xid8[])))",
+		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
+}
+
+// changedSince asks for the latest change, because PostgreSQL would guess that a
+// third of all changes is not visible, and look for one in the table.
+func (postgres) changedSince(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("((SELECT ch.xact FROM notification_changes ch ORDER BY ch.xact DESC LIMIT 1) >= CAST(CAST(? AS text) AS xid8)"+
+		" OR EXISTS (SELECT 1 FROM notification_changes ch WHERE ch.xact = ANY (CAST(CAST(? AS text) AS xid8[]))))",
 		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
 }
 

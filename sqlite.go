@@ -171,6 +171,12 @@ func (sqlite) changeNumber() string { return "ch.seq" }
 
 func (sqlite) unseen(sql *sqltext.Text, s changelog.Snapshot) { sql.Add("ch.seq >= ?", int64(s.Xmax)) }
 
+func (d sqlite) changedSince(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("EXISTS (SELECT 1 FROM notification_changes ch WHERE ")
+	d.unseen(sql, s)
+	sql.Add(")")
+}
+
 // seen is NOT IN, for which SQLite reads the changes once.
 func (d sqlite) seen(sql *sqltext.Text, s changelog.Snapshot) {
 	sql.Add("del.message_id NOT IN (SELECT ch.message_id FROM notification_changes ch WHERE ch.kind IN " + newContent + " AND ")

@@ -21,6 +21,9 @@ const (
 	// SecretHeader carries the secret that the server shares with external
 	// callers.
 	SecretHeader = "notifications-secret"
+	// PositionHeader says what a list, a count or a status shows of the changes
+	// to all notifications. It is the Seen of a [StateBody].
+	PositionHeader = "Notifications-Position"
 	// RequestIDHeader identifies a request in the server's log. The server
 	// keeps that of the request, if it has 1 to 128 printable ASCII characters
 	// without a space, and makes one otherwise.

@@ -105,21 +105,27 @@ func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notificat
 	return sel, change, asInvalid(in.Faults()...)
 }
 
-// decodeSelection reads either ids, or a filter with or without upTo.
+// decodeSelection reads either ids, or a filter, with or without seen or upTo.
 func decodeSelection(in bodyFields) notifications.Selection {
 	ids, byIDs := in.Strings("ids")
 	var filter *notifications.Filter
 	in.Object("filter", func(object *strictjson.Reader) {
 		filter = new(decodeFilter(bodyFields{object}))
 	})
-	upTo := in.text("upTo")
+	seen, upTo := in.text("seen"), in.text("upTo")
 	switch {
 	case byIDs && filter != nil:
 		in.Reject("ids", "give either ids or filter")
+	case byIDs && seen != "":
+		in.Reject("seen", "goes with filter, not with ids")
 	case byIDs && upTo != "":
 		in.Reject("upTo", "goes with filter, not with ids")
+	case seen != "" && upTo != "":
+		in.Reject("upTo", "give either seen or upTo")
 	case byIDs:
 		return notifications.ByIDs(ids...)
+	case filter != nil && seen != "":
+		return notifications.ByFilterSeen(*filter, notifications.Position(seen))
 	case filter != nil && upTo != "":
 		return notifications.ByFilterUpTo(*filter, upTo)
 	case filter != nil:

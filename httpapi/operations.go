@@ -38,6 +38,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
+	setPosition(w, page.Position)
 	return a.writeList(w, r, who, page.Items)
 }
 
@@ -46,10 +47,15 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	n, err := searchInTurn(r.Context(), a, who, filter, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
+	var at notifications.Position
+	n, err := searchInTurn(r.Context(), a, who, filter, func() (n int64, err error) {
+		n, at, err = a.svc.CountAt(r.Context(), who, filter)
+		return n, err
+	})
 	if err != nil {
 		return asAsked(err, nil)
 	}
+	setPosition(w, at)
 	return writeTagged(w, r, wire.Count{Count: n})
 }
 
@@ -88,6 +94,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
+	setPosition(w, status.Position)
 	return writeTagged(w, r, wire.Status{Unread: status.Unread, Read: status.Read, Saved: status.Saved, Archived: status.Archived})
 }
 

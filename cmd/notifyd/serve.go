@@ -181,7 +181,7 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"},
-		ExposedHeaders: []string{"ETag", "Link", "Retry-After", "X-Request-Id"},
+		ExposedHeaders: []string{"ETag", "Link", "Notifications-Position", "Retry-After", "X-Request-Id"},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	}).Handler(next)
 }

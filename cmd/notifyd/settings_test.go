@@ -178,7 +178,7 @@ func effectOfCORSOrigin(t *testing.T) {
 			t.Errorf("%s may read the answer: %q", origin, got)
 		}
 		exposed := strings.ToLower(r.header.Get("Access-Control-Expose-Headers"))
-		for _, name := range []string{"etag", "link", "retry-after", "x-request-id"} {
+		for _, name := range []string{"etag", "link", "notifications-position", "retry-after", "x-request-id"} {
 			if !strings.Contains(exposed, name) {
 				t.Errorf("a page may not read %s, only %s", name, exposed)
 			}

@@ -12,7 +12,7 @@ SELECT epoch.identity, '' AS present, epoch.nonce, CAST(coalesce(
 	(
 		SELECT CAST(tick.snapshot AS text)
 		FROM notification_ticks tick
-		WHERE tick.at <= ?
+		WHERE tick.at < ?
 		ORDER BY tick.at DESC
 		LIMIT 1
 	), ''
