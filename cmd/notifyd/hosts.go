@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,7 +23,7 @@ var ownHosts = []string{"localhost", "127.0.0.1", "::1"}
 // server for the page's own (DNS rebinding). Requests with a token or a secret
 // are no exception. Health checks are: they tell nothing of anybody, and often
 // name an address.
-func allowHosts(next http.Handler, prefix string, names []string) http.Handler {
+func allowHosts(next http.Handler, prefix string, names []string, log *slog.Logger) http.Handler {
 	allowed := slices.Clone(ownHosts)
 	for _, name := range names {
 		allowed = append(allowed, fold.ASCII(strings.Trim(name, "[]")))
@@ -33,6 +34,8 @@ func allowHosts(next http.Handler, prefix string, names []string) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		log.InfoContext(r.Context(), "request", "method", r.Method, "status", http.StatusMisdirectedRequest,
+			"host", shortened(r.Host), "from", r.RemoteAddr)
 		misdirected(w)
 	})
 }
@@ -54,6 +57,15 @@ func hostOf(authority string) string {
 		return ""
 	}
 	return fold.ASCII(host)
+}
+
+// shortened cuts a text that is too long for a log.
+func shortened(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
 }
 
 // misdirected answers 421 (RFC 9110, section 15.5.20).
