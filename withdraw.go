@@ -38,10 +38,7 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey)
 	if err != nil {
 		return 0, err
 	}
-	var bad faults
-	bad.text("Origin", key.Origin, true, MaxTitleChars)
-	bad.text("Scope", key.Scope, true, MaxTitleChars)
-	if err := bad.err(); err != nil {
+	if err := key.Check(); err != nil {
 		return 0, err
 	}
 	poster, now := s.nameOf(who), s.now().UnixMilli()
