@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,7 +36,7 @@ func allowHosts(next http.Handler, prefix string, names []string, log *slog.Logg
 			return
 		}
 		log.InfoContext(r.Context(), "request", "method", r.Method, "status", http.StatusMisdirectedRequest,
-			"host", shortened(r.Host), "from", r.RemoteAddr)
+			"host", fmt.Sprintf("%.100s", r.Host), "from", r.RemoteAddr)
 		misdirected(w)
 	})
 }
@@ -57,15 +58,6 @@ func hostOf(authority string) string {
 		return ""
 	}
 	return fold.ASCII(host)
-}
-
-// shortened cuts a text that is too long for a log.
-func shortened(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }
 
 // misdirected answers 421 (RFC 9110, section 15.5.20).
