@@ -256,7 +256,7 @@ func unescape(literal string) (s, wrong string) {
 			continue
 		}
 		if rest[0] == 'b' || rest[0] == 'f' {
-			return "", control
+			return "", HasControl
 		}
 		if rest[0] != 'u' { // a quote, a slash or a backslash
 			b.WriteByte(rest[0])
@@ -273,14 +273,20 @@ func unescape(literal string) (s, wrong string) {
 			}
 			literal = literal[6:]
 		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' {
-			return "", control
+		if IsControl(r) {
+			return "", HasControl
 		}
 		b.WriteRune(r)
 	}
 }
 
-const control = "contains a control character other than TAB, LF and CR"
+// HasControl is the reason of a Fault of a text with a control character.
+const HasControl = "contains a control character other than TAB, LF and CR"
+
+// IsControl reports whether a character is below U+0020, and none of TAB, LF and
+// CR. No text may have one: PostgreSQL cannot store NUL, and in JSON each of them
+// takes six bytes.
+func IsControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' }
 
 func hex4(digits string) rune {
 	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar allows only hex digits here
