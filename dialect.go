@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"github.com/pressly/goose/v3"
@@ -45,8 +46,10 @@ type dialect interface {
 	lock(against lockKind) string
 	// takesWrites fails if the database takes no writes.
 	takesWrites(ctx context.Context, s *store) error
-	// unlimit lifts the time limits of the host's connection for one
+	// limit limits the time of each statement of a transaction, unless a shorter
+	// limit is set. unlimit lifts the limits of the host's connection for a
 	// transaction.
+	limit(tx *gorm.DB, d time.Duration) error
 	unlimit(tx *gorm.DB) error
 	// tryPurgeLock reports whether this transaction may purge: no other one
 	// does.

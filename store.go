@@ -196,8 +196,24 @@ func (s *store) writeTx(ctx context.Context, takes duration, do func(tx *gorm.DB
 		if s.bound {
 			return inSavepoint(db, do)
 		}
-		return db.Transaction(do)
+		return db.Transaction(func(tx *gorm.DB) error {
+			if err := s.limit(ctx, tx); err != nil {
+				return err
+			}
+			return do(tx)
+		})
 	})
+}
+
+// limit lets the database itself end the statements of a transaction of ours
+// when ctx ends. The driver asks for that too, over another connection, but the
+// request may get lost.
+func (s *store) limit(ctx context.Context, tx *gorm.DB) error {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	return s.dialect.limit(tx, time.Until(end))
 }
 
 // inSavepoint runs do in a savepoint of the host's transaction, and takes it back
