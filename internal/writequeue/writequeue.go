@@ -25,6 +25,7 @@ type Queue struct {
 	mu          sync.Mutex
 	leading     bool // a write is being done
 	afterLong   bool // that write was a long one
+	failed      bool // the transaction before it was not committed
 	short, long []*write
 }
 
@@ -106,11 +107,12 @@ func (q *Queue) join(line *[]*write, w *write) {
 	}
 }
 
-// Busy reports whether a write is being done.
-func (q *Queue) Busy() bool {
+// Working reports whether a write is being done, and the one before it
+// succeeded.
+func (q *Queue) Working() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.leading
+	return q.leading && !q.failed
 }
 
 // Len returns the number of waiting writes.
@@ -215,6 +217,7 @@ func (q *Queue) finish(group []*write, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.failed = err != nil
 	q.next()
 }
 
@@ -275,8 +278,9 @@ func (q *Queue) shareInSavepoint(w *write, tx *gorm.DB) error {
 	if err := q.share(w, tx); errors.Is(err, errUndone) {
 		return err
 	} else if err != nil {
-		if err := tx.Exec("ROLLBACK TO notification_write").Error; err != nil {
-			return err
+		// SQLite may have rolled back the whole transaction, if the disk is full.
+		if undo := tx.Exec("ROLLBACK TO notification_write").Error; undo != nil {
+			return errors.Join(w.err, undo)
 		}
 	}
 	return tx.Exec("RELEASE notification_write").Error
