@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -46,6 +47,8 @@ type dialect interface {
 	lock(against lockKind) string
 	// takesWrites fails if the database takes no writes.
 	takesWrites(ctx context.Context, s *store) error
+	// transaction returns the options of the library's own transactions.
+	transaction() *sql.TxOptions
 	// limit limits the time of each statement of a transaction, unless a shorter
 	// limit is set. unlimit lifts the limits of the host's connection for a
 	// transaction.

@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"database/sql"
 	"strconv"
 	"time"
 
@@ -74,6 +75,13 @@ func (postgres) lock(against lockKind) string {
 // purgeLock is the advisory lock under which one instance purges at a time:
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
+
+// transaction asks for the isolation that the library relies on: a statement
+// that waited for a row sees what was done to it. A host's database may have
+// another default, with which it would fail.
+func (postgres) transaction() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
 
 // limit is SET LOCAL with a condition. A setting is a text such as "30s" or
 // "0", for no limit.

@@ -39,7 +39,11 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 func (s *Service) isReady(ctx context.Context) error {
-	if err := s.store.ready(ctx); err != nil {
+	err := s.store.ready(ctx)
+	for attempt := 1; again(ctx, err, attempt); attempt++ {
+		err = s.store.ready(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if c, ok := s.catalog.(interface{ Ready(context.Context) error }); ok {

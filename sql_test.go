@@ -82,6 +82,9 @@ var sqlCases = []sqlCase{
 	}},
 	posting("post_keyed_again", keyedDraft("eighth", toJane)),
 	posting("post_many_scoped_and_keyed", withKey("key 2", scopedDraft("ninth", toEveryone)), withKey("key 3", draft("tenth", toJane))),
+	{"post_keyed_after_a_lost_answer", func(f *fixture) error {
+		return notifications.Committed(f.t.Context(), f.Service, f.newest())
+	}},
 	{"post_in_a_transaction_of_the_host", func(f *fixture) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(f.t.Context(), ci, draft("in a transaction", toJane))

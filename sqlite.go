@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"database/sql"
 	"time"
 
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -45,6 +46,8 @@ func (sqlite) audienceArray() string    { return "json_group_array(aud.value)" }
 // lock returns nothing: a transaction that writes excludes all others that
 // write.
 func (sqlite) lock(lockKind) string { return "" }
+
+func (sqlite) transaction() *sql.TxOptions { return nil }
 
 // limit does nothing: the driver interrupts the statement itself.
 func (sqlite) limit(*gorm.DB, time.Duration) error { return nil }
