@@ -30,8 +30,8 @@ var (
 
 	// ErrUnavailable: the database, the catalog, the policy or the keys did not
 	// answer. The same call may succeed later. Nothing was done, with one
-	// exception: if the connection is lost during a commit, the outcome is
-	// unknown.
+	// exception: if the context ends or the database goes away during a commit,
+	// the outcome is unknown.
 	ErrUnavailable = errors.New("notifications: unavailable")
 
 	// ErrTooMany: the caller asks for too much at once or too often. Nothing was

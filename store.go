@@ -91,7 +91,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	}
 	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile)}
 	if d.oneWriter() {
-		s.queue = new(writequeue.Queue)
+		s.queue = &writequeue.Queue{Lock: takeLock} // in a host's database, BEGIN may not take it
 	}
 	return s, nil
 }
