@@ -189,13 +189,22 @@ func (s *Service) begin(ctx context.Context, does access, r Request) (context.Co
 	return ctx, s.authorize(ctx, r)
 }
 
-// lockForWriting takes SQLite's write lock, with a statement that changes
-// nothing.
+// lockStatement takes SQLite's write lock and changes nothing.
+const lockStatement = "UPDATE notification_scopes SET used_at = used_at WHERE FALSE"
+
+// lockForWriting takes SQLite's write lock in the host's transaction.
 func (s *store) lockForWriting(ctx context.Context) error {
 	if !s.dialect.oneWriter() {
 		return nil
 	}
-	return s.ended(s.session(ctx, s.db).Exec("UPDATE notification_scopes SET used_at = used_at WHERE FALSE").Error)
+	return s.ended(s.session(ctx, s.db).Exec(lockStatement).Error)
+}
+
+// takeLock takes SQLite's write lock in a transaction of the library. It leaves
+// out GORM, which would take longer than SQLite.
+func takeLock(tx *gorm.DB) error {
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, lockStatement)
+	return err
 }
 
 // ended is failed, but also recognises that the host's transaction has ended.

@@ -1,5 +1,3 @@
-SELECT current_setting('transaction_read_only');
-
 SELECT attname::text
 FROM pg_attribute
 WHERE attrelid = to_regclass($1)
@@ -38,3 +36,5 @@ LIMIT 0;
 SELECT poster, key, content, message_id, expires_at
 FROM notification_idempotency_keys
 LIMIT 0;
+
+SELECT current_setting('transaction_read_only');

@@ -19,8 +19,6 @@ SET content = excluded.content, message_id = excluded.message_id, expires_at = e
 WHERE held.expires_at <= ?
 RETURNING key;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -30,5 +28,3 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
-
-RELEASE SAVEPOINT notification_write;

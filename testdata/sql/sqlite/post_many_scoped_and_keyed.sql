@@ -59,8 +59,6 @@ WHERE (audience, message_id) IN (
 	) item
 );
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 SELECT id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system,
 	audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
@@ -82,5 +80,3 @@ FROM (
 		item.value ->> 'system' AS system, item.value ->> 'expires_at' AS expires_at, item.value ->> 'audience' AS audience
 	FROM json_each(?) item
 ) item;
-
-RELEASE SAVEPOINT notification_write;

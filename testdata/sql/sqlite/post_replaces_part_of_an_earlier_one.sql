@@ -41,8 +41,6 @@ AND audience IN (
 	FROM json_each(?) item
 );
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -52,5 +50,3 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
-
-RELEASE SAVEPOINT notification_write;

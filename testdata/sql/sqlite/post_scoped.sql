@@ -16,8 +16,6 @@ AND msg.scope = ?
 AND msg.withdrawn_at IS NULL
 ORDER BY msg.id;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audiences, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -27,5 +25,3 @@ FROM (
 	SELECT item.value AS value
 	FROM json_each(?) item
 ) aud;
-
-RELEASE SAVEPOINT notification_write;
