@@ -40,9 +40,7 @@ func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, 
 	if err != nil {
 		return inbox{}, err
 	}
-	var bad faults
-	f.check("", &bad)
-	if err := bad.err(); err != nil {
+	if err := f.Check(); err != nil {
 		return inbox{}, err
 	}
 	return s.inbox(ctx, who)

@@ -2,6 +2,8 @@ package notifications
 
 import (
 	"context"
+	"database/sql"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -46,8 +48,12 @@ type dialect interface {
 	lock(against lockKind) string
 	// takesWrites fails if the database takes no writes.
 	takesWrites(ctx context.Context, s *store) error
-	// unlimit lifts the time limits of the host's connection for one
+	// transaction returns the options of the library's own transactions.
+	transaction() *sql.TxOptions
+	// limit limits the time of each statement of a transaction, unless a shorter
+	// limit is set. unlimit lifts the limits of the host's connection for a
 	// transaction.
+	limit(tx *gorm.DB, d time.Duration) error
 	unlimit(tx *gorm.DB) error
 	// tryPurgeLock reports whether this transaction may purge: no other one
 	// does.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofrs/uuid/v5"
+	"gorm.io/gorm"
 )
 
 // Additions returns the columns that a migration adds, as "table.column"; none
@@ -22,6 +23,14 @@ func Additions(file string) []string {
 
 // WaitingWrites returns how many writes wait in the queue.
 func WaitingWrites(s *Service) int { return s.store.queue.Len() }
+
+// Committed asks whether an attempt to post was committed.
+func Committed(ctx context.Context, s *Service, id string) error {
+	return s.store.read(ctx, func(db *gorm.DB) error {
+		_, err := s.store.committed(db, attempt{ids: []string{id}})
+		return err
+	})
+}
 
 // SetSearchLimit changes how long a search may take.
 func SetSearchLimit(s *Service, d time.Duration) { s.searches.limit = d }

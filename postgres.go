@@ -1,8 +1,10 @@
 package notifications
 
 import (
+	"database/sql"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -75,6 +77,22 @@ func (postgres) lock(against lockKind) string {
 // purgeLock is the advisory lock under which one instance purges at a time:
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
+
+// transaction asks for the isolation that the library relies on: a statement
+// that waited for a row sees what was done to it. A host's database may have
+// another default, with which it would fail.
+func (postgres) transaction() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// limit is SET LOCAL with a condition. A setting is a text such as "30s" or
+// "0", for no limit.
+func (d postgres) limit(tx *gorm.DB, left time.Duration) error {
+	_, err := exec(tx, d.statement().Add(`SELECT set_config('statement_timeout', item.value, TRUE) FROM (SELECT ?::text AS value) item
+		WHERE current_setting('statement_timeout')::interval NOT BETWEEN interval '1 ms' AND (item.value || ' ms')::interval`,
+		strconv.FormatInt(max(left.Milliseconds(), 1), 10)))
+	return err
+}
 
 func (d postgres) unlimit(tx *gorm.DB) error {
 	_, err := exec(tx, d.statement().Add("SET LOCAL statement_timeout = 0"))

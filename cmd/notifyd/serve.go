@@ -147,7 +147,7 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
 	handler := withDeadline(api, c.writeTimeout*9/10)
 	if c.acceptsGuests() {
-		handler = allowHosts(handler, c.prefix, c.allowedHosts)
+		handler = allowHosts(handler, c.prefix, c.allowedHosts, log)
 	}
 	return &http.Server{
 		Handler:           allowOrigins(handler, c.corsOrigins),
