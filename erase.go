@@ -47,7 +47,7 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) (Era
 		return Erased{}, Invalid("user", err.Error())
 	}
 	var result Erased
-	err = s.store.writeTx(ctx, long, func(tx *gorm.DB) (err error) {
+	err = s.store.writeTx(ctx, s.nameOf(who), long, func(tx *gorm.DB) (err error) {
 		result, err = s.store.erase(tx, ref.String())
 		return err
 	})

@@ -379,14 +379,14 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	case len(list) == 0:
 		return nil
 	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
-		return s.writeTx(ctx, short, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
+		return s.writeTx(ctx, list[0].poster, short, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
 	}
 	for _, p := range list {
 		if err := p.mint(ids); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, short, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
+	return s.write(ctx, list[0].poster, short, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
 }
 
 // postKeyed stores postings of which some have a scope or an idempotency key.

@@ -171,7 +171,7 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 // tx runs one transaction of a purge. Its first statement writes; see writeTx.
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
-	err := p.writeTx(ctx, long, func(tx *gorm.DB) error {
+	err := p.writeTx(ctx, "", long, func(tx *gorm.DB) error {
 		if err := p.dialect.unlimit(tx); err != nil {
 			return err
 		}

@@ -60,7 +60,8 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 		return notifications.Page{}, busy(err)
 	}
 	defer release()
-	return searchInTurn(ctx, a, who, q.Filter, func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
+	a.rates.chargeSearch(who, q.Filter)
+	return inTurn(ctx, a.rates.reads, who, isLong(q), func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
 }
 
 // busy converts an error of a Budget.

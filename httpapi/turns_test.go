@@ -60,13 +60,12 @@ func TestSearchesInTurn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &api{rates: limits}
 		who := notifications.User("default/jane")
 		gate := make(chan struct{})
 		running := 0
 		for range 10 {
 			go func() {
-				_, _ = searchInTurn(t.Context(), a, who, notifications.Filter{Text: "x"}, func() (int, error) {
+				_, _ = inTurn(t.Context(), limits.reads, who, true, func() (int, error) {
 					running++
 					<-gate
 					return 0, nil
@@ -77,7 +76,7 @@ func TestSearchesInTurn(t *testing.T) {
 		if running != 2 {
 			t.Errorf("%d searches are running", running)
 		}
-		if n, err := searchInTurn(t.Context(), a, who, notifications.Filter{}, func() (int, error) { return 7, nil }); n != 7 || err != nil {
+		if n, err := inTurn(t.Context(), limits.reads, who, false, func() (int, error) { return 7, nil }); n != 7 || err != nil {
 			t.Errorf("another read gives %d, %v", n, err)
 		}
 		now := time.Now()

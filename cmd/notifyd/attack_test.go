@@ -227,7 +227,9 @@ var ways = func() []way {
 				a.send(ctx, http.MethodPut, "/notifications/state", fmt.Sprintf(`{"filter":{"messageScope":"all"},"read":%t}`, read), a.users[n])
 			}
 		}},
-		{"pages_never_read", func(ctx context.Context, a *attack, n int) { a.holdPage(ctx, "/notifications?pageSize=10000&"+all, a.users[n]) }},
+		{"pages_never_read", func(ctx context.Context, a *attack, n int) {
+			a.holdPage(ctx, "/notifications?pageSize=10000&"+all, a.users[n])
+		}},
 		{"largest_pages", get("/notifications?pageSize=10000&" + all)},
 		{"deep_pages", get("/notifications?pageNumber=200&" + all)},
 		{"ordered_pages", get("/notifications?orderBy=message&" + all)},

@@ -11,7 +11,7 @@ import (
 )
 
 // defaultRateLimits let everybody work, and stop a loop.
-const defaultRateLimits = "reads=100,marks=50,posts=100,posts-per-hour=20000,reads-at-once=8,failures=5"
+const defaultRateLimits = "reads=100,marks=50,posts=100,posts-per-hour=20000,reads-at-once=2,writes-at-once=8,failures=5"
 
 // rateLimits reads a list such as "reads=100,posts=10", or off.
 func rateLimits(to *httpapi.RateLimits) func([]string) error {
@@ -54,6 +54,8 @@ func setRateLimit(l *httpapi.RateLimits, name string, n int) error {
 		l.PostsPerHour = n
 	case "reads-at-once":
 		l.ReadsAtOnce = n
+	case "writes-at-once":
+		l.WritesAtOnce = n
 	case "failures":
 		l.Failures = perSecond
 	default:

@@ -20,10 +20,10 @@ type queue struct {
 	db *gorm.DB
 }
 
-func newQueue(db *gorm.DB) queue { return queue{new(Queue), db} }
+func newQueue(db *gorm.DB) queue { return queue{&Queue{anyTime: true}, db} }
 
 func (q queue) write(ctx context.Context, do func(*gorm.DB) error) error {
-	return q.Run(ctx, func(ctx context.Context) *gorm.DB {
+	return q.Run(ctx, "", func(ctx context.Context) *gorm.DB {
 		return q.db.Session(&gorm.Session{NewDB: true, Context: ctx, SkipDefaultTransaction: true})
 	}, do)
 }
@@ -269,7 +269,7 @@ func TestLongWritesStandAlone(t *testing.T) {
 					shortDone <- q.write(waiting, func(*gorm.DB) error { return errors.New("done with the long write") })
 					return
 				}
-				longDone <- q.RunAlone(long, begin, func(db *gorm.DB) error {
+				longDone <- q.RunAlone(long, "", begin, func(db *gorm.DB) error {
 					close(started)
 					return db.Transaction(func(tx *gorm.DB) error { return tx.Exec(endless).Error })
 				})
@@ -292,9 +292,11 @@ func TestLongWritesStandAlone(t *testing.T) {
 	}
 	var order []string
 	var wg sync.WaitGroup
-	add := func(name string, run func(context.Context, func(context.Context) *gorm.DB, func(*gorm.DB) error) error) {
+	add := func(name string, run func(context.Context, string, func(context.Context) *gorm.DB, func(*gorm.DB) error) error) {
 		before := q.Len()
-		wg.Go(func() { _ = run(t.Context(), begin, func(*gorm.DB) error { order = append(order, name); return nil }) })
+		wg.Go(func() {
+			_ = run(t.Context(), "", begin, func(*gorm.DB) error { order = append(order, name); return nil })
+		})
 		for q.Len() == before {
 			runtime.Gosched()
 		}
