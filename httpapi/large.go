@@ -55,13 +55,15 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 	if q.Limit > notifications.DefaultLimit {
 		size = min(int64(q.Limit)*largestNotification, largestPage)
 	}
-	release, err := a.answers.fetching.Acquire(ctx, who.String(), size, patience)
-	if err != nil {
-		return notifications.Page{}, busy(err)
-	}
-	defer release()
 	a.rates.chargeSearch(who, q.Filter)
-	return inTurn(ctx, a.rates.reads, who, isLong(q), func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
+	return inTurn(ctx, a.rates.reads, who, isLong(q), func() (notifications.Page, error) {
+		release, err := a.answers.fetching.Acquire(ctx, who.String(), size, patience)
+		if err != nil {
+			return notifications.Page{}, busy(err)
+		}
+		defer release()
+		return a.svc.List(ctx, who, q)
+	})
 }
 
 // busy converts an error of a Budget.

@@ -52,7 +52,8 @@ func inTurn[T any](ctx context.Context, t turns, who notifications.Identity, lon
 // isLong reports whether a list takes long: it reads more than what it shows,
 // or shows much.
 func isLong(q notifications.ListQuery) bool {
-	return q.Text != "" || q.Limit > longPage || q.Offset > longOffset || q.OrderBy != notifications.OrderCreated
+	byText := q.OrderBy != "" && q.OrderBy != notifications.OrderCreated
+	return q.Text != "" || q.Limit > longPage || q.Offset > longOffset || byText
 }
 
 // hasLongBody also reports a body of unknown length.
