@@ -31,10 +31,15 @@ func (a *api) decodeBody(w http.ResponseWriter, r *http.Request, who notificatio
 	if err != nil {
 		return in, err
 	}
-	in.Reader, err = inTurn(r.Context(), a.rates.reads, who, hasLongBody(r), func() (*strictjson.Reader, error) {
+	parse := func() (*strictjson.Reader, error) {
 		parsed, err := strictjson.Parse(body)
 		return parsed, asInvalid(err)
-	})
+	}
+	if len(body) > longBody {
+		in.Reader, err = inTurn(r.Context(), a.rates.reads, who, true, parse)
+	} else {
+		in.Reader, err = parse()
+	}
 	return in, err
 }
 

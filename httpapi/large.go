@@ -56,7 +56,7 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 		size = min(int64(q.Limit)*largestNotification, largestPage)
 	}
 	a.rates.chargeSearch(who, q.Filter)
-	return inTurn(ctx, a.rates.reads, who, isLong(q), func() (notifications.Page, error) {
+	return readInTurn(ctx, a, who, isLong(q), func() (notifications.Page, error) {
 		release, err := a.answers.fetching.Acquire(ctx, who.String(), size, patience)
 		if err != nil {
 			return notifications.Page{}, busy(err)

@@ -47,7 +47,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 		return err
 	}
 	a.rates.chargeSearch(who, filter)
-	n, err := inTurn(r.Context(), a.rates.reads, who, filter.Text != "", func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
+	n, err := readInTurn(r.Context(), a, who, filter.Text != "", func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
 	if err != nil {
 		return asAsked(err, nil)
 	}
@@ -86,7 +86,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	status, err := inTurn(r.Context(), a.rates.reads, who, false, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
+	status, err := readInTurn(r.Context(), a, who, false, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	topics, err := inTurn(r.Context(), a.rates.reads, who, false, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
+	topics, err := readInTurn(r.Context(), a, who, false, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifi
 	if err != nil {
 		return err
 	}
-	n, err := inTurn(r.Context(), a.rates.reads, who, false, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
+	n, err := readInTurn(r.Context(), a, who, false, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	reach, err := inTurn(r.Context(), a.rates.reads, who, false, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
+	reach, err := readInTurn(r.Context(), a, who, false, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}

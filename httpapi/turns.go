@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/limit"
@@ -18,6 +19,8 @@ const (
 	// What makes a request long: notifications on a page and before it, and
 	// bytes in a body.
 	longPage, longOffset, longBody = 100, 1000, 16 << 10
+	// longRead is what a caller's reads take if they are long.
+	longRead = 5 * time.Millisecond
 )
 
 // newTurns returns turns for so many at once; zero is no limit.
@@ -47,6 +50,14 @@ func inTurn[T any](ctx context.Context, t turns, who notifications.Identity, lon
 	}
 	defer done()
 	return work()
+}
+
+// readInTurn reads in the caller's turn. A caller whose reads took long of late
+// is expected to go on so: what a read costs depends on how much there is.
+func readInTurn[T any](ctx context.Context, a *api, who notifications.Identity, long bool, read func() (T, error)) (T, error) {
+	t := a.rates.reads
+	long = long || t.all != nil && t.all.Mean(who.String()) > longRead
+	return inTurn(ctx, t, who, long, read)
 }
 
 // isLong reports whether a list takes long: it reads more than what it shows,

@@ -245,6 +245,7 @@ var ways = func() []way {
 		{"deep_pages", get("/notifications?pageNumber=200&" + all)},
 		{"ordered_pages", get("/notifications?orderBy=message&" + all)},
 		{"lists", get("/notifications?" + all)},
+		{"short_lists", get("/notifications")},
 		{"counts", get("/notifications/count?read=false&" + all)},
 		{"posts", post(draft("default/victim"))},
 		{"posts_to_everybody", post(fmt.Sprintf(`{"origin":"o","title":"t","message":%q}`, longText))},

@@ -4,10 +4,12 @@ import "time"
 
 // Line lets callers wait, and gives the next turn to the caller who has used
 // least of late: start-time fair queueing (Goyal, Vin and Cheng, 1996). A caller
-// who was away saves nothing up. A caller's own turns come in order. The zero
-// Line is empty. It is not safe for concurrent use.
+// who was away saves nothing up, and when nobody waits all is forgotten. A
+// caller's own turns come in order. The zero Line is empty. It is not safe for
+// concurrent use.
 type Line[T comparable] struct {
 	clock   time.Duration // the start of the latest turn; it counts what is used, and not the time
+	latest  time.Duration // no caller's next turn starts later
 	callers map[string]*inLine[T]
 	length  int
 	arrived uint64 // all that ever waited
@@ -18,7 +20,8 @@ type Line[T comparable] struct {
 // or at the clock if that is later.
 type inLine[T any] struct {
 	start   time.Duration
-	working int // turns that have begun
+	working int           // turns that have begun
+	mean    time.Duration // of its turns; the latest counts an eighth
 	waiting []place[T]
 }
 
@@ -27,8 +30,9 @@ type place[T any] struct {
 	number uint64 // in the order of arrival
 }
 
-// usual is what a turn counts as while it lasts.
-const usual = time.Millisecond
+// least is what a turn counts as at least. So one caller's many short turns do
+// not pass for less than another's few.
+const least = 2 * time.Millisecond
 
 // Len returns how many wait.
 func (l *Line[T]) Len() int { return l.length }
@@ -66,7 +70,8 @@ func (l *Line[T]) Leave(key string, value T) bool {
 }
 
 // Next takes out what is next, and begins its caller's turn. It reports false if
-// nothing waits.
+// nothing waits; then there is room for everybody, and what was used does not
+// count any more.
 func (l *Line[T]) Next() (next T, ok bool) {
 	var first *inLine[T]
 	var key string
@@ -76,6 +81,7 @@ func (l *Line[T]) Next() (next T, ok bool) {
 		}
 	}
 	if first == nil {
+		l.clock = l.latest
 		return next, false
 	}
 	next = first.waiting[0].value
@@ -96,15 +102,26 @@ func (l *Line[T]) before(a, b *inLine[T]) bool {
 func (l *Line[T]) Begin(key string) {
 	c := l.caller(key)
 	l.clock = max(l.clock, c.start)
-	c.start = l.clock + usual
+	c.start = l.clock + least
+	l.latest = max(l.latest, c.start)
 	c.working++
 }
 
 // End ends a turn that began, and counts what it has used.
 func (l *Line[T]) End(key string, used time.Duration) {
 	c := l.caller(key)
-	c.start += used - usual
+	c.start += max(used-least, 0)
+	l.latest = max(l.latest, c.start)
 	c.working--
+	c.mean += (used - c.mean) / 8
+}
+
+// Mean returns how much the caller's latest turns used; zero if it is unknown.
+func (l *Line[T]) Mean(key string) time.Duration {
+	if c := l.callers[key]; c != nil {
+		return c.mean
+	}
+	return 0
 }
 
 // caller returns a caller. Of many it forgets those who are where a new one

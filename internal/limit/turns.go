@@ -16,7 +16,11 @@ type Turns struct {
 	line Line[*turn]
 }
 
-type turn struct{ granted chan struct{} }
+// turn is one that somebody waits for.
+type turn struct {
+	granted chan struct{}
+	began   time.Time // when it was granted; the wait for a processor counts too
+}
 
 // NewTurns returns Turns for so many at once. Of one caller most may wait.
 func NewTurns(atOnce, most int) *Turns { return &Turns{free: atOnce, most: most} }
@@ -31,19 +35,19 @@ func (t *Turns) Take(ctx context.Context, key string, patience time.Duration) (d
 		t.free--
 		t.line.Begin(key)
 		t.mu.Unlock()
-		return t.begun(key), nil
+		return t.end(key, time.Now()), nil
 	case t.line.Waiting(key) >= t.most:
 		t.mu.Unlock()
 		return nil, ErrOwnShare
 	}
-	own := &turn{make(chan struct{})}
+	own := &turn{granted: make(chan struct{})}
 	t.line.Join(key, own)
 	t.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-own.granted:
-		return t.begun(key), nil
+		return t.end(key, own.began), nil
 	case <-timer.C:
 	case <-ctx.Done():
 	}
@@ -51,7 +55,7 @@ func (t *Turns) Take(ctx context.Context, key string, patience time.Duration) (d
 	defer t.mu.Unlock()
 	switch {
 	case !t.line.Leave(key, own): // granted at the last moment
-		return t.begun(key), nil
+		return t.end(key, own.began), nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	default:
@@ -59,13 +63,21 @@ func (t *Turns) Take(ctx context.Context, key string, patience time.Duration) (d
 	}
 }
 
-func (t *Turns) begun(key string) (done func()) {
-	began := time.Now()
+// Mean returns how long the caller's latest turns took; zero if it is unknown.
+func (t *Turns) Mean(key string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.line.Mean(key)
+}
+
+// end returns the function that ends a turn.
+func (t *Turns) end(key string, began time.Time) (done func()) {
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.line.End(key, time.Since(began))
 		if next, waits := t.line.Next(); waits {
+			next.began = time.Now()
 			close(next.granted)
 		} else {
 			t.free++
