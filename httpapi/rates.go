@@ -38,13 +38,17 @@ type RateLimits struct {
 	// The log gets a warning when somebody reaches it. Zero is no limit.
 	PostsPerHour int
 	// ReadsAtOnce is how many reads of all callers are at work at once. Others
-	// wait up to two seconds, and are then answered with 503. Of those who
-	// wait, the caller with the fewest at work is next, so that one in a loop
-	// does not hold up the others. A quarter of them, at least one, may be
-	// searches. Zero is no limit.
+	// wait up to two seconds, and are then answered with 503; of one caller 100
+	// wait, and more are answered with 429. Of those who wait, the caller who has
+	// used least of late is next, so that one in a loop does not hold up the
+	// others. A quarter of them, at least one, may be long: searches, pages of
+	// more than 100 or after more than 1,000, and orders other than created.
+	// Half, at least one, may be of callers whose latest reads took more than
+	// 5 ms. Zero is no limit.
 	ReadsAtOnce int
-	// WritesAtOnce is the same for posts, withdrawals and marks. A quarter of
-	// them may be marks by a filter.
+	// WritesAtOnce is the same for posts, withdrawals and marks. Long ones are
+	// withdrawals, marks by a filter, and bodies of more than 16 KiB. Zero is no
+	// limit.
 	WritesAtOnce int
 	// Failures limits the requests from one address without valid credentials;
 	// IPv6 addresses of one /64 count as one. Above it, unknown credentials

@@ -9,9 +9,10 @@ import (
 	"github.com/notifications-go/notifications/internal/limit"
 )
 
-// turns lets a few requests work at once, and fewer that take long. Both are nil
-// if there is no limit.
-type turns struct{ all, long *limit.Turns }
+// turns lets a few requests work at once. Half of them may be of callers whose
+// requests were slow of late, and a quarter may be long. All are nil if there is
+// no limit.
+type turns struct{ all, slow, long *limit.Turns }
 
 const (
 	// maxWaiting is how many requests of one caller wait for a turn.
@@ -19,8 +20,9 @@ const (
 	// What makes a request long: notifications on a page and before it, and
 	// bytes in a body.
 	longPage, longOffset, longBody = 100, 1000, 16 << 10
-	// longRead is what a caller's reads take if they are long.
-	longRead = 5 * time.Millisecond
+	// slowRead is what the reads of a slow caller take. What a read costs depends
+	// on how much there is, and is known only afterwards.
+	slowRead = 5 * time.Millisecond
 )
 
 // newTurns returns turns for so many at once; zero is no limit.
@@ -28,36 +30,42 @@ func newTurns(atOnce int) turns {
 	if atOnce <= 0 {
 		return turns{}
 	}
-	return turns{limit.NewTurns(atOnce, maxWaiting), limit.NewTurns(max(atOnce/4, 1), maxWaiting)}
+	part := func(of int) *limit.Turns { return limit.NewTurns(max(atOnce/of, 1), maxWaiting) }
+	return turns{all: part(1), slow: part(2), long: part(4)}
 }
 
 // inTurn works when it is the caller's turn. Reading a body and writing an
 // answer are not part of it: a slow client must not keep others waiting.
-func inTurn[T any](ctx context.Context, t turns, who notifications.Identity, long bool, work func() (T, error)) (result T, err error) {
-	if t.all == nil {
+func inTurn[T any](ctx context.Context, t turns, who notifications.Identity, long bool, work func() (T, error)) (T, error) {
+	switch {
+	case t.all == nil:
 		return work()
+	case long:
+		return taking(ctx, who, work, t.long, t.all)
+	default:
+		return taking(ctx, who, work, t.all)
 	}
-	if long { // waits for other long work first
-		done, err := t.long.Take(ctx, who.String(), patience)
+}
+
+// readInTurn is inTurn for a read.
+func readInTurn[T any](ctx context.Context, a *api, who notifications.Identity, long bool, read func() (T, error)) (T, error) {
+	t := a.rates.reads
+	if t.all != nil && !long && t.all.Mean(who.String()) > slowRead {
+		return taking(ctx, who, read, t.slow, t.all)
+	}
+	return inTurn(ctx, t, who, long, read)
+}
+
+// taking works in a turn of each of several sorts, which it takes in order.
+func taking[T any](ctx context.Context, who notifications.Identity, work func() (T, error), sorts ...*limit.Turns) (result T, err error) {
+	for _, sort := range sorts {
+		done, err := sort.Take(ctx, who.String(), patience)
 		if err != nil {
 			return result, busy(err)
 		}
 		defer done()
 	}
-	done, err := t.all.Take(ctx, who.String(), patience)
-	if err != nil {
-		return result, busy(err)
-	}
-	defer done()
 	return work()
-}
-
-// readInTurn reads in the caller's turn. A caller whose reads took long of late
-// is expected to go on so: what a read costs depends on how much there is.
-func readInTurn[T any](ctx context.Context, a *api, who notifications.Identity, long bool, read func() (T, error)) (T, error) {
-	t := a.rates.reads
-	long = long || t.all != nil && t.all.Mean(who.String()) > longRead
-	return inTurn(ctx, t, who, long, read)
 }
 
 // isLong reports whether a list takes long: it reads more than what it shows,

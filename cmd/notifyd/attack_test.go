@@ -24,25 +24,34 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-// attackTime is how long each phase of TestAttack takes. NOTIFICATIONS_ATTACK
-// sets another time, such as 10s.
-const attackTime = 500 * time.Millisecond
+const (
+	// attackTime is how long each phase of TestAttack takes. NOTIFICATIONS_ATTACK
+	// sets another time, such as 10s.
+	attackTime = 2 * time.Second
+	// mostTimes is how many times longer than in quiet most of the user's requests
+	// may take. Machines that run tests are busy, so it is far above the figures
+	// in docs/reliability.md.
+	mostTimes = 20
+)
 
 // hostiles is the number of hostile clients.
 const hostiles = 16
 
 // TestAttack lets a user list, count, post and mark, alone and then beside
 // hostile clients, each with an identity of its own. The user must get what was
-// asked for, and nobody a 5xx but 503. It prints how long the user waits:
+// asked for, and nobody a 5xx but 503. It prints how long the user waits. The
+// last way of attack is all at once; with NOTIFICATIONS_ATTACK it tries each:
 //
 //	NOTIFICATIONS_ATTACK=10s go test ./cmd/notifyd -run TestAttack/sqlite -v
 func TestAttack(t *testing.T) {
-	phase := attackTime
+	phase, ways := attackTime, waysOfAttack()
 	if given := os.Getenv("NOTIFICATIONS_ATTACK"); given != "" {
 		var err error
 		if phase, err = time.ParseDuration(given); err != nil {
 			t.Fatal(err)
 		}
+	} else {
+		ways = ways[len(ways)-1:]
 	}
 	known := newAttackers(t)
 	measure := func(database func(t *testing.T) string) func(t *testing.T) {
@@ -91,19 +100,13 @@ func (k *attackers) measure(t *testing.T, database string, w way, phase time.Dur
 	ids := fillForAttack(t, database)
 	a := &attack{attackers: k, statuses: map[int]int{}}
 	a.instance = spawn(t, append(jwtArgs(k.keys), "--database="+database, "--open-catalog", "--log-level=error")...)
-	quiet := a.visit(t, ids, phase)
-	ctx, end := context.WithCancel(t.Context())
-	var hostile sync.WaitGroup
-	for n := range hostiles {
-		hostile.Go(func() {
-			for ctx.Err() == nil {
-				w.send(ctx, a, n)
-			}
-		})
+	quiet, busy := a.visit(t, ids, phase), a.beside(t, w, ids, phase)
+	for again := 0; again < 2 && percentile(busy, 50) > mostTimes*percentile(quiet, 50); again++ {
+		quiet, busy = a.visit(t, ids, phase), a.beside(t, w, ids, phase)
 	}
-	busy := a.visit(t, ids, phase)
-	end()
-	hostile.Wait()
+	if percentile(busy, 50) > mostTimes*percentile(quiet, 50) {
+		t.Errorf("half of the user's requests take more than %v under attack, and %v without", percentile(busy, 50), percentile(quiet, 50))
+	}
 	a.get(t, "/readyz").want(t, http.StatusOK)
 	for status, n := range a.statuses {
 		if status >= 500 && status != http.StatusServiceUnavailable {
@@ -113,6 +116,22 @@ func (k *attackers) measure(t *testing.T, database string, w way, phase time.Dur
 	p := func(took []time.Duration, p int) float64 { return percentile(took, p).Seconds() * 1000 }
 	return fmt.Sprintf("%-22s %8.2f %8.2f %8.2f %8.2f %6.1f  %v, %d MiB\n", w.name, p(quiet, 50), p(quiet, 99), p(busy, 50), p(busy, 99),
 		p(busy, 99)/p(quiet, 99), a.statuses, a.peakMemory(t)>>20)
+}
+
+// beside is visit under attack.
+func (a *attack) beside(t *testing.T, w way, ids []string, phase time.Duration) []time.Duration {
+	ctx, end := context.WithCancel(t.Context())
+	var hostile sync.WaitGroup
+	for n := range hostiles {
+		hostile.Go(func() {
+			for ctx.Err() == nil {
+				w.send(ctx, a, n)
+			}
+		})
+	}
+	defer hostile.Wait()
+	defer end()
+	return a.visit(t, ids, phase)
 }
 
 // fillForAttack stores messages to everybody, some long, and a few to the
@@ -188,17 +207,6 @@ func (a *attack) visit(t *testing.T, ids []string, phase time.Duration) []time.D
 		})
 	}
 	requests.Wait()
-	for k, name := range []string{"list", "count", "post", "mark"} {
-		var of []time.Duration
-		worst := ""
-		for n := k; n < len(took); n += 4 {
-			of = append(of, took[n])
-			if took[n] > 60*time.Millisecond {
-				worst += fmt.Sprintf(" %d:%d", n, took[n].Milliseconds())
-			}
-		}
-		t.Logf("DBG %s p50 %v p90 %v p99 %v; slow: %s", name, percentile(of, 50), percentile(of, 90), percentile(of, 99), worst)
-	}
 	return took
 }
 
@@ -219,8 +227,8 @@ var thousand = func() string {
 	return strings.Join(all, ",")
 }()
 
-// ways are the ways of attack. The last one is all others at once.
-var ways = func() []way {
+// waysOfAttack returns the ways of attack. The last one is all others at once.
+func waysOfAttack() []way {
 	const all = "messageScope=all"
 	get := func(path string) func(ctx context.Context, a *attack, n int) {
 		return func(ctx context.Context, a *attack, n int) { a.send(ctx, http.MethodGet, path, "", a.users[n]) }
@@ -257,7 +265,7 @@ var ways = func() []way {
 		{"connections", func(ctx context.Context, a *attack, n int) { a.openMany(ctx, a.users[n]) }},
 	}
 	return append(list, way{"all", func(ctx context.Context, a *attack, n int) { list[n%len(list)].send(ctx, a, n) }})
-}()
+}
 
 // send sends a request and throws the answer away.
 func (a *attack) send(ctx context.Context, method, path, body, token string) {

@@ -59,7 +59,7 @@ func setRateLimit(l *httpapi.RateLimits, name string, n int) error {
 	case "failures":
 		l.Failures = perSecond
 	default:
-		return fmt.Errorf("%q is none of reads, marks, posts, posts-per-hour, reads-at-once and failures", name)
+		return fmt.Errorf("%q is none of reads, marks, posts, posts-per-hour, reads-at-once, writes-at-once and failures", name)
 	}
 	return nil
 }

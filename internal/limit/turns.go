@@ -29,6 +29,9 @@ func NewTurns(atOnce, most int) *Turns { return &Turns{free: atOnce, most: most}
 // for it up to patience. The error is [ErrOwnShare] if too many of the caller's
 // wait, [ErrAllInUse], or that of the context.
 func (t *Turns) Take(ctx context.Context, key string, patience time.Duration) (done func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	switch {
 	case t.free > 0:
