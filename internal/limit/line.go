@@ -73,16 +73,16 @@ func (l *Line[T]) Leave(key string, value T) bool {
 // nothing waits; then there is room for everybody, and what was used does not
 // count any more.
 func (l *Line[T]) Next() (next T, ok bool) {
+	if l.length == 0 {
+		l.clock = l.latest
+		return next, false
+	}
 	var first *inLine[T]
 	var key string
 	for k, c := range l.callers {
 		if len(c.waiting) > 0 && (first == nil || l.before(c, first)) {
 			key, first = k, c
 		}
-	}
-	if first == nil {
-		l.clock = l.latest
-		return next, false
 	}
 	next = first.waiting[0].value
 	first.waiting = append(first.waiting[:0], first.waiting[1:]...)
@@ -127,7 +127,7 @@ func (l *Line[T]) Mean(key string) time.Duration {
 // caller returns a caller. Of many it forgets those who are where a new one
 // would be.
 func (l *Line[T]) caller(key string) *inLine[T] {
-	const few = 1000
+	const few = 100
 	if c := l.callers[key]; c != nil {
 		return c
 	}

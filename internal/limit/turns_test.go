@@ -126,14 +126,14 @@ func TestTurnsEnd(t *testing.T) {
 func TestLineForgets(t *testing.T) {
 	t.Parallel()
 	var l Line[int]
-	for n := range 100_000 {
+	for n := range 10_000 {
 		key := strconv.Itoa(n)
 		l.Join(key, n)
 		l.Next()
 		l.End(key, time.Millisecond)
 		l.Next() // nobody waits
 	}
-	if n := len(l.callers); n > 1001 {
+	if n := len(l.callers); n > 101 {
 		t.Errorf("%d callers are known", n)
 	}
 	if l.Leave("nobody", 1) || l.Waiting("nobody") != 0 || l.Mean("nobody") != 0 {
