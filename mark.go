@@ -75,7 +75,7 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, change StateC
 	if sel.ids == nil {
 		takes = long
 	}
-	err = s.write(ctx, takes, func(db *gorm.DB) (err error) {
+	err = s.write(ctx, in.audience, takes, func(db *gorm.DB) (err error) {
 		changed, err = exec(db, sql)
 		return err
 	})
