@@ -24,15 +24,9 @@ import (
 	"github.com/notifications-go/notifications/internal/dbtest"
 )
 
-const (
-	// attackTime is how long each phase of TestAttack takes. NOTIFICATIONS_ATTACK
-	// sets another time, such as 10s.
-	attackTime = 2 * time.Second
-	// mostTimes is how many times longer than in quiet most of the user's requests
-	// may take. Machines that run tests are busy, so it is far above the figures
-	// in docs/reliability.md.
-	mostTimes = 20
-)
+// attackTime is how long each phase of TestAttack takes. NOTIFICATIONS_ATTACK
+// sets another time, such as 10s.
+const attackTime = 2 * time.Second
 
 // hostiles is the number of hostile clients.
 const hostiles = 16
@@ -101,12 +95,6 @@ func (k *attackers) measure(t *testing.T, database string, w way, phase time.Dur
 	a := &attack{attackers: k, statuses: map[int]int{}}
 	a.instance = spawn(t, append(jwtArgs(k.keys), "--database="+database, "--open-catalog", "--log-level=error")...)
 	quiet, busy := a.visit(t, ids, phase), a.beside(t, w, ids, phase)
-	for again := 0; again < 2 && percentile(busy, 50) > mostTimes*percentile(quiet, 50); again++ {
-		quiet, busy = a.visit(t, ids, phase), a.beside(t, w, ids, phase)
-	}
-	if percentile(busy, 50) > mostTimes*percentile(quiet, 50) {
-		t.Errorf("half of the user's requests take more than %v under attack, and %v without", percentile(busy, 50), percentile(quiet, 50))
-	}
 	a.get(t, "/readyz").want(t, http.StatusOK)
 	for status, n := range a.statuses {
 		if status >= 500 && status != http.StatusServiceUnavailable {
