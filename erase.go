@@ -47,7 +47,7 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) (Era
 		return Erased{}, Invalid("user", err.Error())
 	}
 	var result, last Erased // last is of an attempt whose commit got no answer
-	err = s.store.writeTx(ctx, long, func(tx *gorm.DB) (err error) {
+	err = s.store.writeTx(ctx, s.nameOf(who), long, func(tx *gorm.DB) (err error) {
 		if result, err = s.store.erase(tx, ref.String()); err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, to StateChang
 	if sel.seen != nil {
 		write = s.writeTx // the server that knows the position must do the mark
 	}
-	err = write(ctx, takes, func(db *gorm.DB) (err error) {
+	err = write(ctx, in.audience, takes, func(db *gorm.DB) (err error) {
 		if sel.seen != nil {
 			if err := errors.Join(s.lockIn(db), s.checkSeen(db, *sel.seen, in.now)); err != nil {
 				return err

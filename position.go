@@ -157,7 +157,7 @@ func (s *store) beginEpoch(ctx context.Context, was epochRow) error {
 	if was.Identity != "" {
 		nonce = newNonce()
 	}
-	return s.writeTx(ctx, long, func(tx *gorm.DB) error {
+	return s.writeTx(ctx, "", long, func(tx *gorm.DB) error {
 		n, err := exec(tx, s.sql("UPDATE notification_epoch SET identity = ?, nonce = ? WHERE identity = ? AND nonce = ?",
 			was.Present, nonce, was.Identity, was.Nonce))
 		if err != nil || n == 0 || was.Identity == "" {

@@ -382,7 +382,7 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 		return nil
 	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
 		var last attempt
-		return s.writeTx(ctx, short, func(db *gorm.DB) error {
+		return s.writeTx(ctx, list[0].poster, short, func(db *gorm.DB) error {
 			err := s.postKeyed(db, ids, list, last)
 			if err == nil {
 				last = newAttempt(list)
@@ -396,7 +396,7 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 		}
 	}
 	tried := false
-	return s.write(ctx, short, func(db *gorm.DB) error {
+	return s.write(ctx, list[0].poster, short, func(db *gorm.DB) error {
 		err := s.dialect.insert(db, list)
 		if tried && isDuplicate(err) {
 			return nil

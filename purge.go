@@ -186,7 +186,7 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 		}
 		return do(tx)
 	}
-	err := p.write(ctx, long, func(db *gorm.DB) error { return db.Transaction(inTx, p.dialect.transaction()) })
+	err := p.write(ctx, "", long, func(db *gorm.DB) error { return db.Transaction(inTx, p.dialect.transaction()) })
 	if err == nil && elsewhere {
 		return errElsewhere
 	}

@@ -127,7 +127,7 @@ func (d sqlite) takesWrites(ctx context.Context, s *store) error {
 	}
 	const nobody = "nobody" // every other audience is systemAudience or has a colon
 	trial := &posting{id: firstID, actions: noActions, audiences: []string{nobody}, audienceArray: jsonArray([]string{nobody})}
-	return s.writeTx(ctx, short, func(tx *gorm.DB) error {
+	return s.writeTx(ctx, "", short, func(tx *gorm.DB) error {
 		if err := d.insertOne(tx, trial); err != nil {
 			return err
 		}

@@ -176,16 +176,17 @@ const (
 	long
 )
 
-// write runs a statement or transaction that writes. On SQLite the writes of
-// this Service wait in a queue: SQLite makes waiting writers poll, and some
-// never get the lock. Short ones may share a transaction there, see package
+// write runs a statement or transaction that writes for a caller, of. On SQLite
+// the writes of this Service wait in a queue, in which callers take turns:
+// SQLite makes waiting writers poll, and some never get the lock. Short ones may
+// share a transaction there, see package
 // writequeue. In the host's transaction nothing waits in the queue or is tried
 // again.
 //
 // A write that conflicts with another one, or whose connection is cut, is tried
 // again. The latter may have been committed, if only the answer was lost. So do
 // must expect to find its own work.
-func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) error) error {
+func (s *store) write(ctx context.Context, of string, takes duration, do func(db *gorm.DB) error) error {
 	run, once := func() error { return do(s.session(ctx, s.db)) }, s.bound
 	switch {
 	case s.bound:
@@ -202,7 +203,7 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 		if takes == long {
 			inQueue = s.queue.RunAlone
 		}
-		run = func() error { return inQueue(ctx, begin, do) }
+		run = func() error { return inQueue(ctx, of, begin, do) }
 	}
 	for attempt := 1; ; attempt++ {
 		err := s.ended(run())
@@ -221,8 +222,8 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 // writeTx is write in a transaction, or in a savepoint of the host's one. Its
 // first statement must write: then SQLite waits for the write lock, while a
 // read first would fail if another writer came in between.
-func (s *store) writeTx(ctx context.Context, takes duration, do func(tx *gorm.DB) error) error {
-	return s.write(ctx, takes, func(db *gorm.DB) error {
+func (s *store) writeTx(ctx context.Context, of string, takes duration, do func(tx *gorm.DB) error) error {
+	return s.write(ctx, of, takes, func(db *gorm.DB) error {
 		if s.bound {
 			return inSavepoint(db, do)
 		}

@@ -51,7 +51,7 @@ func TestCancelledWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		err = st.writeTx(ctx, short, func(tx *gorm.DB) error {
+		err = st.writeTx(ctx, "", short, func(tx *gorm.DB) error {
 			cancel()
 			for { // until database/sql itself has rolled back
 				err := tx.WithContext(t.Context()).Exec("SELECT 1").Error

@@ -94,7 +94,7 @@ func (s *store) tick(ctx context.Context, now time.Time, forced bool) error {
 		s.dialect.changedSince(sql, last)
 	}
 	var ticked int64
-	err = s.write(ctx, short, func(db *gorm.DB) (err error) {
+	err = s.write(ctx, "", short, func(db *gorm.DB) (err error) {
 		ticked, err = exec(db, sql)
 		return err
 	})
@@ -127,7 +127,7 @@ func (s *store) pruneChanges(ctx context.Context, now time.Time) error {
 	changes := s.sql("")
 	s.dialect.prune(changes, seen, until)
 	for more := true; more; {
-		err := s.write(ctx, short, func(db *gorm.DB) error {
+		err := s.write(ctx, "", short, func(db *gorm.DB) error {
 			n, err := exec(db, changes)
 			more = n == pruneBatch
 			return err
@@ -137,5 +137,5 @@ func (s *store) pruneChanges(ctx context.Context, now time.Time) error {
 		}
 	}
 	ticks := s.sql("DELETE FROM notification_ticks WHERE at < (SELECT max(tick.at) FROM notification_ticks tick WHERE tick.at <= ?)", until)
-	return s.write(ctx, short, func(db *gorm.DB) error { _, err := exec(db, ticks); return err })
+	return s.write(ctx, "", short, func(db *gorm.DB) error { _, err := exec(db, ticks); return err })
 }

@@ -24,7 +24,7 @@ func (s *Service) Withdraw(ctx context.Context, who Identity, id string) error {
 	if _, err := s.ownPost(ctx, who, id, PermissionDeleteAny); err != nil {
 		return err
 	}
-	n, err := s.store.withdraw(ctx, s.now().UnixMilli(), func(*gorm.DB) ([]string, error) { return []string{id}, nil })
+	n, err := s.store.withdraw(ctx, s.nameOf(who), s.now().UnixMilli(), func(*gorm.DB) ([]string, error) { return []string{id}, nil })
 	if err == nil && n == 0 {
 		return ErrNotFound // another call withdrew it meanwhile
 	}
@@ -42,7 +42,7 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey)
 		return 0, err
 	}
 	poster, now := s.nameOf(who), s.now().UnixMilli()
-	return s.store.withdraw(ctx, now, func(tx *gorm.DB) ([]string, error) {
+	return s.store.withdraw(ctx, poster, now, func(tx *gorm.DB) ([]string, error) {
 		// This waits for a post to the scope in another transaction; see
 		// lockScopes.
 		if _, err := exec(tx, s.store.sql("UPDATE notification_scopes SET used_at = ? WHERE poster = ? AND origin = ? AND scope = ?",
@@ -118,9 +118,9 @@ func (s *store) message(ctx context.Context, id string) (m messageRow, err error
 
 // withdraw deletes all deliveries of the messages that which returns, in one
 // transaction. It returns how many messages it withdrew.
-func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB) ([]string, error)) (n int64, err error) {
+func (s *store) withdraw(ctx context.Context, of string, now int64, which func(tx *gorm.DB) ([]string, error)) (n int64, err error) {
 	var last int64 // of an attempt whose commit got no answer
-	err = s.writeTx(ctx, long, func(tx *gorm.DB) error {
+	err = s.writeTx(ctx, of, long, func(tx *gorm.DB) error {
 		n = 0
 		ids, err := which(tx)
 		if err == nil && len(ids) > 0 {

@@ -23,13 +23,22 @@ const maxPosition = 1_000_000_000
 // decodeBody reads the body of an operation without parameters. The decoders
 // here check only what JSON adds: types, nulls, unknown fields, empty arrays.
 // The service checks the rest.
-func (a *api) decodeBody(w http.ResponseWriter, r *http.Request) (in bodyFields, err error) {
+func (a *api) decodeBody(w http.ResponseWriter, r *http.Request, who notifications.Identity) (in bodyFields, err error) {
 	body, err := a.readBody(w, r)
 	if err != nil {
 		return in, err
 	}
-	if in.Reader, err = strictjson.Parse(body); err != nil {
-		return in, asInvalid(err)
+	parse := func() (*strictjson.Reader, error) {
+		parsed, err := strictjson.Parse(body)
+		return parsed, asInvalid(err)
+	}
+	if len(body) > longBody {
+		in.Reader, err = inTurn(r.Context(), a.rates.reads, who, true, parse)
+	} else {
+		in.Reader, err = parse()
+	}
+	if err != nil {
+		return in, err
 	}
 	var params *notifications.InvalidError
 	if errors.As(takesNoParams(r), &params) {
@@ -51,8 +60,8 @@ func takesNoParams(r *http.Request) error {
 // decodeDraft reads the body of a post, and its header Idempotency-Key.
 // malformed names the fields that have the wrong form, such as a number for a
 // text; the draft holds the others.
-func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request) (d notifications.Draft, malformed, err error) {
-	in, err := a.decodeBody(w, r)
+func (a *api) decodeDraft(w http.ResponseWriter, r *http.Request, who notifications.Identity) (d notifications.Draft, malformed, err error) {
+	in, err := a.decodeBody(w, r, who)
 	if err != nil {
 		return d, nil, err
 	}
@@ -98,18 +107,18 @@ func decodeIdempotencyKey(r *http.Request, in bodyFields) string {
 func notPrintableASCII(c rune) bool { return c < ' ' || c > '~' }
 
 // decodeState reads the body of setState.
-func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notifications.Selection, change notifications.StateChange, err error) {
-	in, err := a.decodeBody(w, r)
+func (a *api) decodeState(w http.ResponseWriter, r *http.Request, who notifications.Identity) (sel notifications.Selection, byFilter bool, change notifications.StateChange, err error) {
+	in, err := a.decodeBody(w, r, who)
 	if err != nil {
-		return sel, change, err
+		return sel, false, change, err
 	}
-	sel = decodeSelection(in)
+	sel, byFilter = decodeSelection(in)
 	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
-	return sel, change, in.err(sel)
+	return sel, byFilter, change, in.err(sel)
 }
 
 // decodeSelection reads either ids, or a filter, with or without seen or upTo.
-func decodeSelection(in bodyFields) notifications.Selection {
+func decodeSelection(in bodyFields) (sel notifications.Selection, byFilter bool) {
 	ids, byIDs := in.Strings("ids")
 	var filter *notifications.Filter
 	in.Object("filter", func(object *strictjson.Reader) {
@@ -128,20 +137,20 @@ func decodeSelection(in bodyFields) notifications.Selection {
 		if seen != "" {
 			in.Reject("seen", "goes with filter, not with ids")
 		}
-		return notifications.ByIDs(ids...)
+		return notifications.ByIDs(ids...), false
 	case filter != nil && seen != "":
-		return notifications.ByFilterSeen(*filter, notifications.Position(seen))
+		return notifications.ByFilterSeen(*filter, notifications.Position(seen)), true
 	case filter != nil && upTo != "":
-		return notifications.ByFilterUpTo(*filter, upTo)
+		return notifications.ByFilterUpTo(*filter, upTo), true
 	case filter != nil:
-		return notifications.ByFilter(*filter)
+		return notifications.ByFilter(*filter), true
 	}
-	return notifications.Selection{} // the service refuses it
+	return notifications.Selection{}, false // the service refuses it
 }
 
 // decodeWithdraw reads the body of withdrawByScope.
-func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (key notifications.ScopeKey, err error) {
-	in, err := a.decodeBody(w, r)
+func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request, who notifications.Identity) (key notifications.ScopeKey, err error) {
+	in, err := a.decodeBody(w, r, who)
 	if err != nil {
 		return key, err
 	}

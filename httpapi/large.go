@@ -55,12 +55,15 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 	if q.Limit > notifications.DefaultLimit {
 		size = min(int64(q.Limit)*largestNotification, largestPage)
 	}
-	release, err := a.answers.fetching.Acquire(ctx, account(who), size, patience)
-	if err != nil {
-		return notifications.Page{}, busy(err)
-	}
-	defer release()
-	return searchInTurn(ctx, a, who, q.Filter, func() (notifications.Page, error) { return a.svc.List(ctx, who, q) })
+	a.rates.chargeSearch(who, q.Filter)
+	return readInTurn(ctx, a, who, isLong(q), func() (notifications.Page, error) {
+		release, err := a.answers.fetching.Acquire(ctx, account(who), size, patience)
+		if err != nil {
+			return notifications.Page{}, busy(err)
+		}
+		defer release()
+		return a.svc.List(ctx, who, q)
+	})
 }
 
 // busy converts an error of a Budget.

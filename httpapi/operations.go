@@ -11,7 +11,7 @@ import (
 // result.
 
 func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	draft, malformed, err := a.decodeDraft(w, r)
+	draft, malformed, err := a.decodeDraft(w, r, who)
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func (a *api) createNotification(w http.ResponseWriter, r *http.Request, who not
 		invalid := a.svc.Check(r.Context(), who, draft)
 		return withFaultsOf(malformed, asAsked(invalid, targetNames(invalid, draft.To)))
 	}
-	posted, err := a.svc.Post(r.Context(), who, draft)
+	posted, err := inTurn(r.Context(), a.rates.writes, who, hasLongBody(r), func() (notifications.Posted, error) { return a.svc.Post(r.Context(), who, draft) })
 	if err != nil {
 		return asAsked(err, targetNames(err, draft.To))
 	}
@@ -47,8 +47,9 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
+	a.rates.chargeSearch(who, filter)
 	var at notifications.Position
-	n, err := searchInTurn(r.Context(), a, who, filter, func() (n int64, err error) {
+	n, err := readInTurn(r.Context(), a, who, filter.Text != "", func() (n int64, err error) {
 		n, at, err = a.svc.CountAt(r.Context(), who, filter)
 		return n, err
 	})
@@ -64,7 +65,8 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 	if err != nil {
 		return err
 	}
-	if err := a.svc.MarkRead(r.Context(), who, id, read); err != nil {
+	_, err = inTurn(r.Context(), a.rates.writes, who, false, func() (struct{}, error) { return struct{}{}, a.svc.MarkRead(r.Context(), who, id, read) })
+	if err != nil {
 		return asAsked(err, map[string]string{"id": "messageId"})
 	}
 	a.setMarked(w, r, who)
@@ -73,11 +75,11 @@ func (a *api) setRead(w http.ResponseWriter, r *http.Request, who notifications.
 }
 
 func (a *api) setState(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	selection, change, err := a.decodeState(w, r)
+	selection, byFilter, change, err := a.decodeState(w, r, who)
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.SetState(r.Context(), who, selection, change)
+	n, err := inTurn(r.Context(), a.rates.writes, who, byFilter, func() (int64, error) { return a.svc.SetState(r.Context(), who, selection, change) })
 	if err != nil {
 		return asAsked(err, nil)
 	}
@@ -90,7 +92,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	status, err := inTurn(r.Context(), a, who, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
+	status, err := readInTurn(r.Context(), a, who, false, func() (notifications.Status, error) { return a.svc.Status(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	topics, err := inTurn(r.Context(), a, who, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
+	topics, err := readInTurn(r.Context(), a, who, false, func() (notifications.Topics, error) { return a.svc.Topics(r.Context(), who, system) })
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (a *api) getNotification(w http.ResponseWriter, r *http.Request, who notifi
 	if err != nil {
 		return err
 	}
-	n, err := inTurn(r.Context(), a, who, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
+	n, err := readInTurn(r.Context(), a, who, false, func() (notifications.Notification, error) { return a.svc.Get(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,8 @@ func (a *api) withdrawNotification(w http.ResponseWriter, r *http.Request, who n
 	if err != nil {
 		return err
 	}
-	if err := a.svc.Withdraw(r.Context(), who, id); err != nil {
+	_, err = inTurn(r.Context(), a.rates.writes, who, true, func() (struct{}, error) { return struct{}{}, a.svc.Withdraw(r.Context(), who, id) })
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -136,11 +139,11 @@ func (a *api) withdrawNotification(w http.ResponseWriter, r *http.Request, who n
 }
 
 func (a *api) withdrawByScope(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
-	key, err := a.decodeWithdraw(w, r)
+	key, err := a.decodeWithdraw(w, r, who)
 	if err != nil {
 		return err
 	}
-	n, err := a.svc.WithdrawScope(r.Context(), who, key)
+	n, err := inTurn(r.Context(), a.rates.writes, who, true, func() (int64, error) { return a.svc.WithdrawScope(r.Context(), who, key) })
 	if err != nil {
 		return asAsked(err, nil)
 	}
@@ -152,7 +155,7 @@ func (a *api) getReach(w http.ResponseWriter, r *http.Request, who notifications
 	if err != nil {
 		return err
 	}
-	reach, err := inTurn(r.Context(), a, who, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
+	reach, err := readInTurn(r.Context(), a, who, false, func() (notifications.Reach, error) { return a.svc.Reach(r.Context(), who, id) })
 	if err != nil {
 		return err
 	}

@@ -39,11 +39,18 @@ type RateLimits struct {
 	// The log gets a warning when somebody reaches it. Zero is no limit.
 	PostsPerHour int
 	// ReadsAtOnce is how many reads of all callers are at work at once. Others
-	// wait up to two seconds, and are then answered with 503. Of those who
-	// wait, the caller with the fewest at work is next, so that one in a loop
-	// does not hold up the others. A quarter of them, at least one, may be
-	// searches. Zero is no limit.
+	// wait up to two seconds, and are then answered with 503; of one caller 100
+	// wait, and more are answered with 429. Of those who wait, the caller who has
+	// used least of late is next, so that one in a loop does not hold up the
+	// others. A quarter of them, at least one, may be long: searches, pages of
+	// more than 100 or after more than 1,000, and orders other than created.
+	// Half, at least one, may be of callers whose latest reads took more than
+	// 5 ms. Zero is no limit.
 	ReadsAtOnce int
+	// WritesAtOnce is the same for posts, withdrawals and marks. Long ones are
+	// withdrawals, marks by a filter, and bodies of more than 16 KiB. Zero is no
+	// limit.
+	WritesAtOnce int
 	// Failures limits the requests from one address without valid credentials;
 	// IPv6 addresses of one /64 count as one. Above it, unknown credentials
 	// from there are not verified. Those that were valid before are.
@@ -73,12 +80,11 @@ var classes = map[notifications.Permission]class{
 
 // rates are the limits of a handler.
 type rates struct {
-	byClass  map[class]*limit.Rates
-	quota    *limit.Rates
-	perHour  int
-	failures *limit.Rates
-	// turns and searches are nil if there is no limit.
-	turns, searches *limit.Budget
+	byClass       map[class]*limit.Rates
+	quota         *limit.Rates
+	perHour       int
+	failures      *limit.Rates
+	reads, writes turns
 	// valid are hashes of credentials that were valid.
 	valid *limit.Recent
 	log   *slog.Logger
@@ -103,45 +109,25 @@ func newRates(l RateLimits, log *slog.Logger) (*rates, error) {
 		valid:    limit.NewRecent(maxKnown),
 		log:      log,
 	}
-	switch {
-	case l.ReadsAtOnce < 0:
-		faults = append(faults, errors.New("httpapi: Config.RateLimits.ReadsAtOnce is negative"))
-	case l.ReadsAtOnce > 0:
-		turns, searches := int64(l.ReadsAtOnce), max(int64(l.ReadsAtOnce)/4, 1)
-		r.turns, r.searches = limit.NewBudget(turns, turns), limit.NewBudget(searches, searches)
+	atOnce := func(name string, n int) turns {
+		if n < 0 {
+			faults = append(faults, fmt.Errorf("httpapi: Config.RateLimits.%s is negative", name))
+		}
+		return newTurns(n)
 	}
+	r.reads, r.writes = atOnce("ReadsAtOnce", l.ReadsAtOnce), atOnce("WritesAtOnce", l.WritesAtOnce)
 	return r, errors.Join(faults...)
-}
-
-// inTurn reads when it is the caller's turn. Writing the answer is not part of
-// it: a slow client must not keep others waiting.
-func inTurn[T any](ctx context.Context, a *api, who notifications.Identity, read func() (T, error)) (T, error) {
-	return taking(ctx, a.rates.turns, who, read)
-}
-
-// searchInTurn is inTurn for a filter that may have a text to search for.
-func searchInTurn[T any](ctx context.Context, a *api, who notifications.Identity, f notifications.Filter, read func() (T, error)) (T, error) {
-	if f.Text == "" {
-		return inTurn(ctx, a, who, read)
-	}
-	a.rates.byClass[reading].Charge(account(who), searchCost-1, time.Now())
-	return taking(ctx, a.rates.searches, who, func() (T, error) { return inTurn(ctx, a, who, read) })
-}
-
-func taking[T any](ctx context.Context, turns *limit.Budget, who notifications.Identity, read func() (T, error)) (result T, err error) {
-	if turns == nil {
-		return read()
-	}
-	done, err := turns.Acquire(ctx, account(who), 1, patience)
-	if err != nil { // all the turns may be this caller's, but others may have them too
-		return result, fmt.Errorf("%w: %w", notifications.ErrUnavailable, err)
-	}
-	defer done()
-	return read()
 }
 
 // searchCost is how many reads a search counts as.
 const searchCost = 10
+
+// chargeSearch counts a search.
+func (l *rates) chargeSearch(who notifications.Identity, f notifications.Filter) {
+	if f.Text != "" {
+		l.byClass[reading].Charge(who.String(), searchCost-1, time.Now())
+	}
+}
 
 // chargeList counts the length of a list.
 func (l *rates) chargeList(who notifications.Identity, length int) {

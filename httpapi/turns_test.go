@@ -60,13 +60,13 @@ func TestSearchesInTurn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &api{rates: limits}
 		who := notifications.User("default/jane")
 		gate := make(chan struct{})
 		running := 0
 		for range 10 {
+			limits.chargeSearch(who, notifications.Filter{Text: "x"})
 			go func() {
-				_, _ = searchInTurn(t.Context(), a, who, notifications.Filter{Text: "x"}, func() (int, error) {
+				_, _ = inTurn(t.Context(), limits.reads, who, true, func() (int, error) {
 					running++
 					<-gate
 					return 0, nil
@@ -77,7 +77,7 @@ func TestSearchesInTurn(t *testing.T) {
 		if running != 2 {
 			t.Errorf("%d searches are running", running)
 		}
-		if n, err := searchInTurn(t.Context(), a, who, notifications.Filter{}, func() (int, error) { return 7, nil }); n != 7 || err != nil {
+		if n, err := inTurn(t.Context(), limits.reads, who, false, func() (int, error) { return 7, nil }); n != 7 || err != nil {
 			t.Errorf("another read gives %d, %v", n, err)
 		}
 		now := time.Now()
@@ -91,5 +91,40 @@ func TestSearchesInTurn(t *testing.T) {
 		}
 		close(gate)
 		synctest.Wait()
+	})
+}
+
+// Half of the turns are kept for callers whose reads are quick.
+func TestSlowReadsInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limits, err := newRates(RateLimits{ReadsAtOnce: 4}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &api{rates: limits}
+		slow, quick := notifications.User("default/slow"), notifications.User("default/quick")
+		read := func(who notifications.Identity, takes time.Duration) time.Duration {
+			began := time.Now()
+			_, err := readInTurn(t.Context(), a, who, false, func() (int, error) {
+				time.Sleep(takes) // in the bubble's time
+				return 0, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			return time.Since(began) - takes
+		}
+		read(slow, time.Second)
+		for range 4 {
+			go read(slow, time.Second)
+		}
+		synctest.Wait()
+		if waited := read(quick, time.Millisecond); waited != 0 {
+			t.Errorf("a quick caller waits %v", waited)
+		}
+		if waited := read(slow, time.Second); waited < time.Second {
+			t.Errorf("a slow caller waits %v", waited)
+		}
 	})
 }

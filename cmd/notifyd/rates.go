@@ -11,7 +11,7 @@ import (
 )
 
 // defaultRateLimits let everybody work, and stop a loop.
-const defaultRateLimits = "reads=100,marks=50,posts=100,posts-per-hour=20000,reads-at-once=8,failures=5"
+const defaultRateLimits = "reads=50,marks=50,posts=100,posts-per-hour=20000,reads-at-once=4,writes-at-once=8,failures=5"
 
 // rateLimits reads a list such as "reads=100,posts=10", or off.
 func rateLimits(to *httpapi.RateLimits) func([]string) error {
@@ -41,11 +41,11 @@ func rateLimits(to *httpapi.RateLimits) func([]string) error {
 }
 
 func setRateLimit(l *httpapi.RateLimits, name string, n int) error {
-	const readSecondsAtOnce, secondsAtOnce = 3, 10
+	const secondsAtOnce = 3
 	perSecond := httpapi.Rate{PerSecond: float64(n), Burst: secondsAtOnce * n}
 	switch name {
 	case "reads":
-		l.Reads = httpapi.Rate{PerSecond: float64(n), Burst: readSecondsAtOnce * n}
+		l.Reads = perSecond
 	case "marks":
 		l.Marks = perSecond
 	case "posts":
@@ -54,10 +54,12 @@ func setRateLimit(l *httpapi.RateLimits, name string, n int) error {
 		l.PostsPerHour = n
 	case "reads-at-once":
 		l.ReadsAtOnce = n
+	case "writes-at-once":
+		l.WritesAtOnce = n
 	case "failures":
 		l.Failures = perSecond
 	default:
-		return fmt.Errorf("%q is none of reads, marks, posts, posts-per-hour, reads-at-once and failures", name)
+		return fmt.Errorf("%q is none of reads, marks, posts, posts-per-hour, reads-at-once, writes-at-once and failures", name)
 	}
 	return nil
 }

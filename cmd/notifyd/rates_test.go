@@ -41,7 +41,7 @@ func effectOfTrustedProxy(t *testing.T) {
 	for arg, trusted := range map[string]bool{"--trusted-proxy=127.0.0.0/8": true, "--trusted-proxy=10.0.0.1": false} {
 		i := serving(t, "--rate-limits=failures=1", arg)
 		throttled := false
-		for client := range 30 { // ten may come at once
+		for client := range 30 { // three may come at once
 			from := fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", client)
 			throttled = throttled || i.get(t, "/notifications", "Authorization: Bearer bad", from).status == http.StatusTooManyRequests
 		}
@@ -55,12 +55,12 @@ func TestRateLimitsSetting(t *testing.T) {
 	t.Parallel()
 	var got httpapi.RateLimits
 	set := rateLimits(&got)
-	rate := func(n float64) httpapi.Rate { return httpapi.Rate{PerSecond: n, Burst: int(10 * n)} }
+	rate := func(n float64) httpapi.Rate { return httpapi.Rate{PerSecond: n, Burst: int(3 * n)} }
 	for value, want := range map[string]httpapi.RateLimits{
 		"off":                      {},
-		"reads=7,posts-per-hour=9": {Reads: httpapi.Rate{PerSecond: 7, Burst: 21}, PostsPerHour: 9},
+		"reads=7,posts-per-hour=9": {Reads: rate(7), PostsPerHour: 9},
 		"marks=0,failures=2":       {Failures: rate(2)},
-		defaultRateLimits:          {Reads: httpapi.Rate{PerSecond: 100, Burst: 300}, Marks: rate(50), Posts: rate(100), PostsPerHour: 20_000, ReadsAtOnce: 8, Failures: rate(5)},
+		defaultRateLimits:          {Reads: rate(50), Marks: rate(50), Posts: rate(100), PostsPerHour: 20_000, ReadsAtOnce: 4, WritesAtOnce: 8, Failures: rate(5)},
 	} {
 		if err := set([]string{value}); err != nil || got != want {
 			t.Errorf("%s is %+v, %v; want %+v", value, got, err, want)

@@ -6,14 +6,16 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
+	"time"
 
+	"github.com/notifications-go/notifications/internal/limit"
 	"gorm.io/gorm"
 )
 
-// maxGroup is the largest number of writes in one transaction.
-const maxGroup = 128
+// maxGroup is the largest number of writes in one transaction, and maxGroupTime
+// the time after which it takes no more: who comes next waits for all of it.
+const maxGroup, maxGroupTime = 128, 3 * time.Millisecond
 
 // Queue lets writes wait in order. While one transaction commits, which takes a
 // write to the disk, the short writes that arrive collect, and then share the
@@ -30,18 +32,23 @@ type Queue struct {
 	leading     bool // a write is being done
 	afterLong   bool // that write was a long one
 	failed      bool // the transaction before it was not committed
-	short, long []*write
+	short, long limit.Line[*write]
+
+	anyTime bool // for tests: a transaction takes more after maxGroupTime too
 }
 
 // write is one write. Its caller waits until lead or done is closed, or until
 // its context ends.
 type write struct {
+	key    string
 	ctx    context.Context
 	do     func(db *gorm.DB) error // may be called again after its work was rolled back
 	lead   chan struct{}           // closed when it must do the work
 	done   chan struct{}           // closed when err is set
 	err    error
 	defect any // what do panicked with, in a transaction with others
+	alone  bool
+	used   time.Duration // by do
 
 	// state and leads, which says that lead is closed, are guarded by the queue.
 	state state
@@ -66,26 +73,26 @@ var errUndone = errors.New("the transaction was not committed")
 // called a second time, after its work was rolled back. Run gives up if ctx ends
 // before the write has begun, even if a driver waits for the lock and does not
 // notice; a write that shares a transaction cannot be interrupted.
-func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
-	return q.run(ctx, &q.short, begin, do)
+func (q *Queue) Run(ctx context.Context, key string, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	return q.run(ctx, &q.short, key, begin, do)
 }
 
 // RunAlone is Run for a write that may take long. It shares no transaction, so
 // the end of ctx interrupts it.
-func (q *Queue) RunAlone(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
-	return q.run(ctx, &q.long, begin, do)
+func (q *Queue) RunAlone(ctx context.Context, key string, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	return q.run(ctx, &q.long, key, begin, do)
 }
 
-func (q *Queue) run(ctx context.Context, line *[]*write, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
-	w := &write{ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
+func (q *Queue) run(ctx context.Context, line *limit.Line[*write], key string, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+	w := &write{key: key, ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	q.join(line, w)
 	select {
 	case <-w.lead:
-		q.work(begin)
+		q.work(w, begin)
 	case <-w.done:
 	case <-ctx.Done():
 		if q.mustLead(line, w) {
-			q.work(begin)
+			q.work(w, begin)
 		}
 	}
 	select {
@@ -103,10 +110,10 @@ func (q *Queue) run(ctx context.Context, line *[]*write, begin func(ctx context.
 }
 
 // join appends a write to a line.
-func (q *Queue) join(line *[]*write, w *write) {
+func (q *Queue) join(line *limit.Line[*write], w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*line = append(*line, w)
+	line.Join(w.key, w)
 	if !q.leading {
 		q.next()
 	}
@@ -124,21 +131,18 @@ func (q *Queue) Working() bool {
 func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.short) + len(q.long)
+	return q.short.Len() + q.long.Len()
 }
 
 // mustLead reports whether a write must do the work although its context has
 // ended. If not, it takes the write out of the line.
-func (q *Queue) mustLead(line *[]*write, w *write) bool {
+func (q *Queue) mustLead(line *limit.Line[*write], w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.leads {
-		return true
+	if !w.leads {
+		line.Leave(w.key, w)
 	}
-	if i := slices.Index(*line, w); i >= 0 {
-		*line = slices.Delete(*line, i, i+1)
-	}
-	return false
+	return w.leads
 }
 
 // leave reports whether a write has not begun, and then never will.
@@ -155,60 +159,41 @@ func (q *Queue) change(w *write, to state) bool {
 	return w.state == to
 }
 
-// next makes the first write of a line, if there is one, do the work. The
-// caller holds mu.
+// next makes the next write, if there is one, do the work. The caller holds mu.
 func (q *Queue) next() {
-	line := q.short
-	if len(q.short) == 0 || len(q.long) > 0 && !q.afterLong {
-		line = q.long
+	q.afterLong = q.long.Len() > 0 && (q.short.Len() == 0 || !q.afterLong)
+	line := &q.short
+	if q.afterLong {
+		line = &q.long
 	}
-	if q.leading = len(line) > 0; q.leading {
-		line[0].leads = true
-		close(line[0].lead)
+	var w *write
+	if w, q.leading = line.Next(); q.leading {
+		w.alone, w.leads = q.afterLong, true
+		close(w.lead)
 	}
 }
 
-// take removes the writes of the next transaction from their line: a long one,
-// or all the short ones for which there is room.
-func (q *Queue) take() []*write {
+// more takes the next short write out of the line; nil if none waits.
+func (q *Queue) more() *write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.afterLong = len(q.long) > 0 && q.long[0].leads; q.afterLong {
-		return cut(&q.long, 1)
-	}
-	return cut(&q.short, maxGroup)
+	w, _ := q.short.Next()
+	return w
 }
 
-// takeMore removes up to n short writes from their line, unless a long one
-// waits.
-func (q *Queue) takeMore(n int) []*write {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.long) > 0 {
-		return nil
-	}
-	return cut(&q.short, n)
-}
-
-func cut(line *[]*write, n int) []*write {
-	n = min(n, len(*line))
-	taken := slices.Clone((*line)[:n])
-	*line = slices.Delete(*line, 0, n)
-	return taken
-}
-
-// work does the next writes, and does not wait for them if the caller's context
-// may end.
-func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
+// work does a write, and those that may share its transaction. It does not wait
+// for them if the caller's context may end.
+func (q *Queue) work(w *write, begin func(ctx context.Context) *gorm.DB) {
 	runtime.Gosched() // callers whose writes are done may come with the next ones
-	do := q.together
-	group := q.take()
-	if len(group) == 1 {
-		do = q.alone
-		if group[0].ctx.Done() == nil {
-			do(group, begin)
-			return
+	do, group := q.only, []*write{w}
+	if !w.alone {
+		if other := q.more(); other != nil {
+			do, group = q.together, append(group, other)
 		}
+	}
+	if len(group) == 1 && w.ctx.Done() == nil {
+		do(group, begin)
+		return
 	}
 	go do(group, begin)
 }
@@ -216,8 +201,8 @@ func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 // errLeft ends the transaction of a write whose caller waits no more.
 var errLeft = errors.New("the caller has left")
 
-// alone does a write in a transaction of its own, which ends with its context.
-func (q *Queue) alone(group []*write, begin func(ctx context.Context) *gorm.DB) {
+// only does a write in a transaction of its own, which ends with its context.
+func (q *Queue) only(group []*write, begin func(ctx context.Context) *gorm.DB) {
 	w := group[0]
 	q.finish(group, q.transaction(begin(w.ctx), func(tx *gorm.DB) (err error) {
 		if !q.change(w, begun) {
@@ -242,7 +227,9 @@ func (q *Queue) transaction(db *gorm.DB, do func(tx *gorm.DB) error) error {
 // call does a write in a transaction. A panic becomes errUndone. A failed write
 // is rolled back as a whole, so it needs no savepoints itself.
 func (w *write) call(tx *gorm.DB, ctx context.Context) (err error) {
+	began := time.Now()
 	defer func() {
+		w.used += time.Since(began)
 		if w.defect = recover(); w.defect != nil {
 			err = errUndone
 		}
@@ -253,14 +240,19 @@ func (w *write) call(tx *gorm.DB, ctx context.Context) (err error) {
 // finish tells the callers of a transaction its result, and starts the next
 // one.
 func (q *Queue) finish(group []*write, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, w := range group {
 		if w.err == nil {
 			w.err = err
 		}
+		line := &q.short
+		if w.alone {
+			line = &q.long
+		}
+		line.End(w.key, w.used)
 		close(w.done)
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.failed = err != nil
 	q.next()
 }
@@ -270,14 +262,18 @@ func (q *Queue) together(group []*write, begin func(ctx context.Context) *gorm.D
 	// The transaction must not end with the context of one write: SQLite rolls
 	// all of it back when a statement is interrupted.
 	db := begin(context.WithoutCancel(group[0].ctx))
+	began := time.Now()
 	transaction := func(do func(*Queue, *write, *gorm.DB) error) error {
 		return q.transaction(db, func(tx *gorm.DB) error {
 			for i := 0; i < len(group); i++ {
 				if err := do(q, group[i], tx); err != nil {
 					return err
 				}
-				if i == len(group)-1 { // others may have come meanwhile
-					group = append(group, q.takeMore(maxGroup-len(group))...)
+				if i < len(group)-1 || len(group) == maxGroup || time.Since(began) > maxGroupTime && !q.anyTime {
+					continue
+				}
+				if w := q.more(); w != nil {
+					group = append(group, w)
 				}
 			}
 			return nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/dbtest"
 	"gorm.io/gorm"
@@ -20,10 +21,14 @@ type queue struct {
 	db *gorm.DB
 }
 
-func newQueue(db *gorm.DB) queue { return queue{new(Queue), db} }
+func newQueue(db *gorm.DB) queue { return queue{&Queue{anyTime: true}, db} }
 
 func (q queue) write(ctx context.Context, do func(*gorm.DB) error) error {
-	return q.Run(ctx, func(ctx context.Context) *gorm.DB {
+	return q.writeFor(ctx, "", do)
+}
+
+func (q queue) writeFor(ctx context.Context, key string, do func(*gorm.DB) error) error {
+	return q.Run(ctx, key, func(ctx context.Context) *gorm.DB {
 		return q.db.Session(&gorm.Session{NewDB: true, Context: ctx, SkipDefaultTransaction: true})
 	}, do)
 }
@@ -269,7 +274,7 @@ func TestLongWritesStandAlone(t *testing.T) {
 					shortDone <- q.write(waiting, func(*gorm.DB) error { return errors.New("done with the long write") })
 					return
 				}
-				longDone <- q.RunAlone(long, begin, func(db *gorm.DB) error {
+				longDone <- q.RunAlone(long, "", begin, func(db *gorm.DB) error {
 					close(started)
 					return db.Transaction(func(tx *gorm.DB) error { return tx.Exec(endless).Error })
 				})
@@ -292,9 +297,11 @@ func TestLongWritesStandAlone(t *testing.T) {
 	}
 	var order []string
 	var wg sync.WaitGroup
-	add := func(name string, run func(context.Context, func(context.Context) *gorm.DB, func(*gorm.DB) error) error) {
+	add := func(name string, run func(context.Context, string, func(context.Context) *gorm.DB, func(*gorm.DB) error) error) {
 		before := q.Len()
-		wg.Go(func() { _ = run(t.Context(), begin, func(*gorm.DB) error { order = append(order, name); return nil }) })
+		wg.Go(func() {
+			_ = run(t.Context(), "", begin, func(*gorm.DB) error { order = append(order, name); return nil })
+		})
 		for q.Len() == before {
 			runtime.Gosched()
 		}
@@ -332,5 +339,77 @@ func TestWritersSurviveAPanic(t *testing.T) {
 	}()
 	if err := q.write(t.Context(), func(*gorm.DB) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCallersTakeTurns: one caller's many writes do not hold up another's.
+func TestCallersTakeTurns(t *testing.T) {
+	t.Parallel()
+	q := newQueue(dbtest.SQLite(t))
+	var order []string
+	var all sync.WaitGroup
+	err := q.write(t.Context(), func(*gorm.DB) error {
+		for i := range 21 {
+			key := "flood"
+			if i == 20 {
+				key = "victim"
+			}
+			all.Go(func() {
+				if err := q.writeFor(t.Context(), key, func(*gorm.DB) error { order = append(order, key); return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+			for q.Len() <= i {
+				runtime.Gosched()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	if at := slices.Index(order, "victim"); at > 1 {
+		t.Errorf("the victim's write comes after %d others", at)
+	}
+}
+
+// TestTransactionsAreBounded: a transaction that takes long takes no more
+// writes, since all of them wait for its end.
+func TestTransactionsAreBounded(t *testing.T) {
+	t.Parallel()
+	q := newQueue(dbtest.SQLite(t))
+	q.anyTime = false
+	const writes = 4
+	transactions := map[gorm.ConnPool]int{}
+	var all sync.WaitGroup
+	err := q.write(t.Context(), func(*gorm.DB) error {
+		for i := range writes {
+			all.Go(func() {
+				err := q.write(t.Context(), func(db *gorm.DB) error {
+					transactions[db.Statement.ConnPool]++
+					for began := time.Now(); time.Since(began) <= maxGroupTime; {
+						runtime.Gosched()
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			for q.Len() <= i {
+				runtime.Gosched()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	for _, n := range transactions {
+		if n > 2 {
+			t.Errorf("transactions of a number of writes each: %v", transactions)
+		}
 	}
 }
