@@ -76,6 +76,7 @@ func TestPositionsOfReplica(t *testing.T) {
 		}
 		read()
 	}
+	r.Resume() // there may have been fewer rounds
 	last := r.post("last", toJane)
 	read() // takes a view
 	r.CatchUp()
