@@ -179,6 +179,9 @@ func TestFileCopiedBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	f = open()
+	if err := notifications.SettleLog(t.Context(), f.Service); err != nil { // b makes no tick
+		t.Fatal(err)
+	}
 	f.post("b", toJane)
 	beforeTick := f.at(jane)
 	f.tick()
