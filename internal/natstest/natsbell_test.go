@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,13 @@ func dial(t *testing.T, urls []string, options ...nats.Option) *nats.Conn {
 	return conn
 }
 
+// port is the port of HOST:PORT.
+func port(address string) int {
+	_, number, _ := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(number)
+	return n
+}
+
 func newBell(t *testing.T, conn *nats.Conn) notifications.Bell {
 	t.Helper()
 	bell, err := natsbell.New(conn, "")
@@ -78,11 +86,11 @@ func TestBell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, server.Options{Port: -1})
-			port := s.Addr().(*net.TCPAddr).Port
+			again := port(s.Addr().String())
 			belltest.Run(t, belltest.Network{
 				New:   func(t *testing.T) notifications.Bell { return newBell(t, dial(t, []string{s.ClientURL()}, options...)) },
 				Stop:  func(*testing.T) { end(s) },
-				Start: func(*testing.T) { s = start(t, server.Options{Port: port}) },
+				Start: func(*testing.T) { s = start(t, server.Options{Port: again}) },
 			})
 		})
 	}
