@@ -118,17 +118,22 @@ func TestConnectionIsCut(t *testing.T) {
 	}
 }
 
-// What was rung while the connection was away is sent afterwards.
+// A ring that could not be sent is sent over the next connection.
 func TestRingIsKept(t *testing.T) {
-	server := dbtest.StartPostgres(t, pgcluster.Options{})
-	a := newBell(t, server.URL())
-	inA := belltest.Listen(t, a)
+	url := dbtest.PostgresURL(t)
+	p, throughIt := startProxy(t, url)
+	log := &records{}
+	a, b := newBell(t, url, throughIt, func(c *pgbell.Config) { c.Logger = slog.New(log) }), newBell(t, url)
+	a.SetTimes(time.Hour, time.Second)
+	inA, inB := belltest.Listen(t, a), belltest.Listen(t, b)
 	inA.Wait(t, "A is connected")
-	must(t, server.Stop())
+	inB.Wait(t, "B is connected")
+	p.Freeze(true)
 	belltest.Ring(t, a)
-	must(t, server.Start())
-	inA.Wait(t, "A is connected again")
-	inA.Wait(t, "A hears its own ring") // PostgreSQL notifies the sender, too
+	log.wait(t, "lost its connection")
+	p.Cut() // also what was written to it
+	p.Freeze(false)
+	inB.Wait(t, "A rang, and could not send it at first")
 }
 
 func TestPgBouncer(t *testing.T) {

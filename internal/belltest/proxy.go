@@ -91,6 +91,16 @@ func (p *Proxy) copy(to, from net.Conn) {
 	}
 }
 
+// Cut closes all connections. What is held back is lost.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		_ = conn.Close()
+	}
+	p.conns = nil
+}
+
 // Freeze holds back all bytes, or passes them on again.
 func (p *Proxy) Freeze(frozen bool) {
 	p.mu.Lock()

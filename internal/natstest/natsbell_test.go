@@ -245,6 +245,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A ring that could not be sent is sent after the next connection.
+func TestRingIsKept(t *testing.T) {
+	s := start(t, server.Options{Port: -1})
+	p := belltest.StartProxy(t, "tcp", s.Addr().String())
+	conn := dial(t, []string{"nats://" + p.Addr()}, nats.ReconnectBufSize(-1), nats.Timeout(time.Second))
+	a, b := newBell(t, conn), newBell(t, dial(t, []string{s.ClientURL()}))
+	inA, inB := belltest.Listen(t, a), belltest.Listen(t, b)
+	inA.Wait(t, "A is connected")
+	inB.Wait(t, "B is connected")
+	p.Freeze(true)
+	p.Cut()
+	eventually(t, "the client noticed", func() bool { return !conn.IsConnected() })
+	belltest.Ring(t, a)
+	p.Freeze(false)
+	inB.Wait(t, "A rang, and could not send it at first")
+}
+
 // Ring does not block, and Listen ends, whatever a server does that keeps the
 // connection and does not answer.
 func TestFrozenServer(t *testing.T) {
