@@ -1,4 +1,4 @@
-# Needed are Go and a C compiler; for the tests also a PostgreSQL server, which
+# Needed are Go and a C compiler; for the tests also PostgreSQL and PgBouncer, which
 # `make test` and `make allocs` install themselves when they run as root on
 # Debian or Ubuntu.
 

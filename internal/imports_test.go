@@ -21,8 +21,15 @@ var (
 		"gorm.io/driver", "github.com/jackc/pgx/v5", "github.com/mattn/go-sqlite3", "modernc.org/sqlite",
 	}
 	driverUsers = []string{
-		module + "/cmd", module + "/examples", module + "/notificationstest", module + "/internal/database", module + "/internal/dbtest",
+		module + "/bell/pgbell", module + "/cmd", module + "/examples", module + "/notificationstest",
+		module + "/internal/database", module + "/internal/dbtest",
 	}
+)
+
+// The client of NATS, and the only packages that may depend on it.
+var (
+	natsClient = []string{"github.com/nats-io"}
+	natsUsers  = []string{module + "/bell/natsbell", module + "/cmd"}
 )
 
 // tokenLibraries parse and verify tokens. Only auth may import them, so that a
@@ -66,6 +73,14 @@ var importRules = map[string]importRule{
 		direct: []string{"gorm.io"},
 		never:  []string{module + "/auth"},
 	},
+	module + "/bell/pgbell": {
+		imports: []string{module, module + "/internal/coalesce", "github.com/jackc/pgx/v5"},
+		never:   []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth", module + "/catalog", module + "/bell/natsbell"},
+	},
+	module + "/bell/natsbell": {
+		imports: []string{module, module + "/internal/coalesce", "github.com/nats-io/nats.go"},
+		never:   append([]string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth", module + "/catalog", module + "/bell/pgbell"}, drivers...),
+	},
 	module + "/catalog": {
 		imports: []string{module, module + "/internal", "github.com/goccy/go-yaml"},
 		never:   []string{"github.com/gorilla/mux", module + "/httpapi"},
@@ -106,6 +121,9 @@ func TestImportRules(t *testing.T) {
 	for path, p := range packages {
 		if !below(path, driverUsers) {
 			report(t, path, "depends on", p.Deps, func(dep string) bool { return below(dep, drivers) })
+		}
+		if !below(path, natsUsers) {
+			report(t, path, "depends on", p.Deps, func(dep string) bool { return below(dep, natsClient) })
 		}
 	}
 }

@@ -36,6 +36,8 @@ type config struct {
 	statementTimeout     time.Duration
 	lockTimeout          time.Duration
 	pgbouncer            bool
+	bell                 string // "": depends on the database
+	bellCredentials      string
 	catalogFiles         []string
 	openCatalog          bool
 
@@ -112,6 +114,10 @@ func (c *config) sections() []section {
 			{"statement-timeout", "DURATION", "30s", false, duration(&c.statementTimeout), "How long PostgreSQL works on one statement of a request. Migrations and purges have no limit."},
 			{"lock-timeout", "DURATION", "10s", false, duration(&c.lockTimeout), "How long a statement of a request waits for a lock in PostgreSQL."},
 			{"pgbouncer", "", "false", false, toggle(&c.pgbouncer), "--database is PgBouncer, which refuses the two timeouts at connect, and may forget prepared statements: neither is used."},
+		}},
+		{"Several instances", []setting{
+			{"bell", "postgres|URL|none", "", false, text(&c.bell), "How instances wake each other after a change: postgres (LISTEN and NOTIFY of --database), nats://HOST:PORT or tls://HOST:PORT of NATS servers, with commas between several, or none. Without it postgres on PostgreSQL and none on SQLite. Instances also look once in a second."},
+			{"bell-credentials-file", "FILE", "", false, text(&c.bellCredentials), "Credentials for NATS (a .creds file), read at each connection. User and password can be in the URL."},
 		}},
 		{"Users and groups", []setting{
 			{"catalog", "FILE", "", true, list(&c.catalogFiles), "Entity file with users and groups, read again on SIGHUP. Replaces the built-in example."},
@@ -289,7 +295,7 @@ func (c *config) fault(name, format string, args ...any) error {
 
 // check reports the faults of settings that are valid alone but not together.
 func (c *config) check() error {
-	return errors.Join(c.checkServer(), c.checkDatabase(), c.checkCatalog(), c.checkAccess())
+	return errors.Join(c.checkServer(), c.checkDatabase(), c.checkBell(), c.checkCatalog(), c.checkAccess())
 }
 
 func (c *config) checkServer() error {

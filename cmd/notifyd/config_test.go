@@ -26,6 +26,8 @@ func samples(s setting) [3]string {
 		return [3]string{"debug", "warn", "error"}
 	case s.name == "rate-limits":
 		return [3]string{"reads=1", "reads=2", "reads=3"}
+	case s.name == "bell":
+		return [3]string{"none", "nats://one", "nats://two"}
 	case s.arg == "NETWORK":
 		return [3]string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
 	case s.arg == "":
@@ -239,6 +241,11 @@ func TestRefusedSettings(t *testing.T) {
 		"replica in a file":         {args: []string{"--database=postgres://db/x", "--database-replica=sqlite:x"}, want: []string{"--database-replica: must be postgres://"}},
 		"replica URL":               {environ: []string{"NOTIFYD_DATABASE=postgres://db/x", "NOTIFYD_DATABASE_REPLICA=postgres://db:port/x"}, want: []string{"NOTIFYD_DATABASE_REPLICA: ", "invalid port"}},
 		"pool":                      {args: []string{"--database-min-conns=9", "--database-max-conns=8"}, want: []string{"--database-min-conns: 9 is more than --database-max-conns, 8"}},
+		"bell":                      {args: []string{"--bell=redis"}, want: []string{"--bell: must be postgres, none, or one or more of nats://HOST:PORT"}},
+		"bell of another scheme":    {environ: []string{"NOTIFYD_BELL=nats://a,http://b"}, want: []string{"NOTIFYD_BELL: must be postgres, none"}},
+		"bell of PostgreSQL":        {file: "bell: postgres\n", want: []string{"PATH:1: bell: postgres needs --database postgres://"}},
+		"credentials for no bell":   {args: []string{"--bell-credentials-file=x"}, want: []string{"--bell-credentials-file: needs --bell nats://"}},
+		"missing credentials":       {args: []string{"--bell=nats://127.0.0.1:1", "--bell-credentials-file=/no/creds"}, want: []string{"--bell-credentials-file: open /no/creds"}},
 		"two catalogs":              {args: []string{"--open-catalog", "--catalog=x"}, want: []string{"--open-catalog: cannot be combined with --catalog"}},
 		"URL alone":                 {args: []string{"--jwks-url=https://a"}, want: []string{"--jwks-url: needs --jwt-issuer and --jwt-audience"}},
 		"issuer alone":              {args: []string{"--jwt-issuer=a"}, want: []string{"--jwt-issuer: needs --jwks-url and --jwt-audience"}},
@@ -294,6 +301,9 @@ func TestFaultsHoldNoPassword(t *testing.T) {
 		"replica of none": invoke(t, nil, "--database-replica="+url),
 		"replica scheme":  invoke(t, nil, "--database="+url, "--database-replica=postgre"+strings.TrimPrefix(url, "postgres")),
 		"two values":      invoke(t, nil, "--database="+url, "--database="+url),
+		"bell scheme":     invoke(t, nil, "--bell=http://notifyd:"+password+"@nats.example"),
+		"bell URL":        invoke(t, nil, "--bell=nats://notifyd:"+password+"@nats.example:port"),
+		"bell path":       invoke(t, nil, "--bell=nats://notifyd:"+password+"@nats.example/x"),
 		"other fault":     invoke(t, nil, "--database="+url, "--log-level=x"),
 	} {
 		refused(t, r, exitUsage)

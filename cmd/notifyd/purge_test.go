@@ -157,7 +157,7 @@ func wiredTo(t *testing.T, log slog.Handler, args ...string) *server {
 	}
 	t.Cleanup(func() {
 		_ = s.listener.Close() // closed already if it has served
-		if err := s.closeDatabases(); err != nil {
+		if err := s.close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -39,7 +39,7 @@ func runServe(ctx context.Context, p process) error {
 		return err
 	}
 	fmt.Fprintln(p.stdout, startLine(c, s.listener.Addr()))
-	return errors.Join(s.serve(ctx, p.hangup), s.closeDatabases())
+	return errors.Join(s.serve(ctx, p.hangup), s.close())
 }
 
 // startLine says where the server listens, which databases it uses, and which
@@ -69,6 +69,9 @@ type server struct {
 	log      *slog.Logger
 	patience time.Duration // time for requests in flight at the end
 
+	bell      notifications.Bell // nil if there is none
+	closeBell func()
+
 	reloaders []reloader // on SIGHUP, besides the catalog
 }
 
@@ -96,19 +99,24 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeDatabase(probe), closeDatabase(db))
 	}
+	bell, closeBell, err := openBell(c, log)
+	if err != nil {
+		return nil, errors.Join(err, closeDatabase(replica), closeDatabase(probe), closeDatabase(db))
+	}
 	s := &server{
-		catalog: cat, db: db, probe: probe, replica: replica, log: log, patience: c.shutdownTimeout, reloaders: who.reloaders,
+		catalog: cat, db: db, probe: probe, replica: replica, bell: bell, closeBell: closeBell, log: log, patience: c.shutdownTimeout, reloaders: who.reloaders,
 	}
 	if certificate != nil {
 		s.reloaders = append(s.reloaders, reloader{"the certificate and its key", func() error { return certificate.read(c) }})
 	}
 	if err := s.listen(ctx, c, who, certificate); err != nil {
-		return nil, errors.Join(err, s.closeDatabases())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *server) closeDatabases() error {
+func (s *server) close() error {
+	s.closeBell()
 	return errors.Join(closeDatabase(s.replica), closeDatabase(s.probe), closeDatabase(s.db))
 }
 

@@ -50,6 +50,7 @@ var effects = []struct {
 	{"database-wait", effectOfDatabaseWait},
 	{"database-max-conns database-acquire-timeout", effectOfMaxConnsAndAcquireTimeout},
 	{"statement-timeout lock-timeout pgbouncer", effectOfTimeouts},
+	{"bell bell-credentials-file", effectOfBell},
 	{"catalog", effectOfCatalog},
 	{"open-catalog", effectOfOpenCatalog},
 	{"jwks-url jwt-issuer jwt-audience", effectOfTokens},
@@ -392,7 +393,7 @@ func effectOfDatabaseWait(t *testing.T) {
 
 func effectOfMinConnsAndIdleTimeout(t *testing.T) {
 	database := dbtest.PostgresURL(t)
-	i := serving(t, "--database="+named(database), "--database-min-conns=2", "--database-max-conns=6", "--database-idle-timeout=200ms")
+	i := serving(t, "--database="+named(database), "--database-min-conns=2", "--database-max-conns=6", "--database-idle-timeout=200ms", "--bell=none")
 	watch := connect(t, database)
 	release := hold(t, database)
 	var requests sync.WaitGroup

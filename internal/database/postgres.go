@@ -69,6 +69,15 @@ func (c PostgresConfig) Check() error {
 	return err
 }
 
+// Conn returns the settings of a single connection, for use without a pool.
+func (c PostgresConfig) Conn() (*pgx.ConnConfig, error) {
+	config, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	return config.ConnConfig, nil
+}
+
 // OpenPostgres connects to a PostgreSQL database, which must exist (see
 // [EnsureDatabase]) and answer. Closing its [sql.DB] closes all connections,
 // after those in use are returned. Errors contain no password.
