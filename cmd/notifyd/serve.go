@@ -125,7 +125,7 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 	var err error
 	s.svc, err = notifications.New(notifications.Config{
 		DB: s.db, Probe: s.probe, MaxReads: c.maxReads(), Replica: s.replica, Catalog: s.catalog, Policy: who.policy, Logger: s.log,
-		IdempotencyWindow: c.idempotencyWindow, Retention: c.retention, PurgeInterval: c.purgeInterval,
+		IdempotencyWindow: c.idempotencyWindow, Retention: c.retention, PurgeInterval: c.purgeInterval, Bell: s.bell,
 	})
 	if err != nil {
 		return err
