@@ -20,7 +20,7 @@ const maxGroup, maxGroupTime = 128, 3 * time.Millisecond
 // Queue lets writes wait in order. While one transaction commits, which takes a
 // write to the disk, the short writes that arrive collect, and then share the
 // next transaction. A long write has a transaction of its own, and the short
-// writes that wait go before the next long one. No write waits for another one
+// writes that wait when it ends go before the next long one. No write waits for another one
 // after its own context has ended, nor for the lock of the database. The zero
 // Queue is empty. It is safe for concurrent use.
 type Queue struct {
@@ -30,7 +30,7 @@ type Queue struct {
 
 	mu          sync.Mutex
 	leading     bool // a write is being done
-	afterLong   bool // that write was a long one
+	due         int  // how many short writes go before the next long one
 	failed      bool // the transaction before it was not committed
 	short, long limit.Line[*write]
 
@@ -161,23 +161,33 @@ func (q *Queue) change(w *write, to state) bool {
 
 // next makes the next write, if there is one, do the work. The caller holds mu.
 func (q *Queue) next() {
-	q.afterLong = q.long.Len() > 0 && (q.short.Len() == 0 || !q.afterLong)
-	line := &q.short
-	if q.afterLong {
-		line = &q.long
-	}
+	long := q.long.Len() > 0 && (q.short.Len() == 0 || q.due <= 0)
 	var w *write
-	if w, q.leading = line.Next(); q.leading {
-		w.alone, w.leads = q.afterLong, true
+	if long {
+		w, q.leading = q.long.Next()
+	} else {
+		w, q.leading = q.takeShort()
+	}
+	if q.leading {
+		w.alone, w.leads = long, true
 		close(w.lead)
 	}
 }
 
-// more takes the next short write out of the line; nil if none waits.
+// takeShort takes the next short write out of the line. The caller holds mu.
+func (q *Queue) takeShort() (*write, bool) {
+	w, found := q.short.Next()
+	if found && q.due > 0 {
+		q.due--
+	}
+	return w, found
+}
+
+// more is takeShort for a transaction that has begun; nil if none waits.
 func (q *Queue) more() *write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	w, _ := q.short.Next()
+	w, _ := q.takeShort()
 	return w
 }
 
@@ -248,7 +258,7 @@ func (q *Queue) finish(group []*write, err error) {
 		}
 		line := &q.short
 		if w.alone {
-			line = &q.long
+			line, q.due = &q.long, q.short.Len()
 		}
 		line.End(w.key, w.used)
 		close(w.done)
