@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofrs/uuid/v5"
+	"github.com/notifications-go/notifications/internal/changelog"
 	"gorm.io/gorm"
 )
 
@@ -122,4 +123,29 @@ func ForgetEpoch(s *Service) { s.store.epochs.forget() }
 // take no more than ringBytes.
 func (s *Service) SetPace(of time.Duration, ringBytes int) {
 	s.live.pace = pace{poll: of, beat: of, recheck: of, patience: of, ringBytes: ringBytes}
+}
+
+// Tail is a tailer whose steps a test takes.
+type Tail struct{ t *tail }
+
+// NewTail returns a tailer that has a reader, a user, and does not run.
+func NewTail(s *Service, user string) Tail {
+	t := newTail(s)
+	t.ring.Subscribe([]string{"user:" + user})
+	return Tail{t}
+}
+
+// Start reads the kept log.
+func (t Tail) Start(ctx context.Context) error { return t.t.start(ctx) }
+
+// Step reads what is new.
+func (t Tail) Step(ctx context.Context) error { return t.t.step(ctx) }
+
+// Backlog reads what happened since a position, for those behind the ring.
+func (t Tail) Backlog(ctx context.Context, p Position) error {
+	at, err := changelog.ParsePosition(string(p))
+	if err == nil {
+		_, err = t.t.backlog.get(ctx, t.t, at)
+	}
+	return err
 }

@@ -275,8 +275,31 @@ func TestSQL(t *testing.T) {
 		f.directory.SetAccount("default/jane", f.now())
 		check(f.with(systemRead), readBeforeCases)
 		check(f, sqlCases[len(sqlCases)-10:])
+		check(f, followCases(f))
 		everyLineIsInAFile(f, sqlgolden.LinesOf(t, dir))
 	})
+}
+
+// followCases are those of a tailer, in an order in which each finds something to
+// do.
+func followCases(f *fixture) []sqlCase {
+	tail := notifications.NewTail(f.Service, "default/jane")
+	short := expiringDraft(f.now().Add(time.Minute), "short", toJane)
+	before := f.list(jane, notifications.ListQuery{}).Position
+	return []sqlCase{
+		{"follow_begin", func(f *fixture) error { return tail.Start(f.t.Context()) }},
+		{"follow_nothing", func(f *fixture) error { return tail.Step(f.t.Context()) }},
+		{"follow_a_post", func(f *fixture) error {
+			f.postDraft(short)
+			f.recorded.Take()
+			return tail.Step(f.t.Context())
+		}},
+		{"follow_an_expiry", func(f *fixture) error {
+			f.advance(time.Hour)
+			return tail.Step(f.t.Context())
+		}},
+		{"follow_from_before_the_ring", func(f *fixture) error { return tail.Backlog(f.t.Context(), before) }},
+	}
 }
 
 // everyLineIsInAFile runs lists and counts with every combination of filters.

@@ -1,0 +1,19 @@
+SELECT tick.snapshot, ch.number, coalesce(ch.kind, 0) AS kind, ch.message_id, ch.user_ref, ch.audiences,
+	msg.audience_list, msg.severity, msg.topic, msg.origin, msg.scheduled, msg.expires_at, msg.withdrawn_at
+FROM (
+	SELECT CAST(coalesce(
+		(
+			SELECT seq
+			FROM sqlite_sequence
+			WHERE name = 'notification_changes'
+		), 0
+	) AS text) AS snapshot
+) tick
+LEFT JOIN (
+	SELECT ch.seq AS number, ch.kind, ch.message_id, ch.user_ref, ch.audiences
+	FROM notification_changes ch
+	WHERE ch.seq >= ?
+	LIMIT 50001
+) ch ON TRUE
+LEFT JOIN notification_messages msg ON msg.id = ch.message_id
+ORDER BY ch.number, ch.kind;
