@@ -4,35 +4,21 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
 
-// changeKind says what a row of notification_changes, the log of changes, is
-// about. The numbers are stored.
-type changeKind int
-
-const (
-	changePosted    changeKind = iota + 1 // the message appears, at due_at if that is set
-	changeRewritten                       // the message has new content in its old place
-	changeRemoved                         // the message left the audiences
-	changeErased                          // the user's data are gone
-	changeMarked                          // the user's marks of the message, or of several, changed
-	changeImported                        // many messages and marks appeared
-	changeSettings                        // the user's settings changed
-	changePurged                          // old messages are gone
-)
-
 // newContent is SQL for the kinds of changes that give a message new content.
 // Their message_id is not null.
-var newContent = fmt.Sprintf("(%d, %d)", changePosted, changeRewritten)
+var newContent = fmt.Sprintf("(%d, %d)", changelog.Posted, changelog.Rewritten)
 
 // change is a row of notification_changes. It is written in the transaction of
 // the change itself, on PostgreSQL by the same statement if the change is one
 // statement. The audiences of a message that was posted or rewritten are in the
 // message.
 type change struct {
-	kind      changeKind
+	kind      changelog.Kind
 	messageID string   // empty: null
 	user      string   // as in notification_states; empty: null
 	audiences []string // that a message left; nil: null
@@ -47,7 +33,7 @@ const (
 )
 
 // logged returns the values of insertPosted.
-func (p *posting) logged() []any { return []any{int(changePosted), p.id, p.due()} }
+func (p *posting) logged() []any { return []any{int(changelog.Posted), p.id, p.due()} }
 
 // due returns when a scheduled notification appears, in Unix milliseconds; nil
 // if it is not scheduled.
@@ -62,7 +48,7 @@ func (p *posting) due() *int64 {
 func postedAll(posts []*posting) []change {
 	list := make([]change, len(posts))
 	for i, p := range posts {
-		list[i] = change{kind: changePosted, messageID: p.id, due: p.due()}
+		list[i] = change{kind: changelog.Posted, messageID: p.id, due: p.due()}
 	}
 	return list
 }
@@ -99,7 +85,7 @@ func (s *store) logChanges(tx *gorm.DB, list []change) error {
 func removals(gone []messageRow) []change {
 	list := make([]change, len(gone))
 	for i, m := range gone {
-		list[i] = change{kind: changeRemoved, messageID: m.ID, audiences: m.audiences()}
+		list[i] = change{kind: changelog.Removed, messageID: m.ID, audiences: m.audiences()}
 	}
 	return list
 }
@@ -123,7 +109,7 @@ func purged(now int64) func(gone []messageRow) []change {
 	return func(gone []messageRow) []change {
 		for _, m := range gone {
 			if m.ExpiresAt == nil || *m.ExpiresAt > now {
-				return []change{{kind: changePurged}}
+				return []change{{kind: changelog.Purged}}
 			}
 		}
 		return nil

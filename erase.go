@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
@@ -91,7 +92,7 @@ func (s *store) erase(tx *gorm.DB, user string) (Erased, error) {
 	if err != nil || done == (Erased{}) {
 		return done, err
 	}
-	return done, s.logChanges(tx, []change{{kind: changeErased, user: user}})
+	return done, s.logChanges(tx, []change{{kind: changelog.Erased, user: user}})
 }
 
 // addressedTo is the condition that a message names the user. A withdrawn

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
@@ -99,7 +100,7 @@ func (s *store) mark(ctx context.Context, in inbox, sel selection, to StateChang
 
 // marked returns the change that a mark logs.
 func marked(in inbox, sel selection) change {
-	c := change{kind: changeMarked, user: in.audience}
+	c := change{kind: changelog.Marked, user: in.audience}
 	if len(sel.ids) == 1 {
 		c.messageID = sel.ids[0]
 	}

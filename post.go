@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"gorm.io/gorm"
 )
 
@@ -485,7 +486,7 @@ func (s *store) storeKeyed(db *gorm.DB, list []*posting, earlier map[*posting][]
 			if err := s.rewrite(db, p); err != nil {
 				return err
 			}
-			changes = append(changes, change{kind: changeRewritten, messageID: p.result.ID})
+			changes = append(changes, change{kind: changelog.Rewritten, messageID: p.result.ID})
 		default:
 			removed, err := s.takeOver(db, p, earlier[p])
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
 	"gorm.io/gorm"
 )
@@ -120,7 +121,7 @@ func (s *store) takeOver(db *gorm.DB, p *posting, earlier []messageRow) (changes
 		if err := s.removeDeliveries(db, deliveriesOf(e.ID, taken)); err != nil {
 			return nil, err
 		}
-		changes = append(changes, change{kind: changeRemoved, messageID: e.ID, audiences: taken})
+		changes = append(changes, change{kind: changelog.Removed, messageID: e.ID, audiences: taken})
 		if slices.Contains(taken, systemAudience) && len(left) > 0 {
 			if err := s.noLongerSystem(db, e.ID, left); err != nil {
 				return nil, err

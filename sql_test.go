@@ -2,6 +2,7 @@ package notifications_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,6 +90,17 @@ var sqlCases = []sqlCase{
 		return f.db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(f.t.Context(), ci, draft("in a transaction", toJane))
 			return err
+		})
+	}},
+	{"reads_in_a_transaction_of_the_host", func(f *fixture) error {
+		return f.db.Transaction(func(tx *gorm.DB) error {
+			ctx, s := f.t.Context(), f.WithTx(tx)
+			_, listErr := s.List(ctx, jane, notifications.ListQuery{})
+			_, countErr := s.Count(ctx, jane, notifications.Filter{})
+			_, allErr := s.Count(ctx, jane, notifications.Filter{Archived: notifications.ArchivedOrNot})
+			_, markedErr := s.Count(ctx, jane, marked)
+			_, statusErr := s.Status(ctx, jane, notifications.SystemOrNot)
+			return errors.Join(listErr, countErr, allErr, markedErr, statusErr)
 		})
 	}},
 	listing("list_created", jane, notifications.ListQuery{}),

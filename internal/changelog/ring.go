@@ -12,14 +12,14 @@ type Kind int16
 
 // The kinds of changes.
 const (
-	Posted Kind = iota + 1
-	Rewritten
-	Removed
-	Erased
-	Marked
-	Imported
-	Settings
-	Purged
+	Posted    Kind = iota + 1 // the message appears, if it is scheduled at its time
+	Rewritten                 // the message has new content in its old place
+	Removed                   // the message left some audiences
+	Erased                    // the data of a user are gone
+	Marked                    // a user's marks of the message, or of several, changed
+	Imported                  // many messages and marks appeared
+	Settings                  // a user's settings changed
+	Purged                    // old messages are gone
 
 	// Expired is not stored: a message says itself when it expires.
 	Expired Kind = 100

@@ -48,6 +48,10 @@ var verbs = map[string]func(ctx context.Context, svc *notifications.Service) err
 		_, err := svc.Count(ctx, jane, notifications.Filter{})
 		return err
 	},
+	"CountAt": func(ctx context.Context, svc *notifications.Service) error {
+		_, _, err := svc.CountAt(ctx, jane, notifications.Filter{})
+		return err
+	},
 	"Status": func(ctx context.Context, svc *notifications.Service) error {
 		_, err := svc.Status(ctx, jane, notifications.SystemOrNot)
 		return err
