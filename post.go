@@ -383,7 +383,7 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 		return nil
 	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
 		var last attempt
-		return s.writeTx(ctx, list[0].poster, short, func(db *gorm.DB) error {
+		return s.writeTx(ctx, list[0].poster, lengthOf(list), func(db *gorm.DB) error {
 			err := s.postKeyed(db, ids, list, last)
 			if err == nil {
 				last = newAttempt(list)
@@ -397,7 +397,7 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 		}
 	}
 	tried := false
-	return s.write(ctx, list[0].poster, short, func(db *gorm.DB) error {
+	return s.write(ctx, list[0].poster, lengthOf(list), func(db *gorm.DB) error {
 		err := s.dialect.insert(db, list)
 		if tried && isDuplicate(err) {
 			return nil
@@ -405,6 +405,20 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 		tried = true
 		return err
 	})
+}
+
+// longPost is how many rows make a post long: others would wait for it.
+const longPost = 100
+
+func lengthOf(list []*posting) duration {
+	rows := len(list)
+	for _, p := range list {
+		rows += len(p.audiences)
+	}
+	if rows > longPost {
+		return long
+	}
+	return short
 }
 
 // attempt is what a transaction would have stored, whose commit got no answer.

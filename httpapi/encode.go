@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ func inPieces(items []notifications.Notification, use func(piece []byte) error) 
 			return err
 		}
 		piece = piece[:0]
+		runtime.Gosched() // a short request must not wait for all of a long one
 	}
 	err := use(append(piece, "]\n"...))
 	if cap(piece) <= maxKeptBody {

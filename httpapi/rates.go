@@ -125,7 +125,7 @@ const searchCost = 10
 // chargeSearch counts a search.
 func (l *rates) chargeSearch(who notifications.Identity, f notifications.Filter) {
 	if f.Text != "" {
-		l.byClass[reading].Charge(who.String(), searchCost-1, time.Now())
+		l.byClass[reading].Charge(account(who), searchCost-1, time.Now())
 	}
 }
 

@@ -50,7 +50,7 @@ func inTurn[T any](ctx context.Context, t turns, who notifications.Identity, lon
 // readInTurn is inTurn for a read.
 func readInTurn[T any](ctx context.Context, a *api, who notifications.Identity, long bool, read func() (T, error)) (T, error) {
 	t := a.rates.reads
-	if t.all != nil && !long && t.all.Mean(who.String()) > slowRead {
+	if t.all != nil && !long && t.all.Mean(account(who)) > slowRead {
 		return taking(ctx, who, read, t.slow, t.all)
 	}
 	return inTurn(ctx, t, who, long, read)
@@ -59,7 +59,7 @@ func readInTurn[T any](ctx context.Context, a *api, who notifications.Identity, 
 // taking works in a turn of each of several sorts, which it takes in order.
 func taking[T any](ctx context.Context, who notifications.Identity, work func() (T, error), sorts ...*limit.Turns) (result T, err error) {
 	for _, sort := range sorts {
-		done, err := sort.Take(ctx, who.String(), patience)
+		done, err := sort.Take(ctx, account(who), patience)
 		if err != nil {
 			return result, busy(err)
 		}
