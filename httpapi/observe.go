@@ -165,5 +165,14 @@ func (w *statusRecorder) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
+// FlushError implies status 200, as in net/http.
+func (w *statusRecorder) FlushError() error {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.status == 0 && !errors.Is(err, http.ErrNotSupported) {
+		w.status = http.StatusOK
+	}
+	return err
+}
+
 // Unwrap lets http.ResponseController reach the writer underneath.
 func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

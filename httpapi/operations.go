@@ -38,6 +38,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
+	setPollInterval(w)
 	return a.writeList(w, r, who, page.Items)
 }
 
@@ -50,6 +51,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return asAsked(err, nil)
 	}
+	setPollInterval(w)
 	return writeTagged(w, r, wire.Count{Count: n})
 }
 
@@ -88,7 +90,8 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
-	return writeTagged(w, r, wire.Status{Unread: status.Unread, Read: status.Read, Saved: status.Saved, Archived: status.Archived})
+	setPollInterval(w)
+	return writeTagged(w, r, statusOf(status))
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
