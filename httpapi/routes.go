@@ -117,15 +117,20 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		noteError(r, err)
-		p := problemOf(err)
-		if p.Status == http.StatusUnauthorized {
-			p.Detail = a.who.challenge(w)
-		}
-		setRetryAfter(w, err)
-		a.rates.delay(r.Context(), err)
-		writeProblem(w, p)
+		a.answerError(w, r, err)
 	}
+}
+
+// answerError writes the problem that an error is.
+func (a *api) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	noteError(r, err)
+	p := problemOf(err)
+	if p.Status == http.StatusUnauthorized {
+		p.Detail = a.who.challenge(w)
+	}
+	setRetryAfter(w, err)
+	a.rates.delay(r.Context(), err)
+	writeProblem(w, p)
 }
 
 // afterPermission returns the input error to a caller who has the permission,

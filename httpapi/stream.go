@@ -23,9 +23,9 @@ const (
 	DefaultStreams        = 10_000
 	DefaultStreamsPerUser = 16
 
-	// streamLife is about how long a stream lasts, and streamLifeJitter how
-	// much longer or shorter.
-	streamLife, streamLifeJitter = 10 * time.Minute, time.Minute
+	// streamLife is about how long a stream lasts. A tenth more or less keeps
+	// those that began together from ending together.
+	streamLife = 10 * time.Minute
 	// beforeExpiry is how long before its token a stream ends.
 	beforeExpiry = 5 * time.Second
 	// leastLife is that of a stream whose token is about to expire.
@@ -59,119 +59,142 @@ func newStreams(cfg Config) (streams, error) {
 // lifetime returns how long a stream may last whose credentials expire at the
 // time, which is zero if that is not known.
 func (s streams) lifetime(expires time.Time) time.Duration {
-	life := s.life + rand.N(2*streamLifeJitter) - streamLifeJitter
+	life := s.life*9/10 + rand.N(s.life/5)
 	if !expires.IsZero() {
 		life = min(life, time.Until(expires)-beforeExpiry)
 	}
 	return max(life, leastLife)
 }
 
-// streamNotifications writes the events of a Watch as Server-Sent Events (HTML
-// Standard, section 9.2). It takes no turn of the reads: it would hold it for
-// long.
+// streamNotifications checks the request. Everything else is done by
+// [stream.serve].
 func (a *api) streamNotifications(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {
 	query, after, err := a.decodeStream(r, who)
 	if err != nil {
 		return err
 	}
-	release, err := a.streams.open.Acquire(r.Context(), who.String(), 1, 0)
-	if err != nil {
-		return busy(err)
-	}
-	defer release()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	life := a.streams.lifetime(a.who.expires(r))
-	end := time.AfterFunc(min(life, cmp.Or(a.timeout, life)), cancel)
-	defer end.Stop()
-	s := &stream{w: w, connection: http.NewResponseController(w), timeout: a.streams.timeout}
-	for event, err := range a.svc.Watch(ctx, who, query) {
-		if err == nil && !s.started {
-			end.Reset(life)
-			err = s.start()
-		}
-		switch {
-		case err != nil && !s.started:
-			return asAsked(err, map[string]string{"After": after})
-		case err != nil:
-			noteError(r, err)
-			s.end()
-			return nil
-		case r.Method == http.MethodHead:
-			return nil
-		}
-		if err := s.send(&event); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				noteError(r, fmt.Errorf("the client did not take an event: %w", err))
-			}
-			return nil
-		}
-	}
-	switch {
-	case !s.started:
-		return fmt.Errorf("%w: the stream could not begin in time", notifications.ErrUnavailable)
-	case r.Context().Err() == nil:
-		s.end()
-	}
+	noteStream(r, &stream{api: a, w: w, connection: http.NewResponseController(w), r: r, who: who, query: query, after: after})
 	return nil
 }
 
-// stream is the answer of one streamNotifications.
+// stream is the answer of one streamNotifications: the events of a Watch as
+// Server-Sent Events (HTML Standard, section 9.2).
 type stream struct {
+	api        *api
 	w          http.ResponseWriter
 	connection *http.ResponseController
-	timeout    time.Duration
-	started    bool
+	r          *http.Request
+	who        notifications.Identity
+	query      notifications.WatchQuery
+	after      string // the name of what query.After comes from
+
+	began, done bool // the head was sent; nothing more is to be sent
+	life        time.Duration
+	end         *time.Timer
 }
 
-// start sends the head of the answer.
-func (s *stream) start() error {
+// serve answers the request. It takes no turn of the reads: it would hold it
+// for long.
+func (s *stream) serve() {
+	release, err := s.api.streams.open.Acquire(s.r.Context(), s.who.String(), 1, 0)
+	if err != nil {
+		s.fail(busy(err))
+		return
+	}
+	defer release()
+	ctx, cancel := context.WithCancel(s.r.Context())
+	defer cancel()
+	s.life = s.api.streams.lifetime(s.api.who.expires(s.r))
+	s.end = time.AfterFunc(min(s.life, cmp.Or(s.api.timeout, s.life)), cancel)
+	defer s.end.Stop()
+	s.api.svc.Watch(ctx, s.who, s.query)(s.tell)
+	if !s.began {
+		s.fail(fmt.Errorf("%w: the stream could not begin in time", notifications.ErrUnavailable))
+	}
+	s.sayGoodbye()
+}
+
+// tell sends one event. It returns false when the stream must end.
+func (s *stream) tell(e notifications.Event, err error) bool {
+	if err == nil && !s.began {
+		s.end.Reset(s.life)
+		err = s.begin()
+	}
+	if err != nil {
+		s.fail(err)
+		return false
+	}
+	if !s.done {
+		s.send(&e)
+	}
+	return !s.done
+}
+
+// fail answers the request with a problem, if the stream has not begun.
+func (s *stream) fail(err error) {
+	if s.began {
+		noteError(s.r, err)
+		return
+	}
+	if !s.done {
+		s.api.answerError(s.w, s.r, asAsked(err, map[string]string{"After": s.after}))
+	}
+	s.done = true
+}
+
+// begin sends the head of the answer.
+func (s *stream) begin() error {
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform") // proxies must not compress it, which would delay it
 	h.Set("X-Accel-Buffering", "no")                 // nginx must not wait for more
 	// The timeouts of the server are for a whole request.
 	_ = s.connection.SetReadDeadline(time.Time{})
-	if err := s.flush(); errors.Is(err, http.ErrNotSupported) {
+	err := s.flush()
+	if errors.Is(err, http.ErrNotSupported) {
 		h.Del("X-Accel-Buffering")
 		h.Set("Cache-Control", "private, no-cache")
 		return fmt.Errorf("%w: the host's http.ResponseWriter cannot flush, so there are no streams", notifications.ErrUnavailable)
 	}
-	s.started = true // if the client has left, the next write fails
+	s.began, s.done = true, err != nil || s.r.Method == http.MethodHead
 	return nil
 }
 
-// send sends an event. A client who reconnects at once after a failure of the
-// server, or together with all the others, makes it worse: the first event says
-// how long to wait.
-func (s *stream) send(e *notifications.Event) error {
+// send sends an event. The first one says how long to wait before a reconnect
+// if the connection breaks, so that not all clients come back at once.
+func (s *stream) send(e *notifications.Event) {
 	buf := bodies.Get().(*[]byte)
 	b := (*buf)[:0]
 	if e.Kind == notifications.EventHello {
 		b = appendRetry(b, time.Second+rand.N(4*time.Second))
 	}
 	b = appendEvent(b, e)
-	err := s.write(b)
+	s.write(b)
 	if cap(b) <= maxKeptBody {
 		*buf = b
 		bodies.Put(buf)
 	}
-	return err
 }
 
-// end tells the client to reconnect soon: the server ends the stream in order.
-func (s *stream) end() {
-	_ = s.write(append(appendRetry(nil, 100*time.Millisecond+rand.N(900*time.Millisecond)), '\n')) // the client may have left
+// sayGoodbye tells the client of a stream that ends in order to reconnect soon.
+func (s *stream) sayGoodbye() {
+	if !s.done {
+		s.write(append(appendRetry(nil, 100*time.Millisecond+rand.N(900*time.Millisecond)), '\n'))
+	}
 }
 
 // write gives the client limited time to take b. Between two writes there is no
 // deadline: on HTTP/2 it would end the stream.
-func (s *stream) write(b []byte) error {
-	_ = s.connection.SetWriteDeadline(time.Now().Add(s.timeout)) // see pieceWriter
-	if _, err := s.w.Write(b); err != nil {
-		return err
+func (s *stream) write(b []byte) {
+	_ = s.connection.SetWriteDeadline(time.Now().Add(s.api.streams.timeout)) // see pieceWriter
+	_, err := s.w.Write(b)
+	if err == nil {
+		err = s.flush()
 	}
-	return s.flush()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		noteError(s.r, fmt.Errorf("the client did not take an event: %w", err))
+	}
+	s.done = err != nil // the client may have left
 }
 
 // flush ends a write.
