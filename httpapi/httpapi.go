@@ -85,8 +85,8 @@ type Config struct {
 	// Streams is how many streams may be open at once, and StreamsPerUser how
 	// many of one user. More are answered with 503 and with 429. Zero means
 	// 10,000 and 16; negative is an error. Streams need a running
-	// notifications.Service.Run, and end when it ends: end it before
-	// http.Server.Shutdown, which waits for them.
+	// notifications.Service.Run, and end when it ends: give its cancel function
+	// to http.Server.RegisterOnShutdown, because Shutdown waits for them.
 	Streams, StreamsPerUser int
 
 	// TrustedProxies are the networks of proxies whose header X-Forwarded-For

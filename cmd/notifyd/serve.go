@@ -179,13 +179,15 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 }
 
 // serve handles requests until ctx ends, and then finishes those in flight. The
-// background work ends with ctx, and streams with it; it has ended before the
-// databases are closed.
+// background work ends, and streams with it, once no more connections are
+// taken: clients reconnect to another server. It has ended before the databases
+// are closed.
 func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
-	ctx, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.http.RegisterOnShutdown(stop)
 	var background sync.WaitGroup
 	background.Go(func() {
-		if err := s.svc.Run(ctx); err != nil {
+		if err := s.svc.Run(running); err != nil {
 			s.log.Error("the background work ended", "error", err)
 		}
 	})
