@@ -3,7 +3,10 @@ package notifications
 import (
 	"cmp"
 	"context"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
 // Kind tells users, groups and services apart.
@@ -75,7 +78,7 @@ func (who Identity) valid() bool {
 		limit += len(KindUser) + 1
 	}
 	return (who.Kind == KindUser || who.Kind == KindService) &&
-		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !hasControl(who.Name)
+		who.Name != "" && len(who.Name) <= limit && utf8.ValidString(who.Name) && !strings.ContainsFunc(who.Name, strictjson.IsControl)
 }
 
 // String returns "user:default/jane" or "service:ci", and "nobody" for the zero

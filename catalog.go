@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
 // Catalog knows users and groups: their names, whether they exist, and who is
@@ -86,8 +89,8 @@ func checkName(name string) error {
 		return fmt.Errorf("is longer than %d bytes", maxRefBytes)
 	case !utf8.ValidString(name):
 		return errors.New("is not valid UTF-8")
-	case hasControl(name):
-		return errors.New(controlFault)
+	case strings.ContainsFunc(name, strictjson.IsControl):
+		return errors.New(strictjson.HasControl)
 	}
 	return nil
 }

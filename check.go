@@ -43,25 +43,11 @@ func (f *faults) text(field, s string, required bool, limit int) {
 		f.add(field, "is required and must not be empty")
 	case !utf8.ValidString(s):
 		f.add(field, "is not valid UTF-8")
-	case hasControl(s):
-		f.add(field, "%s", controlFault)
+	case strings.ContainsFunc(s, strictjson.IsControl):
+		f.add(field, strictjson.HasControl)
 	case limit > 0 && utf8.RuneCountInString(s) > limit:
 		f.add(field, "is %d characters long, the limit is %d", utf8.RuneCountInString(s), limit)
 	}
-}
-
-const controlFault = "contains a control character other than TAB, LF and CR"
-
-// hasControl reports whether a text has a control character below U+0020 other
-// than TAB, LF and CR. PostgreSQL cannot store NUL, and in JSON each of them
-// takes six bytes.
-func hasControl(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' {
-			return true
-		}
-	}
-	return false
 }
 
 // url checks a link. It accepts only links that a browser follows without

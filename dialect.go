@@ -2,6 +2,8 @@ package notifications
 
 import (
 	"context"
+	"database/sql"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -46,8 +48,12 @@ type dialect interface {
 	lock(against lockKind) string
 	// takesWrites fails if the database takes no writes.
 	takesWrites(ctx context.Context, s *store) error
-	// unlimit lifts the time limits of the host's connection for one
+	// transaction returns the options of the library's own transactions.
+	transaction() *sql.TxOptions
+	// limit limits the time of each statement of a transaction, unless a shorter
+	// limit is set. unlimit lifts the limits of the host's connection for a
 	// transaction.
+	limit(tx *gorm.DB, d time.Duration) error
 	unlimit(tx *gorm.DB) error
 	// tryPurgeLock reports whether this transaction may purge: no other one
 	// does.
@@ -77,6 +83,9 @@ type dialect interface {
 	changeNumber() string
 	// unseen writes the condition that a change ch is not visible in a snapshot.
 	unseen(sql *sqltext.Text, s changelog.Snapshot)
+	// changedSince writes the condition that any change is not visible in a
+	// snapshot.
+	changedSince(sql *sqltext.Text, s changelog.Snapshot)
 	// seen writes the condition that a delivery del is of a message that was
 	// neither posted nor rewritten after a snapshot.
 	seen(sql *sqltext.Text, s changelog.Snapshot)

@@ -46,10 +46,16 @@ func (s *Service) EraseUser(ctx context.Context, who Identity, user string) (Era
 	if err != nil {
 		return Erased{}, Invalid("user", err.Error())
 	}
-	var result Erased
+	var result, last Erased // last is of an attempt whose commit got no answer
 	err = s.store.writeTx(ctx, long, func(tx *gorm.DB) (err error) {
-		result, err = s.store.erase(tx, ref.String())
-		return err
+		if result, err = s.store.erase(tx, ref.String()); err != nil {
+			return err
+		}
+		if result == (Erased{}) {
+			result = last
+		}
+		last = result
+		return nil
 	})
 	if err != nil {
 		return Erased{}, err

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
+
+	"gorm.io/gorm"
 )
 
 // The errors of this package, for [errors.Is]. Every error of a [Service]
@@ -27,8 +30,8 @@ var (
 
 	// ErrUnavailable: the database, the catalog, the policy or the keys did not
 	// answer. The same call may succeed later. Nothing was done, with one
-	// exception: if the connection is lost during a commit, the outcome is
-	// unknown.
+	// exception: if the context ends or the database goes away during a commit,
+	// the outcome is unknown.
 	ErrUnavailable = errors.New("notifications: unavailable")
 
 	// ErrTooMany: the caller asks for too much at once or too often. Nothing was
@@ -183,15 +186,25 @@ func isOurs(err error) bool {
 		func(known error) bool { return errors.Is(err, known) })
 }
 
-// isCut reports whether the error is the end of a connection.
+// isDuplicate reports whether a row is there already, on PostgreSQL.
+func isDuplicate(err error) bool {
+	const uniqueViolation = "23505"
+	var coded interface{ SQLState() string }
+	return errors.As(err, &coded) && coded.SQLState() == uniqueViolation || errors.Is(err, gorm.ErrDuplicatedKey)
+}
+
+// isCut reports whether the error is the end of a connection, or that nothing
+// was sent because the connection had ended before.
 func isCut(err error) bool {
 	var coded interface{ SQLState() string }
 	if errors.As(err, &coded) {
 		const adminShutdown, crashShutdown, connectionFailure = "57P01", "57P02", "08006"
 		return slices.Contains([]string{adminShutdown, crashShutdown, connectionFailure}, coded.SQLState())
 	}
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	var unsent interface{ SafeToRetry() bool } // of pgx
+	return errors.As(err, &unsent) && unsent.SafeToRetry() || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // isConflict reports whether the error is a conflict between two transactions.

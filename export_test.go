@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofrs/uuid/v5"
+	"gorm.io/gorm"
 )
 
 // Additions returns the columns that a migration adds, as "table.column"; none
@@ -22,6 +23,14 @@ func Additions(file string) []string {
 
 // WaitingWrites returns how many writes wait in the queue.
 func WaitingWrites(s *Service) int { return s.store.queue.Len() }
+
+// Committed asks whether an attempt to post was committed.
+func Committed(ctx context.Context, s *Service, id string) error {
+	return s.store.read(ctx, func(db *gorm.DB) error {
+		_, err := s.store.committed(db, attempt{ids: []string{id}})
+		return err
+	})
+}
 
 // SetSearchLimit changes how long a search may take.
 func SetSearchLimit(s *Service, d time.Duration) { s.searches.limit = d }
@@ -41,6 +50,9 @@ const ReplicaTrust = replicaTrust
 
 // SetReplicaPatience changes how long the replica may take.
 func SetReplicaPatience(s *Service, d time.Duration) { s.store.replica.patience = d }
+
+// AskReplicaAlways has each read ask which views the replica has reached.
+func AskReplicaAlways(s *Service) { s.store.replica.askEvery = 0 }
 
 // SetMaxMarked changes how many users the Service remembers marks of.
 func SetMaxMarked(s *Service, n int) { s.store.replica.maxMarked = n }
@@ -104,3 +116,10 @@ func Tick(ctx context.Context, s *Service) error { return s.store.tick(ctx, s.no
 
 // ForgetEpoch makes the next reader ask for the epoch, as after ten seconds.
 func ForgetEpoch(s *Service) { s.store.epochs.forget() }
+
+// SetPace makes the background work of watches fast: everything that happens
+// after seconds happens after the given time. The changes of the last minutes
+// take no more than ringBytes.
+func (s *Service) SetPace(of time.Duration, ringBytes int) {
+	s.live.pace = pace{poll: of, beat: of, recheck: of, patience: of, ringBytes: ringBytes}
+}

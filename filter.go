@@ -76,6 +76,14 @@ type Filter struct {
 	Topic, Origin string
 }
 
+// Check returns the [*InvalidError] that a verb would return for the filter, and
+// nil for a valid one.
+func (f Filter) Check() error {
+	var bad faults
+	f.check("", &bad)
+	return bad.err()
+}
+
 // check reports every fault of the filter. field is the prefix of the names of
 // its fields.
 func (f Filter) check(field string, into *faults) {
@@ -154,6 +162,14 @@ type selection struct {
 // only selects one message in any state.
 func only(id string) selection {
 	return selection{Filter: Filter{Archived: ArchivedOrNot}, ids: []string{id}}
+}
+
+// Check returns the [*InvalidError] that SetState would return for the selection,
+// and nil for a valid one.
+func (sel Selection) Check() error {
+	var bad faults
+	sel.prepared(&bad)
+	return bad.err()
 }
 
 // prepared checks a Selection and brings its ids into canonical form.

@@ -146,18 +146,19 @@ func (s *Service) Get(ctx context.Context, who Identity, id string) (Notificatio
 	return s.store.get(ctx, in, id)
 }
 
-// prepared checks the query, sets its defaults, and decodes its cursor.
-func (q ListQuery) prepared() (ListQuery, *cursor, error) {
-	var f faults
+// Check returns an [*InvalidError] that names the fields that are invalid
+// whatever the others are, and nil if there are none. List also refuses a cursor
+// together with an offset, and one of another query.
+func (q ListQuery) Check() error {
+	_, f := q.checked()
+	return f.err()
+}
+
+// checked reports the faults of Check, and decodes the cursor if there is one.
+func (q ListQuery) checked() (after *cursor, f faults) {
 	q.check("", &f)
-	if q.OrderBy == "" {
-		q.OrderBy = OrderCreated
-	}
-	if _, known := sortKeys[q.OrderBy]; !known {
+	if _, known := sortKeys[q.OrderBy]; !known && q.OrderBy != "" {
 		f.add("OrderBy", "must be title, message, created, topic or origin")
-	}
-	if q.Limit == 0 {
-		q.Limit = DefaultLimit
 	}
 	if q.Limit < 0 || q.Limit > MaxLimit {
 		f.add("Limit", "must be between 1 and %d", MaxLimit)
@@ -165,17 +166,32 @@ func (q ListQuery) prepared() (ListQuery, *cursor, error) {
 	if q.Offset < 0 || q.Offset > MaxOffset {
 		f.add("Offset", "must be between 0 and %d", MaxOffset)
 	}
-	var after *cursor
 	if q.After != "" {
-		if q.Offset != 0 {
-			f.add("After", "cannot be combined with Offset")
-		} else if c, ok := parseCursor(q.After); !ok {
+		c, ok := parseCursor(q.After)
+		if !ok {
 			f.add("After", "is not a cursor this service handed out")
-		} else if c.Query != q.fingerprint() {
-			f.add("After", "belongs to another filter, order or direction")
-		} else {
-			after = c
+			return nil, f
 		}
+		after = c
+	}
+	return after, f
+}
+
+// prepared checks the query, sets its defaults, and decodes its cursor.
+func (q ListQuery) prepared() (ListQuery, *cursor, error) {
+	after, f := q.checked()
+	if q.OrderBy == "" {
+		q.OrderBy = OrderCreated
+	}
+	if q.Limit == 0 {
+		q.Limit = DefaultLimit
+	}
+	switch {
+	case after == nil:
+	case q.Offset != 0:
+		f.add("After", "cannot be combined with Offset")
+	case after.Query != q.fingerprint():
+		f.add("After", "belongs to another filter, order or direction")
 	}
 	return q, after, f.err()
 }

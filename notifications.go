@@ -97,6 +97,10 @@ type Config struct {
 	// PurgeInterval is the time between two purges of [Service.Run]. Zero means
 	// [DefaultPurgeInterval]; negative is an error.
 	PurgeInterval time.Duration
+	// Bell wakes the watches of other instances when something has changed here,
+	// and those of this one when something has changed there. Nil means none:
+	// then they look every second.
+	Bell Bell
 	// Logger receives slow and failing queries without their parameters,
 	// failures of Replica, and the results of Run. Nil discards them.
 	Logger *slog.Logger
@@ -129,6 +133,7 @@ type Service struct {
 
 	running *atomic.Bool
 	live    *live
+	bell    Bell     // nil if there is none
 	bound   *binding // the host's transaction; nil if there is none
 }
 
@@ -164,12 +169,12 @@ func New(cfg Config) (*Service, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	shared := newLive()
+	shared := newLive(cfg.Bell, cfg.Logger)
 	st.changed = shared.ring
 	return &Service{
 		store: st, catalog: cfg.Catalog, policy: cfg.Policy, now: cfg.Now, ids: newIDs(cfg.Now), log: cfg.Logger, searches: newSearches(),
 		groupHistory: cfg.GroupHistory, systemHistory: cfg.SystemHistory, idempotencyWindow: cfg.IdempotencyWindow,
-		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool), live: shared,
+		retention: cfg.Retention, purgeInterval: cfg.PurgeInterval, running: new(atomic.Bool), live: shared, bell: cfg.Bell,
 	}, nil
 }
 
@@ -184,6 +189,9 @@ func (cfg Config) check() (faults []error) {
 		fault("Catalog is required; catalog.Open takes users on trust")
 	} else if _, dated := cfg.Catalog.(AccountDates); !dated && cfg.SystemHistory != HistoryAll {
 		fault("SystemHistory needs a Catalog that implements AccountDates, and %T does not", cfg.Catalog)
+	}
+	if cfg.Bell != nil && isNil(cfg.Bell) {
+		fault("Bell is a nil %T; leave it out instead", cfg.Bell)
 	}
 	if isNil(cfg.Policy) {
 		fault("Policy is required; AllowAll permits everything to everybody")
@@ -315,6 +323,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { s.tickPeriodically(ctx) })
 	background.Go(func() { newTail(s).run(ctx) })
+	background.Go(func() { s.listen(ctx) })
 	s.purgePeriodically(ctx)
 	background.Wait()
 	return nil

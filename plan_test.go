@@ -49,8 +49,8 @@ func TestPlans(t *testing.T) {
 		}
 		p := explain(t, db, query(reader, q, selection{Filter: q.Filter}, nil))
 		p.check(t, tt.name)
-		if q.OrderBy == OrderCreated && p.sorted > 0 {
-			t.Errorf("%s: sorts %v rows that come in order\n%s", tt.name, p.sorted, p.text)
+		if q.OrderBy == OrderCreated && p.sorted > float64(q.Limit+1) {
+			t.Errorf("%s: sorts %v rows, want at most those of the page\n%s", tt.name, p.sorted, p.text)
 		}
 		// One delivery of each audience and then one more for each that was
 		// taken, until the page is full.
@@ -111,6 +111,10 @@ func fillForPlans(t *testing.T, db *gorm.DB) {
 			SELECT 'user:default/heavy', (` + id + `)::uuid, i % 4 FROM generate_series(1, 100000) i WHERE i % 10 = 3`,
 		"INSERT INTO notification_scopes SELECT 'user:default/u' || i % 200, 'o', 'scope ' || i, i FROM generate_series(1, 60000) i",
 		"INSERT INTO notification_idempotency_keys SELECT 'user:default/u' || i % 200, 'key ' || i, 'x', (" + id + ")::uuid, 9000000000000 - i FROM generate_series(1, 100000) i",
+		"INSERT INTO notification_changes (xact, kind, message_id) SELECT (i % 700)::text::xid8, i % 2 + 1, (" + id + ")::uuid FROM generate_series(1, 20000) i",
+		"INSERT INTO notification_changes (kind, message_id) SELECT 1, (" + id + ")::uuid FROM generate_series(20000, 100000) i WHERE i % 200 <> 7",
+		"INSERT INTO notification_ticks SELECT '1:1:', i * 10000, 'nonce' || i FROM generate_series(1, 100) i",
+		"VACUUM ANALYZE notification_changes", "VACUUM ANALYZE notification_ticks",
 		"VACUUM ANALYZE notification_messages", "VACUUM ANALYZE notification_deliveries", "VACUUM ANALYZE notification_states",
 		"VACUUM ANALYZE notification_scopes", "VACUUM ANALYZE notification_idempotency_keys",
 	} {
@@ -241,6 +245,7 @@ func TestMergedLists(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.Position, want.Position = "", ""
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("%+v after %v: %d items, %q; otherwise %d items, %q", q, after, len(got.Items), got.Next, len(want.Items), want.Next)
 			}

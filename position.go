@@ -205,7 +205,7 @@ func (s *store) checkSeen(tx *gorm.DB, p changelog.Position, now time.Time) erro
 		Continues bool     `gorm:"column:continues"`
 	}
 	sql := s.sql(s.selectEpoch()+", "+s.dialect.snapshot(false)+" AS latest"+
-		", coalesce((SELECT CAST(tick.snapshot AS text) FROM notification_ticks tick WHERE tick.at <= ? ORDER BY tick.at DESC LIMIT 1), '') AS oldest, ",
+		", coalesce((SELECT CAST(tick.snapshot AS text) FROM notification_ticks tick WHERE tick.at < ? ORDER BY tick.at DESC LIMIT 1), '') AS oldest, ",
 		now.Add(-resumable).UnixMilli())
 	s.dialect.continues(sql, p)
 	if err := find(tx, sql.Add(" AS continues FROM notification_epoch epoch"), &rows); err != nil {

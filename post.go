@@ -370,7 +370,8 @@ func (p *posting) mint(ids *ids) (err error) {
 	return err
 }
 
-// post stores the postings that are not repetitions, all or none.
+// post stores the postings that are not repetitions, all or none, and once: an
+// attempt whose answer was lost may have stored them.
 func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	repeated := func(p *posting) bool { return p.result.Repeated }
 	if slices.ContainsFunc(list, repeated) {
@@ -380,33 +381,76 @@ func (s *store) post(ctx context.Context, ids *ids, list []*posting) error {
 	case len(list) == 0:
 		return nil
 	case slices.ContainsFunc(list, func(p *posting) bool { return !p.plain() }):
-		return s.writeTx(ctx, short, func(db *gorm.DB) error { return s.postKeyed(db, ids, list) })
+		var last attempt
+		return s.writeTx(ctx, short, func(db *gorm.DB) error {
+			err := s.postKeyed(db, ids, list, last)
+			if err == nil {
+				last = newAttempt(list)
+			}
+			return err
+		})
 	}
 	for _, p := range list {
 		if err := p.mint(ids); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, short, func(db *gorm.DB) error { return s.dialect.insert(db, list) })
+	tried := false
+	return s.write(ctx, short, func(db *gorm.DB) error {
+		err := s.dialect.insert(db, list)
+		if tried && isDuplicate(err) {
+			return nil
+		}
+		tried = true
+		return err
+	})
+}
+
+// attempt is what a transaction would have stored, whose commit got no answer.
+type attempt struct {
+	ids     []string // of new messages
+	results []Posted
+}
+
+func newAttempt(list []*posting) attempt {
+	var a attempt
+	for _, p := range list {
+		a.results = append(a.results, p.result)
+		if p.result.ID == p.id && !p.result.Repeated {
+			a.ids = append(a.ids, p.id)
+		}
+	}
+	return a
+}
+
+// committed reports whether an attempt was committed. Those who ask hold its
+// locks, so that it has ended.
+func (s *store) committed(db *gorm.DB, a attempt) (bool, error) {
+	if len(a.ids) == 0 {
+		return false, nil
+	}
+	var found []string
+	err := find(db, s.amongIDs("SELECT id FROM notification_messages WHERE id", a.ids), &found)
+	return len(found) > 0, err
 }
 
 // postKeyed stores postings of which some have a scope or an idempotency key.
 // It refuses before it stores anything, so that the host's transaction can go
 // on.
-func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
-	for _, p := range list {
+func (s *store) postKeyed(db *gorm.DB, ids *ids, all []*posting, last attempt) error {
+	for _, p := range all {
 		p.result = Posted{} // discards the result of an earlier attempt
 	}
 	// Ids are made after the scopes are locked, so that the ids of a scope are
 	// in the order of its posts.
-	earlier, err := s.lockScopes(db, list)
+	earlier, err := s.lockScopes(db, all)
 	if err != nil {
 		return err
 	}
-	if err := s.recogniseLocked(db, earlier, list); err != nil {
+	if err := s.recogniseLocked(db, earlier, all); err != nil {
 		return err
 	}
-	list = slices.DeleteFunc(slices.Clone(list), func(p *posting) bool { return p.result.Repeated })
+	list := slices.DeleteFunc(slices.Clone(all), func(p *posting) bool { return p.result.Repeated })
 	for _, p := range list {
 		kept, err := p.keptAmong(earlier[p])
 		if err != nil {
@@ -421,6 +465,17 @@ func (s *store) postKeyed(db *gorm.DB, ids *ids, list []*posting) error {
 	if err := s.claimKeys(db, list); err != nil {
 		return err
 	}
+	if done, err := s.committed(db, last); done || err != nil {
+		for i, p := range all[:len(last.results)] {
+			p.result = last.results[i]
+		}
+		return err
+	}
+	return s.storeKeyed(db, list, earlier)
+}
+
+// storeKeyed stores what is neither a repetition nor refused.
+func (s *store) storeKeyed(db *gorm.DB, list []*posting, earlier map[*posting][]messageRow) error {
 	var fresh []*posting
 	var changes []change // besides those that insert logs
 	for _, p := range list {

@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -41,6 +42,17 @@ func BenchmarkPost(b *testing.B) {
 				n++
 				keyed.IdempotencyKey = fmt.Sprintf("build-%06d", n)
 				_, err := svc.Post(b.Context(), ci, keyed)
+				return err
+			})
+		})
+		b.Run("with a key and a deadline", func(b *testing.B) {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+			defer cancel()
+			keyed, n := benchDraft(jane), 0
+			measure(b, func() error {
+				n++
+				keyed.IdempotencyKey = fmt.Sprintf("deploy-%06d", n)
+				_, err := svc.Post(ctx, ci, keyed)
 				return err
 			})
 		})

@@ -1,8 +1,10 @@
 package notifications
 
 import (
+	"database/sql"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/notifications-go/notifications/internal/changelog"
 	"github.com/notifications-go/notifications/internal/sqltext"
@@ -75,6 +77,22 @@ func (postgres) lock(against lockKind) string {
 // purgeLock is the advisory lock under which one instance purges at a time:
 // "notifpur" in ASCII.
 const purgeLock int64 = 0x6e6f746966707572
+
+// transaction asks for the isolation that the library relies on: a statement
+// that waited for a row sees what was done to it. A host's database may have
+// another default, with which it would fail.
+func (postgres) transaction() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// limit is SET LOCAL with a condition. A setting is a text such as "30s" or
+// "0", for no limit.
+func (d postgres) limit(tx *gorm.DB, left time.Duration) error {
+	_, err := exec(tx, d.statement().Add(`SELECT set_config('statement_timeout', item.value, TRUE) FROM (SELECT ?::text AS value) item
+		WHERE current_setting('statement_timeout')::interval NOT BETWEEN interval '1 ms' AND (item.value || ' ms')::interval`,
+		strconv.FormatInt(max(left.Milliseconds(), 1), 10)))
+	return err
+}
 
 func (d postgres) unlimit(tx *gorm.DB) error {
 	_, err := exec(tx, d.statement().Add("SET LOCAL statement_timeout = 0"))
@@ -170,7 +188,7 @@ func (d postgres) mark(insert func(sql *sqltext.Text), c change) func(db *gorm.D
 	sql.Add(" RETURNING TRUE), logged AS ("+insertMarked+" SELECT ?::smallint, ?::uuid, ?::text WHERE EXISTS (SELECT FROM marked))"+
 		" SELECT count(*) FROM marked", int(c.kind), optional(c.messageID), c.user)
 	return func(db *gorm.DB) (changed int64, err error) {
-		err = find(db, sql, &changed)
+		err = scanRow(raw(db, sql), []any{&changed})
 		return changed, err
 	}
 }
@@ -203,6 +221,14 @@ func (postgres) changeNumber() string { return "ch.xact::text::bigint" }
 
 func (postgres) unseen(sql *sqltext.Text, s changelog.Snapshot) {
 	sql.Add("(ch.xact >= CAST(CAST(? AS text) AS xid8) OR ch.xact = ANY (CAST(CAST(? AS text) AS xid8[])))",
+		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
+}
+
+// changedSince asks for the latest change, because PostgreSQL would guess that a
+// third of all changes is not visible, and look for one in the table.
+func (postgres) changedSince(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("((SELECT ch.xact FROM notification_changes ch ORDER BY ch.xact DESC LIMIT 1) >= CAST(CAST(? AS text) AS xid8)"+
+		" OR EXISTS (SELECT 1 FROM notification_changes ch WHERE ch.xact = ANY (CAST(CAST(? AS text) AS xid8[]))))",
 		strconv.FormatUint(s.Xmax, 10), xid8Array(s.InProgress))
 }
 

@@ -169,10 +169,11 @@ func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 	return p.removeLeftovers(ctx)
 }
 
-// tx runs one transaction of a purge. Its first statement writes; see writeTx.
+// tx runs one transaction of a purge, without a limit of time. Its first
+// statement writes; see writeTx.
 func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 	var elsewhere bool
-	err := p.writeTx(ctx, long, func(tx *gorm.DB) error {
+	inTx := func(tx *gorm.DB) error {
 		if err := p.dialect.unlimit(tx); err != nil {
 			return err
 		}
@@ -184,7 +185,8 @@ func (p purge) tx(ctx context.Context, do func(tx *gorm.DB) error) error {
 			return err
 		}
 		return do(tx)
-	})
+	}
+	err := p.write(ctx, long, func(db *gorm.DB) error { return db.Transaction(inTx, p.dialect.transaction()) })
 	if err == nil && elsewhere {
 		return errElsewhere
 	}

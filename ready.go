@@ -39,7 +39,11 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 func (s *Service) isReady(ctx context.Context) error {
-	if err := s.store.ready(ctx); err != nil {
+	err := s.store.ready(ctx)
+	for attempt := 1; again(ctx, err, attempt); attempt++ {
+		err = s.store.ready(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if c, ok := s.catalog.(interface{ Ready(context.Context) error }); ok {
@@ -56,9 +60,6 @@ func (s *Service) isReady(ctx context.Context) error {
 func (s *store) ready(ctx context.Context) error {
 	if s.probe != nil {
 		s = &store{root: s.probe, db: s.probe, log: s.log, gormLog: s.gormLog, dialect: s.dialect, file: s.file, queue: s.queue}
-	}
-	if err := s.dialect.takesWrites(ctx, s); err != nil {
-		return unavailable("database", err)
 	}
 	all, err := Migrations(s.db.Name())
 	if err != nil {
@@ -80,6 +81,9 @@ func (s *store) ready(ctx context.Context) error {
 			}
 			return unavailable("database", err)
 		}
+	}
+	if err := s.dialect.takesWrites(ctx, s); err != nil {
+		return unavailable("database", err)
 	}
 	return nil
 }
@@ -104,8 +108,9 @@ type databaseFile struct {
 }
 
 // takesWrites looks for the file, which SQLite does not miss when it is
-// deleted, and writes a number that is there already.
-func (sqlite) takesWrites(ctx context.Context, s *store) error {
+// deleted, and stores a notification to nobody and deletes it. That needs as
+// much room on the disk as a short post.
+func (d sqlite) takesWrites(ctx context.Context, s *store) error {
 	db := s.session(ctx, s.db)
 	var path string
 	if err := find(db, s.sql("SELECT file FROM pragma_database_list WHERE name = 'main'"), &path); err != nil {
@@ -117,15 +122,19 @@ func (sqlite) takesWrites(ctx context.Context, s *store) error {
 	if err := s.file.check(path); err != nil {
 		return err
 	}
-	if s.queue != nil && s.queue.Busy() {
+	if s.queue != nil && s.queue.Working() {
 		return nil // it takes writes, and this one would wait for them
 	}
-	return db.Transaction(func(tx *gorm.DB) error {
-		var version int64
-		if err := find(tx, s.sql("SELECT user_version FROM pragma_user_version"), &version); err != nil {
+	const nobody = "nobody" // every other audience is systemAudience or has a colon
+	trial := &posting{id: firstID, actions: noActions, audiences: []string{nobody}, audienceArray: jsonArray([]string{nobody})}
+	return s.writeTx(ctx, short, func(tx *gorm.DB) error {
+		if err := d.insertOne(tx, trial); err != nil {
 			return err
 		}
-		_, err := exec(tx, s.sql(fmt.Sprintf("PRAGMA user_version = %d", version)))
+		if err := s.removeDeliveries(tx, deliveriesOf(trial.id, trial.audiences)); err != nil {
+			return err
+		}
+		_, err := exec(tx, s.sql("DELETE FROM notification_messages WHERE id = ?", trial.id))
 		return err
 	})
 }

@@ -3,11 +3,13 @@ package notifications_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/notifications-go/notifications"
@@ -44,14 +46,7 @@ func TestReadyNeedsTheFile(t *testing.T) {
 			t.Errorf("ready: %v", err)
 		}
 	}
-	if err := db.Exec("PRAGMA user_version = 7").Error; err != nil {
-		t.Fatal(err)
-	}
 	ready()
-	var version int
-	if err := db.Raw("PRAGMA user_version").Scan(&version).Error; err != nil || version != 7 {
-		t.Errorf("the host's user_version is %d, %v", version, err)
-	}
 	if err := os.Chmod(path, 0o400); err != nil {
 		t.Fatal(err)
 	}
@@ -199,5 +194,51 @@ func TestReadsSurviveACutConnection(t *testing.T) {
 	})
 	if n, err := f.Count(t.Context(), jane, all); err != nil || n != 1 {
 		t.Errorf("count: %d, %v", n, err)
+	}
+}
+
+// TestFullDatabase: a SQLite file that cannot grow refuses posts, alone and in
+// transactions with others, and loses none that it took.
+func TestFullDatabase(t *testing.T) {
+	t.Parallel()
+	db := dbtest.SQLite(t)
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.SetMaxOpenConns(1) // the limit belongs to a connection
+	f := newFixture(t, db)
+	d := draft("large", toJane)
+	d.Message = strings.Repeat("x", 10_000)
+	limit := func(pages int) {
+		t.Helper()
+		if err := db.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages)).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(100) // some 400 KiB
+	var taken atomic.Int64
+	var posters sync.WaitGroup
+	for range 8 {
+		posters.Go(func() {
+			for range 50 {
+				_, err := f.Post(t.Context(), ci, d)
+				switch {
+				case err == nil:
+					taken.Add(1)
+				case !errors.Is(err, notifications.ErrUnavailable) || !strings.Contains(err.Error(), "full"):
+					t.Errorf("a full database: %v", err)
+				}
+			}
+		})
+	}
+	posters.Wait()
+	if taken.Load() == 0 || taken.Load() > 100 {
+		t.Errorf("%d posts were taken", taken.Load())
+	}
+	limit(1 << 20)
+	f.post("afterwards", toJane)
+	if n, err := f.Count(t.Context(), jane, all); err != nil || n != taken.Load()+1 {
+		t.Errorf("%d notifications, %v; %d were taken", n, err, taken.Load()+1)
 	}
 }

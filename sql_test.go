@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,8 +74,17 @@ var sqlCases = []sqlCase{
 	posting("post_replaces_part_of_an_earlier_one", scopedDraft("sixth", toEveryone)),
 	posting("post_keeps_place", keepPlaceDraft("seventh", toEveryone)),
 	posting("post_keyed", keyedDraft("eighth", toJane)),
+	{"post_keyed_with_a_deadline", func(f *fixture) error {
+		ctx, cancel := context.WithTimeout(f.t.Context(), time.Hour)
+		defer cancel()
+		_, err := f.Post(ctx, ci, withKey("key of a deadline", draft("in time", toJane)))
+		return err
+	}},
 	posting("post_keyed_again", keyedDraft("eighth", toJane)),
 	posting("post_many_scoped_and_keyed", withKey("key 2", scopedDraft("ninth", toEveryone)), withKey("key 3", draft("tenth", toJane))),
+	{"post_keyed_after_a_lost_answer", func(f *fixture) error {
+		return notifications.Committed(f.t.Context(), f.Service, f.newest())
+	}},
 	{"post_in_a_transaction_of_the_host", func(f *fixture) error {
 		return f.db.Transaction(func(tx *gorm.DB) error {
 			_, err := f.WithTx(tx).Post(f.t.Context(), ci, draft("in a transaction", toJane))

@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"database/sql"
 	"strconv"
 	"time"
 
@@ -50,7 +51,11 @@ func (sqlite) audienceArray() string { return "json_group_array(aud.value)" }
 // write.
 func (sqlite) lock(lockKind) string { return "" }
 
-func (sqlite) unlimit(*gorm.DB) error { return nil }
+func (sqlite) transaction() *sql.TxOptions { return nil }
+
+// limit does nothing: the driver interrupts the statement itself.
+func (sqlite) limit(*gorm.DB, time.Duration) error { return nil }
+func (sqlite) unlimit(*gorm.DB) error              { return nil }
 
 // tryPurgeLock needs no lock, because the transaction holds SQLite's write
 // lock.
@@ -170,6 +175,12 @@ func (sqlite) tickSnapshot() string {
 func (sqlite) changeNumber() string { return "ch.seq" }
 
 func (sqlite) unseen(sql *sqltext.Text, s changelog.Snapshot) { sql.Add("ch.seq >= ?", int64(s.Xmax)) }
+
+func (d sqlite) changedSince(sql *sqltext.Text, s changelog.Snapshot) {
+	sql.Add("EXISTS (SELECT 1 FROM notification_changes ch WHERE ")
+	d.unseen(sql, s)
+	sql.Add(")")
+}
 
 // seen is NOT IN, for which SQLite reads the changes once.
 func (d sqlite) seen(sql *sqltext.Text, s changelog.Snapshot) {

@@ -30,7 +30,8 @@ type readFrom struct {
 const (
 	// maxViews limits the views that the replica has not reached.
 	maxViews = 64
-	// viewsAsked is how often the replica is asked which views it has reached.
+	// viewsAsked is how often the replica is asked, at most, which views it has
+	// reached.
 	viewsAsked = time.Second
 )
 
@@ -86,7 +87,7 @@ func (s *store) replicaSees(ctx context.Context) (readFrom, error) {
 func (r *replica) mayAsk() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.views) == 0 || r.views[len(r.views)-1].at <= r.reached || !r.asked.IsZero() && time.Since(r.asked) < viewsAsked {
+	if len(r.views) == 0 || r.views[len(r.views)-1].at <= r.reached || !r.asked.IsZero() && time.Since(r.asked) < r.askEvery {
 		return false
 	}
 	r.asked = time.Now()

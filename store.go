@@ -74,13 +74,13 @@ type store struct {
 	log     *slog.Logger
 	gormLog logger.Interface
 	dialect dialect
-	queue   *writequeue.Queue // for SQLite, which takes one writer at a time; else nil
-	replica *replica          // answers reads that may be a little late; nil if there is none
-	probe   *gorm.DB          // Config.Probe
-	file    *databaseFile     // of SQLite
-	changed func()            // is called after a write
-	epochs  *epochs           // what is known of the log of changes
-	reads   chan struct{}     // holds a value for each read that is running; nil if their number has no limit
+	queue   *writequeue.Queue     // for SQLite, which takes one writer at a time; else nil
+	replica *replica              // answers reads that may be a little late; nil if there is none
+	probe   *gorm.DB              // Config.Probe
+	file    *databaseFile         // of SQLite
+	changed func(context.Context) // is called after a write
+	epochs  *epochs               // what is known of the log of changes
+	reads   chan struct{}         // holds a value for each read that is running; nil if their number has no limit
 }
 
 func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
@@ -93,7 +93,7 @@ func newStore(db *gorm.DB, log *slog.Logger) (*store, error) {
 	}
 	s := &store{root: db, db: db, log: log, dialect: d, gormLog: newGormLogger(log), file: new(databaseFile), epochs: new(epochs)}
 	if d.oneWriter() {
-		s.queue = new(writequeue.Queue)
+		s.queue = &writequeue.Queue{Lock: takeLock} // in a host's database, BEGIN may not take it
 	}
 	return s, nil
 }
@@ -136,16 +136,25 @@ func (s *store) read(ctx context.Context, do func(db *gorm.DB) error) error {
 			return unavailable("database", fmt.Errorf("all reads that may run at once are running: %w", ctx.Err()))
 		}
 	}
-	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		err := s.ended(do(s.session(ctx, s.db)))
 		if err != nil && isCut(err) {
 			s.epochs.forget() // another server may answer from now on
 		}
-		if err == nil || s.bound || attempt == attempts || ctx.Err() != nil || !errors.Is(err, ErrRetry) && !isCut(err) {
+		if s.bound || !again(ctx, err, attempt) {
 			return err
 		}
 	}
+}
+
+// maxAttempts is more than the connections that a server which restarts usually
+// cuts at once: each attempt may meet another one.
+const maxAttempts = 20
+
+// again reports whether to try again what failed: it conflicted with another
+// transaction, or the connection was cut.
+func again(ctx context.Context, err error, attempt int) bool {
+	return err != nil && attempt < maxAttempts && ctx.Err() == nil && (errors.Is(err, ErrRetry) || isCut(err))
 }
 
 // readFor runs queries of a reader, on the replica if that is possible. It
@@ -170,13 +179,16 @@ const (
 // write runs a statement or transaction that writes. On SQLite the writes of
 // this Service wait in a queue: SQLite makes waiting writers poll, and some
 // never get the lock. Short ones may share a transaction there, see package
-// writequeue. A transaction that conflicts with another one is tried again. In
-// the host's transaction nothing waits in the queue or is tried again.
+// writequeue. In the host's transaction nothing waits in the queue or is tried
+// again.
+//
+// A write that conflicts with another one, or whose connection is cut, is tried
+// again. The latter may have been committed, if only the answer was lost. So do
+// must expect to find its own work.
 func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) error) error {
-	run, attempts := func() error { return do(s.session(ctx, s.db)) }, 5
+	run, once := func() error { return do(s.session(ctx, s.db)) }, s.bound
 	switch {
 	case s.bound:
-		attempts = 1
 		if s.dialect.oneWriter() { // an interrupted statement would roll back the host's whole transaction
 			if err := ctx.Err(); err != nil {
 				return failed(err)
@@ -184,7 +196,7 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 			ctx = context.WithoutCancel(ctx)
 		}
 	case s.queue != nil: // no second attempt: the driver has already waited for the lock
-		attempts = 1
+		once = true
 		begin := func(ctx context.Context) *gorm.DB { return s.session(ctx, s.db) }
 		inQueue := s.queue.Run
 		if takes == long {
@@ -198,9 +210,9 @@ func (s *store) write(ctx context.Context, takes duration, do func(db *gorm.DB) 
 			return fmt.Errorf("%w: %w", err, cause) // database/sql only says that the transaction has ended, not why
 		}
 		if err == nil && s.changed != nil {
-			s.changed()
+			s.changed(ctx)
 		}
-		if !errors.Is(err, ErrRetry) || attempt == attempts {
+		if once || !again(ctx, err, attempt) {
 			return err
 		}
 	}
@@ -214,8 +226,24 @@ func (s *store) writeTx(ctx context.Context, takes duration, do func(tx *gorm.DB
 		if s.bound {
 			return inSavepoint(db, do)
 		}
-		return db.Transaction(do)
+		return db.Transaction(func(tx *gorm.DB) error {
+			if err := s.limit(ctx, tx); err != nil {
+				return err
+			}
+			return do(tx)
+		}, s.dialect.transaction())
 	})
+}
+
+// limit lets the database itself end the statements of a transaction of ours
+// when ctx ends. The driver asks for that too, over another connection, but the
+// request may get lost.
+func (s *store) limit(ctx context.Context, tx *gorm.DB) error {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	return s.dialect.limit(tx, time.Until(end))
 }
 
 // inSavepoint runs do in a savepoint of the host's transaction, and takes it back

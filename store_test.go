@@ -47,6 +47,9 @@ func TestCancelledWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := db.Exec("CREATE TABLE notification_scopes (used_at bigint)").Error; err != nil { // takeLock names it
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		err = st.writeTx(ctx, short, func(tx *gorm.DB) error {
 			cancel()

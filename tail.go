@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -17,66 +18,114 @@ import (
 )
 
 const (
-	// pollInterval is the time between two looks at the log if nobody rings.
-	pollInterval = time.Second
 	// ringPause is the least time between two looks.
 	ringPause = 5 * time.Millisecond
-	// beatInterval is the time between two EventIdle.
-	beatInterval = 15 * time.Second
-	// ringBytes is how much memory the changes of the last minutes may take.
-	ringBytes = 16 << 20
 	// maxTail is the most changes that are read at once.
 	maxTail = 50_000
 	// countsAtOnce is how many watches of one Service count at once.
 	countsAtOnce = 4
 	// aheadTime is how far ahead the tailer knows what appears or expires.
 	aheadTime = time.Minute
+	// runPatience is how long a watch waits for Run to begin: a server may begin
+	// it together with everything else.
+	runPatience = time.Second
 	// startPatience is how long a watch waits for Run to read the log.
 	startPatience = 5 * time.Second
 )
+
+// pace says how fast the background work of watches goes, and how far back.
+type pace struct {
+	poll time.Duration // between two looks at the log if nobody rings
+	beat time.Duration // between two EventIdle
+	// recheck is the age at which the policy and the catalog are asked again,
+	// patience how long their answer may be missing then.
+	recheck, patience time.Duration
+	ringBytes         int // how much memory the changes of the last minutes may take
+}
+
+func usualPace() pace {
+	return pace{poll: time.Second, beat: 15 * time.Second, recheck: 35 * time.Second, patience: 25 * time.Second, ringBytes: 16 << 20}
+}
 
 // live connects the verbs that change something, the tailer and the watches. A
 // Service and those bound to transactions share it.
 type live struct {
 	changed chan struct{} // has a value if the log may have grown
-	rung    chan struct{} // has a value if other instances do not know yet
+	bell    Bell          // nil if there is none
+	log     *slog.Logger
+	pace    pace
 
-	mu   sync.Mutex
-	tail *tail // nil unless Run runs
+	mu    sync.Mutex
+	tail  *tail         // nil unless Run runs
+	began chan struct{} // closed when Run begins
 }
 
-func newLive() *live {
-	return &live{changed: make(chan struct{}, 1), rung: make(chan struct{}, 1)}
+func newLive(bell Bell, log *slog.Logger) *live {
+	return &live{changed: make(chan struct{}, 1), bell: bell, log: log, pace: usualPace(), began: make(chan struct{})}
 }
 
-// signal puts a value into a channel that has room for one.
-func signal(c chan struct{}) {
+// heard makes the tailer look at the log.
+func (l *live) heard() {
 	select {
-	case c <- struct{}{}:
+	case l.changed <- struct{}{}:
 	default:
 	}
 }
 
-// heard makes the tailer look at the log.
-func (l *live) heard() { signal(l.changed) }
-
 // ring does so here and in other instances.
-func (l *live) ring() {
-	signal(l.changed)
-	signal(l.rung)
+func (l *live) ring(ctx context.Context) {
+	l.heard()
+	if l.bell == nil {
+		return
+	}
+	if err := l.bell.Ring(ctx); err != nil {
+		l.log.DebugContext(ctx, "the bell did not ring; others look within a second", "error", err)
+	}
+}
+
+// listen hears the bells of other instances until ctx ends.
+func (s *Service) listen(ctx context.Context) {
+	if s.bell == nil {
+		return
+	}
+	if err := s.bell.Listen(ctx, s.live.heard); err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "the bell cannot be heard; changes of other instances show within a second", "error", err)
+	}
 }
 
 func (l *live) set(t *tail) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tail = t
+	if l.tail = t; t != nil {
+		close(l.began)
+	} else {
+		l.began = make(chan struct{})
+	}
+}
+
+// running returns the tailer, and nil if Run does not begin soon.
+func (l *live) running(ctx context.Context) *tail {
+	l.mu.Lock()
+	t, began := l.tail, l.began
+	l.mu.Unlock()
+	if t != nil {
+		return t
+	}
+	patience := time.NewTimer(runPatience)
+	defer patience.Stop()
+	select {
+	case <-began:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tail
 }
 
 // following returns the tailer when it has read the log.
 func (l *live) following(ctx context.Context) (*tail, error) {
-	l.mu.Lock()
-	t := l.tail
-	l.mu.Unlock()
+	t := l.running(ctx)
 	if t == nil {
 		return nil, unavailable("watch", errors.New("Run is not running"))
 	}
@@ -94,9 +143,10 @@ func (l *live) following(ctx context.Context) (*tail, error) {
 }
 
 // Ring makes watches look for changes at once, here and through Config.Bell in
-// other instances. Call it after the commit of a transaction in which a bound Service has written;
-// without it the changes show within a second. It does not block.
-func (s *Service) Ring() { s.live.ring() }
+// other instances. Call it after the commit of a transaction in which a bound
+// Service has written; without it the changes show within a second. It does not
+// block.
+func (s *Service) Ring() { s.live.ring(context.Background()) }
 
 // tail reads the log of changes into a ring, for all watches of a Service.
 type tail struct {
@@ -110,13 +160,14 @@ type tail struct {
 	at       changelog.Position // what has been read
 	timeline timeline           // what appears or expires later
 	horizon  time.Time          // the timeline is complete before it
-	nonces   nonces             // of the ticks that are known to be there
+	backlog  *backlog
+	nonces   nonces // of the ticks that are known to be there
 	failing  bool
 }
 
 func newTail(s *Service) *tail {
 	return &tail{
-		Service: s, ring: changelog.NewRing(ringBytes), contents: newContents(),
+		Service: s, ring: changelog.NewRing(s.live.pace.ringBytes), contents: newContents(), backlog: newBacklog(),
 		counting: make(chan struct{}, countsAtOnce),
 		ready:    make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -127,7 +178,7 @@ func (t *tail) run(ctx context.Context) {
 	t.live.set(t)
 	defer close(t.ended)
 	defer t.live.set(nil)
-	poll, beat := time.NewTicker(pollInterval), time.NewTicker(beatInterval)
+	poll, beat := time.NewTicker(t.live.pace.poll), time.NewTicker(t.live.pace.beat)
 	defer poll.Stop()
 	defer beat.Stop()
 	for started := false; ; {
@@ -273,9 +324,7 @@ func (t *tail) step(ctx context.Context) error {
 		return err
 	}
 	changes = append(due, changes...)
-	slices.SortStableFunc(changes, func(a, b changelog.Change) int {
-		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Kind, b.Kind))
-	})
+	sortChanges(changes)
 	t.contents.forget(changes)
 	if _, err := t.contents.get(ctx, t.store, t.ring.Wanted(changes)); err != nil {
 		return err
@@ -283,6 +332,12 @@ func (t *tail) step(ctx context.Context) error {
 	t.at = to
 	t.ring.Advance(to, changes)
 	return nil
+}
+
+func sortChanges(changes []changelog.Change) {
+	slices.SortStableFunc(changes, func(a, b changelog.Change) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Kind, b.Kind))
+	})
 }
 
 // timed returns the changes of the rows that have taken effect. What appears or
@@ -450,6 +505,9 @@ func (r *changeRow) message() *changelog.Message {
 	}
 	if r.Scheduled != nil && *r.Scheduled {
 		m.Due = idTime(value(r.MessageID)).UnixMilli()
+	}
+	if r.ExpiresAt != nil {
+		m.Expires = *r.ExpiresAt
 	}
 	return m
 }

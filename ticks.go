@@ -90,9 +90,8 @@ func (s *store) tick(ctx context.Context, now time.Time, forced bool) error {
 	sql := s.sql("INSERT INTO notification_ticks (snapshot, at, nonce) SELECT "+s.dialect.tickSnapshot()+", CAST(? AS bigint), CAST(? AS text)",
 		now.UnixMilli(), nonce)
 	if !forced {
-		sql.Add(" WHERE EXISTS (SELECT 1 FROM notification_changes ch WHERE ")
-		s.dialect.unseen(sql, last)
-		sql.Add(")")
+		sql.Add(" WHERE ")
+		s.dialect.changedSince(sql, last)
 	}
 	var ticked int64
 	err = s.write(ctx, short, func(db *gorm.DB) (err error) {

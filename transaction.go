@@ -189,8 +189,10 @@ func (s *Service) begin(ctx context.Context, does access, r Request) (context.Co
 	return ctx, s.authorize(ctx, r)
 }
 
-// lockForWriting takes SQLite's write lock, with a statement that changes
-// nothing.
+// lockStatement takes SQLite's write lock and changes nothing.
+const lockStatement = "UPDATE notification_scopes SET used_at = used_at WHERE FALSE"
+
+// lockForWriting takes SQLite's write lock in the host's transaction.
 func (s *store) lockForWriting(ctx context.Context) error {
 	return s.ended(s.lockIn(s.session(ctx, s.db)))
 }
@@ -200,7 +202,14 @@ func (s *store) lockIn(tx *gorm.DB) error {
 	if !s.dialect.oneWriter() {
 		return nil
 	}
-	return tx.Exec("UPDATE notification_scopes SET used_at = used_at WHERE FALSE").Error
+	return tx.Exec(lockStatement).Error
+}
+
+// takeLock takes SQLite's write lock in a transaction of the library. It leaves
+// out GORM, which would take longer than SQLite.
+func takeLock(tx *gorm.DB) error {
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, lockStatement)
+	return err
 }
 
 // ended is failed, but also recognises that the host's transaction has ended.

@@ -86,6 +86,26 @@ func (q WatchQuery) filter() Filter {
 	return Filter{System: q.System, MinSeverity: q.MinSeverity, Topic: q.Topic, Origin: q.Origin, Archived: ArchivedOrNot}
 }
 
+// Check returns the [*InvalidError] that Watch would return for the query, and
+// nil for a valid one.
+func (q WatchQuery) Check() error {
+	_, f := q.checked()
+	return f.err()
+}
+
+// checked reports the faults of Check, and decodes the position if there is
+// one.
+func (q WatchQuery) checked() (after changelog.Position, f faults) {
+	q.filter().check("", &f)
+	if q.After != "" {
+		var err error
+		if after, err = changelog.ParsePosition(string(q.After)); err != nil {
+			f.add("After", "is not a position that this service handed out")
+		}
+	}
+	return after, f
+}
+
 // Watch iterates over what happens to a reader's inbox, as it happens: through
 // any instance on the database, and without gaps. It ends when ctx ends. An error is one
 // of [Service.List], and ends the iteration; without a running [Service.Run]
@@ -112,9 +132,6 @@ func (s *Service) Watch(ctx context.Context, who Identity, q WatchQuery) iter.Se
 var errStopped = errors.New("the caller has stopped")
 
 const (
-	// recheckAfter is the age at which the policy and the catalog are asked
-	// again. recheckPatience is how long their answer may be missing.
-	recheckAfter, recheckPatience = 35 * time.Second, 25 * time.Second
 	// countPause is the least time between two counts of one watch.
 	countPause = 2 * time.Second
 	// maxStateIDs is the most ids in an EventState.
@@ -137,6 +154,7 @@ type watch struct {
 	cursor changelog.Cursor
 	// at is the position up to which everything has been told.
 	at      changelog.Position
+	backlog *changelog.Tick // what is to be told before the ring; nil if nothing is
 	beats   uint64
 	checked time.Time
 	count   counting
@@ -149,14 +167,10 @@ func (s *Service) beginWatch(ctx context.Context, who Identity, q WatchQuery) (*
 	}
 	w := &watch{Service: s, who: who, query: q, checked: time.Now()}
 	var err error
-	if w.in, err = s.inboxFor(ctx, who, q.filter()); err != nil {
+	if w.in, err = s.inboxFor(ctx, who, q); err != nil {
 		return nil, err
 	}
-	if q.After != "" {
-		if w.at, err = changelog.ParsePosition(string(q.After)); err != nil {
-			return nil, Invalid("After", "is not a position that this service handed out")
-		}
-	}
+	w.at, _ = q.checked()
 	if w.tail, err = s.live.following(ctx); err != nil {
 		return nil, err
 	}
@@ -243,6 +257,22 @@ func (w *watch) begin(ctx context.Context) error {
 	if reason != "" {
 		return w.send(w.position(), Event{Kind: EventResync, Reason: reason})
 	}
+	return w.tellBacklog(ctx)
+}
+
+// tellBacklog tells what lies before the ring.
+func (w *watch) tellBacklog(ctx context.Context) error {
+	if w.backlog == nil {
+		return nil
+	}
+	if err := w.tellTick(ctx, w.backlog); err != nil {
+		return err
+	}
+	w.backlog = nil
+	var kept bool
+	if w.cursor, kept = w.tail.ring.Find(w.at); !kept {
+		return w.restart(ResyncOverflow)
+	}
 	return nil
 }
 
@@ -253,12 +283,14 @@ func (w *watch) resume(ctx context.Context) (reason string, err error) {
 		return reason, err
 	}
 	var kept bool
-	if w.cursor, kept = w.tail.ring.Find(w.at); !kept {
-		// The ring begins later. What lies before it is read once for all who
-		// ask.
+	if w.cursor, kept = w.tail.ring.Find(w.at); kept {
+		return "", nil
+	}
+	// The ring begins later.
+	if w.backlog, err = w.tail.backlog.get(ctx, w.tail, w.at); err == nil && w.backlog == nil {
 		return ResyncOverflow, nil
 	}
-	return "", nil
+	return "", err
 }
 
 // restart continues from now, because changes have been lost.
@@ -319,19 +351,19 @@ func (w *watch) rest(ctx context.Context, now changelog.Position) error {
 
 // recheck asks the policy and the catalog again, if their answers are old.
 func (w *watch) recheck(ctx context.Context) error {
-	age := time.Since(w.checked)
-	if age < recheckAfter {
+	pace, age := w.live.pace, time.Since(w.checked)
+	if age < pace.recheck {
 		return nil
 	}
-	in, err := w.inboxFor(ctx, w.who, w.query.filter())
-	if errors.Is(err, ErrUnavailable) && age < recheckAfter+recheckPatience {
+	in, err := w.inboxFor(ctx, w.who, w.query)
+	if errors.Is(err, ErrUnavailable) && age < pace.recheck+pace.patience {
 		return nil // asked again at the next beat
 	}
 	if err != nil {
 		return err
 	}
 	// Watches that began together are spread over time.
-	w.checked = time.Now().Add(-rand.N(recheckAfter / 3))
+	w.checked = time.Now().Add(-rand.N(pace.recheck / 3))
 	before := w.in
 	w.in = in
 	if slices.Equal(before.groups, in.groups) && before.system == in.system && before.readBefore == in.readBefore {
@@ -349,7 +381,7 @@ func (w *watch) tellTick(ctx context.Context, tick *changelog.Tick) error {
 		before, after := splitAt(changes, counted.at)
 		switch {
 		case tick.Position.Includes(counted.at):
-			if err := w.tellChanges(ctx, before, w.position()); err != nil {
+			if err := w.tellChanges(ctx, before, w.at); err != nil {
 				return err
 			}
 			if err := w.tellCount(counted); err != nil {
@@ -360,12 +392,14 @@ func (w *watch) tellTick(ctx context.Context, tick *changelog.Tick) error {
 			w.count.forget()
 		}
 	}
-	if err := w.tellChanges(ctx, changes, Position(tick.Text())); err != nil {
+	to := w.at
+	if tick.Position.Includes(w.at) {
+		to = tick.Position
+	}
+	if err := w.tellChanges(ctx, changes, to); err != nil {
 		return err
 	}
-	if tick.Position.Includes(w.at) {
-		w.at = tick.Position
-	}
+	w.at = to
 	return nil
 }
 
@@ -380,35 +414,39 @@ func splitAt(changes []*changelog.Change, at changelog.Position) (before, after 
 	return before, after
 }
 
-// tellChanges tells changes. The last event has the position after, the others
-// have the one before all of them: a connection that is cut between them loses
-// none.
-func (w *watch) tellChanges(ctx context.Context, changes []*changelog.Change, after Position) error {
+// tellChanges tells changes of a tick, up to the position after. Of the events
+// of a batch, only the last has the position after the batch, the others have
+// the one before it: a connection that is cut between them loses none.
+func (w *watch) tellChanges(ctx context.Context, changes []*changelog.Change, after changelog.Position) error {
 	concerned := changes[:0:0]
 	for _, c := range changes {
 		if w.concerns(c) {
 			concerned = append(concerned, c)
 		}
 	}
-	var pending *Event
-	for batch := range slices.Chunk(concerned, watchBatch) {
+	for len(concerned) > 0 {
+		batch := concerned[:min(watchBatch, len(concerned))]
+		concerned = concerned[len(batch):]
 		events, err := w.events(ctx, batch)
 		if err != nil {
 			return err
 		}
-		for i := range events {
-			if pending != nil {
-				if err := w.send(w.position(), *pending); err != nil {
-					return err
-				}
-			}
-			pending = &events[i]
+		before, to := w.position(), after
+		if len(concerned) > 0 {
+			to = after.Within(w.at, batch[len(batch)-1].Number, concerned[0].Number)
 		}
+		for i, e := range events {
+			at := before
+			if i == len(events)-1 {
+				at = Position(to.String())
+			}
+			if err := w.send(at, e); err != nil {
+				return err
+			}
+		}
+		w.at = to
 	}
-	if pending == nil {
-		return nil
-	}
-	return w.send(after, *pending)
+	return nil
 }
 
 // concerns reports whether a change is one of the reader, or of a message that

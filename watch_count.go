@@ -129,7 +129,7 @@ func (w *watch) makeCount(ctx context.Context, n int, in inbox) {
 		return
 	}
 	w.count.set(n, countDone, &statusAt{status, at})
-	w.live.ring() // the tailer gives it its place
+	w.live.heard() // the tailer gives it its place
 }
 
 // tellCount tells a count, all of whose changes have been told.

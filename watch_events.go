@@ -70,7 +70,7 @@ func (w *watch) gather(changes []*changelog.Change) (messages []*told, marks Eve
 			m.appears, m.marked = true, true
 			m.removed = c.Message == nil || w.appeared(c) // unless it is still shown
 		case changelog.Removed:
-			of(c).removed = w.selects(c) && !w.reads(c.Left, c.MessageID)
+			of(c).removed = w.selects(c) && !w.reads(c.Left, c.MessageID) && !w.toldExpired(c)
 		case changelog.Expired:
 			of(c).removed = w.selects(c)
 		case changelog.Marked:
@@ -105,6 +105,12 @@ func (w *watch) selects(c *changelog.Change) bool {
 // appeared reports whether a message is not scheduled for later: one that is was
 // never there for readers.
 func (w *watch) appeared(c *changelog.Change) bool { return c.Message.Due <= w.now().UnixMilli() }
+
+// toldExpired reports whether the reader has been told that the message
+// expired. A purge removes it later.
+func (w *watch) toldExpired(c *changelog.Change) bool {
+	return c.Message != nil && c.Message.Expires != 0 && c.Message.Expires <= w.at.At.UnixMilli()
+}
 
 // selects reports whether the query selects a message by its content.
 func (q WatchQuery) selects(severity int, topic, origin string) bool {

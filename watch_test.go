@@ -217,3 +217,299 @@ func TestWatchNeedsRun(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchTimes: a scheduled notification comes when it is due, and one that
+// expires goes then, also for a reader who was away.
+func TestWatchTimes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.SetPace(10*time.Millisecond, 1<<20)
+		f.run()
+		j := f.watch(jane, notifications.WatchQuery{})
+		later := f.postDraft(scheduledDraft(f.now().Add(time.Hour), "later", toJane))
+		gone := f.postDraft(scheduledDraft(f.now().Add(time.Hour), "withdrawn before it appears", toJane))
+		f.withdraw(gone)
+		short := f.postDraft(expiringDraft(f.now().Add(2*time.Hour), "short", toJane))
+		j.want("notification short")
+		before := j.last
+		f.advance(time.Hour)
+		j.want("notification later")
+		between := j.last
+		f.advance(time.Hour)
+		j.want("removed " + short)
+		f.watch(jane, notifications.WatchQuery{After: before}).wantInAnyOrder("notification later", "removed "+short)
+		f.watch(jane, notifications.WatchQuery{After: between}).want("removed " + short)
+		other := f.with(nil) // another instance, which begins later
+		other.SetPace(10*time.Millisecond, 1<<20)
+		other.run().watch(jane, notifications.WatchQuery{After: before}).wantInAnyOrder("notification later", "removed "+short)
+		f.wantPurged(short)
+		f.watch(jane, notifications.WatchQuery{After: between}).want("removed " + short)
+		f.withdraw(later)
+		j.want("removed " + later)
+	})
+}
+
+// wantPurged waits until a notification has been purged, perhaps by Run.
+func (f *fixture) wantPurged(id string) {
+	f.t.Helper()
+	settled(func() string {
+		if _, err := f.Purge(f.t.Context(), notifications.PurgeOptions{}); err != nil {
+			return err.Error()
+		}
+		var found []string
+		f.db.Raw("SELECT id FROM notification_messages WHERE id = ?", id).Scan(&found)
+		return strings.Join(found, " ")
+	})
+}
+
+// TestWatchNewExpiry: of a notification that gets new content, only the new
+// expiry counts.
+func TestWatchNewExpiry(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.SetPace(10*time.Millisecond, 1<<20)
+		f.run()
+		j := f.watch(jane, notifications.WatchQuery{})
+		d := keepPlaceDraft("first", toJane)
+		d.Expires = f.now().Add(30 * time.Second)
+		id := f.postDraft(d)
+		d.Title, d.Expires = "second", f.now().Add(50*time.Second)
+		f.postDraft(d)
+		j.want("notification first", "notification second")
+		f.advance(40 * time.Second)
+		f.post("meanwhile", toJane)
+		j.want("notification meanwhile")
+		f.advance(20 * time.Second)
+		j.want("removed " + id)
+	})
+}
+
+// TestWatchSelects: a watch tells only what its query selects.
+func TestWatchSelects(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db).run()
+		draft := func(title, topic, origin string, severity notifications.Severity, to notifications.Audience) notifications.Draft {
+			return notifications.Draft{Title: title, Topic: topic, Origin: origin, Severity: severity, To: to}
+		}
+		queries := map[string]notifications.WatchQuery{
+			"system": {System: notifications.System}, "own": {System: notifications.NotSystem},
+			"topic": {Topic: "a"}, "origin": {Origin: "x"}, "severe": {MinSeverity: notifications.SeverityHigh},
+		}
+		watchers := map[string]*watcher{}
+		for name, q := range queries {
+			watchers[name] = f.watch(jane, q)
+		}
+		for _, d := range []notifications.Draft{
+			draft("1", "a", "x", notifications.SeverityLow, toJane), draft("2", "b", "x", notifications.SeverityHigh, toEveryone),
+			draft("3", "a", "y", notifications.SeverityCritical, toOps), draft("4", "", "y", "", toJohn), draft("5", "", "y", "", toJane.And(toEveryone)),
+		} {
+			f.postDraft(d)
+		}
+		for name, titles := range map[string][]string{
+			"system": {"2", "5"}, "own": {"1", "3", "5"}, "topic": {"1", "3"}, "origin": {"1", "2"}, "severe": {"2", "3"},
+		} {
+			for _, title := range titles {
+				watchers[name].want("notification " + title)
+			}
+		}
+		moved := draft("moved", "a", "z", "", toJane)
+		moved.Scope, moved.KeepPlace = "s", true
+		id := f.postDraft(moved)
+		watchers["topic"].want("notification moved")
+		moved.Topic = "b"
+		f.postDraft(moved)
+		watchers["topic"].want("removed " + id) // it is no longer of this topic
+		f.withdraw(id)
+		f.post("last", toEveryone)
+		for name, want := range map[string]string{"system": "notification last", "origin": "", "severe": "", "topic": ""} {
+			if want != "" {
+				watchers[name].want(want)
+			}
+		}
+	})
+}
+
+// TestWatchMembership: who joins or leaves a group begins again, and after that
+// sees what members see.
+func TestWatchMembership(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		f.SetPace(10*time.Millisecond, 1<<20)
+		f.run()
+		j := f.watch(jane, notifications.WatchQuery{})
+		f.post("to ops", toOps)
+		j.want("notification to ops")
+		f.directory.SetUser("default/jane", "default/dev")
+		j.want("resync membership")
+		f.post("to ops again", toOps)
+		f.post("to jane", toJane)
+		j.want("notification to jane")
+		f.directory.SetUser("default/jane", "default/ops")
+		j.want("resync membership")
+		f.post("to ops at last", toOps)
+		j.want("notification to ops at last")
+		f.erase("default/jane")
+		j.want("resync membership")
+		f.directory.RemoveUser("default/jane")
+		j.wantError(notifications.ErrForbidden)
+	})
+}
+
+// wantError checks that the watch ends with an error.
+func (w *watcher) wantError(want error) {
+	w.t.Helper()
+	for e := range w.events { // what came before
+		w.last = e.Position
+	}
+	select {
+	case err := <-w.failed:
+		if !errors.Is(err, want) {
+			w.t.Errorf("the watch ended with %v, want %v", err, want)
+		}
+	default:
+		w.t.Errorf("the watch ended without an error, want %v", want)
+	}
+}
+
+// TestWatchRefuses: who may not list may not watch, and positions are checked.
+func TestWatchRefuses(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db).run()
+		good := f.watch(jane, notifications.WatchQuery{}).last
+		denied := f.with(func(cfg *notifications.Config) {
+			cfg.Policy = policyFunc(func(notifications.Identity, notifications.Permission) (notifications.Decision, error) {
+				return notifications.Deny, nil
+			})
+		})
+		try := func(s *notifications.Service, who notifications.Identity, q notifications.WatchQuery) (err error) {
+			for _, err = range s.Watch(t.Context(), who, q) {
+				break
+			}
+			return err
+		}
+		for name, err := range map[string]error{
+			"a service": try(f.Service, ci, notifications.WatchQuery{}), "an unknown user": try(f.Service, notifications.User("default/nobody"), notifications.WatchQuery{}),
+			"the policy": try(denied.Service, jane, notifications.WatchQuery{}),
+		} {
+			if !errors.Is(err, notifications.ErrForbidden) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := try(f.Service, notifications.Identity{}, notifications.WatchQuery{}); !errors.Is(err, notifications.ErrUnauthenticated) {
+			t.Errorf("nobody: %v", err)
+		}
+		wantFields(t, try(f.Service, jane, notifications.WatchQuery{After: "x"}), "After")
+		wantFields(t, try(f.Service, jane, notifications.WatchQuery{MinSeverity: "x"}), "MinSeverity")
+		if err := db.Transaction(func(tx *gorm.DB) error { return try(f.WithTx(tx), jane, notifications.WatchQuery{}) }); !errors.Is(err, notifications.ErrBound) {
+			t.Errorf("in a transaction: %v", err)
+		}
+		// A position belongs to nobody: it says when, not what.
+		if err := try(f.Service, john, notifications.WatchQuery{After: good}); err != nil {
+			t.Errorf("a position of another user: %v", err)
+		}
+		foreign := notifications.Position("0123456789abcdef" + string(good[16:]))
+		f.watch(jane, notifications.WatchQuery{After: foreign}).want("resync epoch")
+	})
+}
+
+// TestWatchEndsWithRun: a watch ends when Run does, and goes on when Run runs
+// again.
+func TestWatchEndsWithRun(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- f.Run(ctx) }()
+		j := f.watch(jane, notifications.WatchQuery{})
+		f.post("before", toJane)
+		j.want("notification before")
+		cancel()
+		<-ended
+		j.wantError(notifications.ErrUnavailable)
+		f.post("meanwhile", toJane)
+		f.run()
+		f.watch(jane, notifications.WatchQuery{After: j.last}).want("notification meanwhile")
+	})
+}
+
+// TestWatchBehindTheRing: what the ring has no room for is read from the log,
+// and a reader who takes nothing for too long begins again.
+func TestWatchBehindTheRing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		f.SetPace(50*time.Millisecond, 3000)
+		f.run()
+		j := f.watch(jane, notifications.WatchQuery{})
+		before := j.last
+		slow := make(chan notifications.Event)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			defer close(slow)
+			for e := range f.Watch(ctx, jane, notifications.WatchQuery{After: before}) {
+				select {
+				case slow <- e:
+				case <-ctx.Done():
+				}
+			}
+		}()
+		<-slow // its hello
+		var want []string
+		for i := range 50 {
+			title := fmt.Sprint("post ", i)
+			f.post(title, toJane)
+			want = append(want, "notification "+title)
+			j.want(want[i])
+		}
+		f.watch(jane, notifications.WatchQuery{After: before}).want(want...)
+		var overflow bool
+		for e := range slow {
+			if overflow = e.Kind == notifications.EventResync && e.Reason == notifications.ResyncOverflow; overflow {
+				break
+			}
+		}
+		if !overflow {
+			t.Error("the slow reader was told nothing")
+		}
+	})
+}
+
+// TestWatchWaitsForRun: a watch that begins a little earlier than Run is served.
+func TestWatchWaitsForRun(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		first := make(chan error, 1)
+		go func() {
+			var failed error
+			for _, failed = range f.Watch(t.Context(), jane, notifications.WatchQuery{}) {
+				break
+			}
+			first <- failed
+		}()
+		f.run()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWatchQueryFaults: all are named at once.
+func TestWatchQueryFaults(t *testing.T) {
+	t.Parallel()
+	q := notifications.WatchQuery{System: 7, MinSeverity: "x", Topic: strings.Repeat("x", 256), Origin: "\x00", After: "X"}
+	var invalid *notifications.InvalidError
+	if err := q.Check(); !errors.As(err, &invalid) || len(invalid.Fields) != 5 {
+		t.Errorf("%v", err)
+	}
+	if err := (notifications.WatchQuery{}).Check(); err != nil {
+		t.Error(err)
+	}
+}

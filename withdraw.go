@@ -38,10 +38,7 @@ func (s *Service) WithdrawScope(ctx context.Context, who Identity, key ScopeKey)
 	if err != nil {
 		return 0, err
 	}
-	var bad faults
-	bad.text("Origin", key.Origin, true, MaxTitleChars)
-	bad.text("Scope", key.Scope, true, MaxTitleChars)
-	if err := bad.err(); err != nil {
+	if err := key.Check(); err != nil {
 		return 0, err
 	}
 	poster, now := s.nameOf(who), s.now().UnixMilli()
@@ -122,14 +119,21 @@ func (s *store) message(ctx context.Context, id string) (m messageRow, err error
 // withdraw deletes all deliveries of the messages that which returns, in one
 // transaction. It returns how many messages it withdrew.
 func (s *store) withdraw(ctx context.Context, now int64, which func(tx *gorm.DB) ([]string, error)) (n int64, err error) {
+	var last int64 // of an attempt whose commit got no answer
 	err = s.writeTx(ctx, long, func(tx *gorm.DB) error {
 		n = 0
 		ids, err := which(tx)
-		if err != nil || len(ids) == 0 {
+		if err == nil && len(ids) > 0 {
+			n, err = s.withdrawTx(tx, now, ids, new(sqltext.Text), removals)
+		}
+		if err != nil {
 			return err
 		}
-		n, err = s.withdrawTx(tx, now, ids, new(sqltext.Text), removals)
-		return err
+		if n == 0 {
+			n = last
+		}
+		last = n
+		return nil
 	})
 	return n, err
 }

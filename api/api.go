@@ -28,6 +28,9 @@ const (
 	// PollIntervalHeader is for clients that do not stream: how many seconds to
 	// wait before they ask again.
 	PollIntervalHeader = "Notifications-Poll-Interval"
+	// PositionHeader says what a list, a count or a status shows of the changes
+	// to all notifications. It is the Seen of a [StateBody].
+	PositionHeader = "Notifications-Position"
 	// RequestIDHeader identifies a request in the server's log. The server
 	// keeps that of the request, if it has 1 to 128 printable ASCII characters
 	// without a space, and makes one otherwise.

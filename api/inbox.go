@@ -15,8 +15,12 @@ type StateBody struct {
 	IDs []string `json:"ids,omitzero"`
 	// Filter selects what a list with the same parameters has, on all pages.
 	Filter *StateFilter `json:"filter,omitempty"`
-	// UpTo is the newest id the caller has seen, and goes with Filter: later
-	// notifications stay as they are. Optional; the id need not exist.
+	// Seen is the header [PositionHeader] of the list the caller has seen, and
+	// goes with Filter: notifications that were posted or rewritten since stay
+	// as they are. Optional. The status is 409 if it is too old.
+	Seen string `json:"seen,omitempty"`
+	// UpTo is the largest id to mark, and goes with Filter, without Seen.
+	// Notifications that the caller has not seen may have smaller ids.
 	UpTo string `json:"upTo,omitempty"`
 	// Read tells whether they become read or unread; nil leaves that as it is.
 	Read *bool `json:"read,omitempty"`

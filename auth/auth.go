@@ -15,13 +15,20 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/fold"
 )
 
-// builtIn are the services that a shared secret and the keys of older Backstage
-// backends stand for. No other token can be one of them.
-var builtIn = []string{externalService, legacyService}
+// isBuiltIn reports whether a name is that of a service that a shared secret or
+// the keys of older Backstage backends stand for, or looks like it in a log: in
+// another case, with white space around it, or as "service:external". No other
+// token can be one of them.
+func isBuiltIn(name string) bool {
+	name = strings.TrimPrefix(fold.ASCII(strings.TrimSpace(name)), string(notifications.KindService)+":")
+	return name == externalService || name == legacyService
+}
 
 // unauthenticated returns ErrUnauthenticated with a reason. The reason is for
 // logs: it must not contain a token or a secret.

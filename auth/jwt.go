@@ -60,8 +60,9 @@ type JWTConfig struct {
 	// user and service. Subject must be safe for concurrent use.
 	//
 	// Independent of Subject, a token is refused if its sub, or the name of
-	// its service, is "external" or "backstage-server": these are the services
-	// of [Secrets] and [NewLegacyVerifier].
+	// its service, is "external" or "backstage-server", in any case of the
+	// letters, with white space around it or "service:" before it: these are the
+	// services of [Secrets] and [NewLegacyVerifier].
 	//
 	// Nil is the rule of Backstage: a sub "user:namespace/name", with "user" in
 	// ASCII letters of either case, or "namespace/name" names a user, any other sub a
@@ -250,7 +251,7 @@ func (v *JWTVerifier) identify(claims jwt.MapClaims) (notifications.Identity, er
 		return notifications.Identity{}, unauthenticated(err)
 	case who.Name == "", who.Kind != notifications.KindUser && who.Kind != notifications.KindService:
 		return notifications.Identity{}, unauthenticated(errors.New("the claims name neither a user nor a service"))
-	case slices.Contains(builtIn, sub), who.Kind == notifications.KindService && slices.Contains(builtIn, who.Name):
+	case isBuiltIn(sub), who.Kind == notifications.KindService && isBuiltIn(who.Name):
 		return notifications.Identity{}, unauthenticated(errors.New("the claims name a built-in service"))
 	}
 	return who, nil

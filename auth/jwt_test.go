@@ -306,7 +306,7 @@ func TestJWTOfABuiltInService(t *testing.T) {
 		"own":       func(map[string]any) (notifications.Identity, error) { return jane, nil },
 	} {
 		v := newVerifier(t, c, is.URL, func(cfg *auth.JWTConfig) { cfg.Subject = subject })
-		for _, sub := range []string{"external", "backstage-server"} {
+		for _, sub := range []string{"external", "backstage-server", "External", "BACKSTAGE-SERVER", " external\t", "service:external", "Service:Backstage-Server"} {
 			t.Run(name+" "+sub, func(t *testing.T) {
 				tok := goodToken(c, edKey())
 				tok.claims["sub"] = sub
@@ -320,6 +320,11 @@ func TestJWTOfABuiltInService(t *testing.T) {
 	tok := goodToken(c, edKey())
 	tok.claims["email"] = "external"
 	wantIdentity(t, v, tok.signed(t), notifications.User("external"))
+	for _, other := range []string{"externals", "\u212abackstage-server", "plugin:external"} {
+		tok := goodToken(c, edKey())
+		tok.claims["sub"] = other
+		wantIdentity(t, v, tok.signed(t), notifications.ServiceAccount(other))
+	}
 }
 
 func TestJWTLifetime(t *testing.T) {

@@ -19,8 +19,10 @@ import (
 type kind int
 
 const (
-	// posts: everybody who is known may do it.
+	// posts: services may do it, and users whom the catalog knows.
 	posts kind = iota + 1
+	// scopes: everybody may do it, over their own posts, of which there are none.
+	scopes
 	// inbox: users may do it, over what they see.
 	inbox
 	// seen: users may do it to a notification that they see.
@@ -32,7 +34,7 @@ const (
 
 // kinds has every operation that needs an identity.
 var kinds = map[string]kind{
-	"createNotification": posts, "withdrawByScope": posts,
+	"createNotification": posts, "withdrawByScope": scopes,
 	"getNotifications": inbox, "getNotificationsCount": inbox, "setState": inbox, "getStatus": inbox, "getTopics": inbox, "streamNotifications": inbox,
 	"getNotification": seen, "setRead": seen,
 	"withdrawNotification": own, "getReach": own,
@@ -121,7 +123,6 @@ type caller struct {
 	// always is the status of every answer, and zero if it depends on the rest.
 	always int
 	inbox  bool // has one
-	either int  // another status that is right as well; zero if there is none
 }
 
 var callers = []caller{
@@ -138,8 +139,8 @@ var callers = []caller{
 	{name: "service", options: []option{as("cron")}},
 	{name: "poster", options: []option{as("ci")}},
 	{name: "secret holder", options: []option{header("notifications-secret", secret)}},
-	// The name of a built-in service is no name for a token: it may be refused.
-	{name: "reserved name", options: []option{as("external")}, either: http.StatusUnauthorized},
+	{name: "reserved name", options: []option{as("external")}, always: http.StatusUnauthorized},
+	{name: "other reserved name", options: []option{as("Backstage-Server")}, always: http.StatusUnauthorized},
 	{name: "catalog failing", server: func(w *world) *server { return w.unlit }, options: []option{as(jane)}, inbox: true},
 	{name: "removed", options: []option{as("user:default/removed")}, inbox: true},
 }
@@ -149,41 +150,33 @@ func expiredToken(s *server, r *http.Request) {
 	r.Header.Set("Authorization", "Bearer "+s.issuer.ExpiredToken(s.t, jane))
 }
 
-// want returns the statuses that are right for an operation of a caller on a
+// want returns the status that is right for an operation of a caller on a
 // notification.
-func (c caller) want(operation string, sees, exists bool) []int {
-	const ok, no, none, away = http.StatusOK, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable
+func (c caller) want(operation string, sees, exists bool) int {
 	of := kinds[operation]
-	poster := c.name == "poster"
 	switch {
 	case c.always != 0:
-		return []int{c.always}
-	case c.either != 0:
-		ordinary := c
-		ordinary.either = 0
-		return append(ordinary.want(operation, sees, exists), c.either)
-	case of == posts && c.name == "removed":
-		return []int{ok, no} // the root package decides whether who posts must exist
-	case of == posts && c.name == "catalog failing":
-		return []int{ok, away} // if the catalog is needed
-	case of == posts:
-		return []int{ok}
-	case of == own && poster && exists:
-		return []int{ok, http.StatusNoContent}
+		return c.always
+	case of == scopes:
+		return http.StatusOK
+	case c.name == "removed" && of != own:
+		return http.StatusForbidden
+	case of == posts && c.name != "catalog failing":
+		return http.StatusOK
+	case operation == "withdrawNotification" && c.name == "poster" && exists:
+		return http.StatusNoContent
+	case of == own && c.name == "poster" && exists:
+		return http.StatusOK
 	case of != own && !c.inbox:
-		return []int{no}
+		return http.StatusForbidden
 	case c.name == "catalog failing":
-		return []int{away}
-	case c.name == "removed" && of == own:
-		return []int{no, none}
-	case c.name == "removed":
-		return []int{no}
+		return http.StatusServiceUnavailable
 	case of == inbox, of == seen && sees:
-		return []int{ok}
+		return http.StatusOK
 	case of == own && sees:
-		return []int{no}
+		return http.StatusForbidden
 	}
-	return []int{none}
+	return http.StatusNotFound
 }
 
 // TestAuthorization calls every operation as every kind of caller on every kind
@@ -238,13 +231,8 @@ func (w *world) try(c call, who caller, message, id string, sees, exists bool) s
 		defer w.people("guest: [], jane: [ops], john: [ops], u7: []")
 	}
 	a := s.send(c, id, who.options...)
-	right := false
-	want := who.want(c.operation, sees, exists)
-	for _, status := range want {
-		right = right || a.status == status
-	}
-	if !right {
-		w.t.Errorf("%s by %s of a notification %s: %d %s, want %v", c.operation, who.name, message, a.status, a.body, want)
+	if want := who.want(c.operation, sees, exists); a.status != want {
+		w.t.Errorf("%s by %s of a notification %s: %d %s, want %d", c.operation, who.name, message, a.status, a.body, want)
 	}
 	if (a.status >= 300 || !who.inbox) && strings.Contains(a.body, "a secret") {
 		w.t.Errorf("%s by %s of a notification %s shows %s", c.operation, who.name, message, a.body)

@@ -42,7 +42,7 @@ func TestCreateAndList(t *testing.T) {
 
 func TestAbsentFields(t *testing.T) {
 	eachServer(t, func(s *server) {
-		s.post(`{"title": "bare", "origin": "o", "message": null, "topic": null, "actions": null, "targetGroups": null, "targetUsers": ["default/jane"]}`)
+		s.post(`{"title": "bare", "origin": "o", "message": null, "topic": null, "actions": null, "targetUsers": ["default/jane"]}`)
 		body := s.do("GET", "/notifications", as(jane)).want(http.StatusOK).body
 		if strings.Contains(body, "message") || strings.Contains(body, "topic") || !strings.Contains(body, `"actions":[]`) {
 			t.Errorf("a notification without message, topic and actions is %s", body)

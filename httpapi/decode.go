@@ -24,15 +24,18 @@ const maxPosition = 1_000_000_000
 // here check only what JSON adds: types, nulls, unknown fields, empty arrays.
 // The service checks the rest.
 func (a *api) decodeBody(w http.ResponseWriter, r *http.Request) (in bodyFields, err error) {
-	if err := takesNoParams(r); err != nil {
-		return in, err
-	}
 	body, err := a.readBody(w, r)
 	if err != nil {
 		return in, err
 	}
 	if in.Reader, err = strictjson.Parse(body); err != nil {
 		return in, asInvalid(err)
+	}
+	var params *notifications.InvalidError
+	if errors.As(takesNoParams(r), &params) {
+		for _, f := range params.Fields {
+			in.Reject(f.Field, f.Reason)
+		}
 	}
 	return in, nil
 }
@@ -102,24 +105,32 @@ func (a *api) decodeState(w http.ResponseWriter, r *http.Request) (sel notificat
 	}
 	sel = decodeSelection(in)
 	change.Read, change.Saved, change.Archived = in.flag("read"), in.flag("saved"), in.flag("archived")
-	return sel, change, asInvalid(in.Faults()...)
+	return sel, change, in.err(sel)
 }
 
-// decodeSelection reads either ids, or a filter with or without upTo.
+// decodeSelection reads either ids, or a filter, with or without seen or upTo.
 func decodeSelection(in bodyFields) notifications.Selection {
 	ids, byIDs := in.Strings("ids")
 	var filter *notifications.Filter
 	in.Object("filter", func(object *strictjson.Reader) {
 		filter = new(decodeFilter(bodyFields{object}))
 	})
-	upTo := in.text("upTo")
+	seen, upTo := in.text("seen"), in.text("upTo")
 	switch {
 	case byIDs && filter != nil:
 		in.Reject("ids", "give either ids or filter")
-	case byIDs && upTo != "":
-		in.Reject("upTo", "goes with filter, not with ids")
+	case seen != "" && upTo != "":
+		in.Reject("upTo", "give either seen or upTo")
 	case byIDs:
+		if upTo != "" {
+			in.Reject("upTo", "goes with filter, not with ids")
+		}
+		if seen != "" {
+			in.Reject("seen", "goes with filter, not with ids")
+		}
 		return notifications.ByIDs(ids...)
+	case filter != nil && seen != "":
+		return notifications.ByFilterSeen(*filter, notifications.Position(seen))
 	case filter != nil && upTo != "":
 		return notifications.ByFilterUpTo(*filter, upTo)
 	case filter != nil:
@@ -135,25 +146,39 @@ func (a *api) decodeWithdraw(w http.ResponseWriter, r *http.Request) (key notifi
 		return key, err
 	}
 	key = notifications.ScopeKey{Origin: in.String("origin"), Scope: in.String("scope")}
-	return key, asInvalid(in.Faults()...)
+	return key, in.err(key)
 }
 
 // decodeAudience reads the targets. As in the plugin, no targets at all mean
-// everybody. An empty array is an error.
+// everybody. An empty array is an error, and so is null.
 func decodeAudience(in bodyFields) notifications.Audience {
-	users, someUsers := in.Strings("targetUsers")
-	groups, someGroups := in.Strings("targetGroups")
-	if !someUsers && !someGroups {
+	users, groups := in.targets("targetUsers"), in.targets("targetGroups")
+	if users == nil && groups == nil {
 		return notifications.Everyone()
 	}
-	const advice = "is empty; leave out both targetUsers and targetGroups to address everybody"
-	if someUsers && len(users) == 0 {
-		in.Reject("targetUsers", advice)
-	}
-	if someGroups && len(groups) == 0 {
-		in.Reject("targetGroups", advice)
-	}
 	return notifications.Users(users...).And(notifications.Groups(groups...))
+}
+
+// targets returns nil if the field is absent.
+func (f bodyFields) targets(name string) []string {
+	refs, given := f.Strings(name)
+	if f.IsNull(name) || given && len(refs) == 0 {
+		f.Reject(name, "names nobody; leave out both targetUsers and targetGroups to address everybody")
+	}
+	return refs
+}
+
+// checkable is what a decoder returns. Check names the fields of a wrong value.
+type checkable interface{ Check() error }
+
+// err returns nil if every field has the right form, and otherwise the faults of
+// form and of value.
+func (f bodyFields) err(decoded checkable) error {
+	malformed := asInvalid(f.Faults()...)
+	if malformed == nil {
+		return nil
+	}
+	return withFaultsOf(malformed, asAsked(decoded.Check(), nil))
 }
 
 // bodyFields reads an object with the methods of params.
@@ -240,19 +265,21 @@ func withFaultsOf(malformed, invalid error) error {
 	}
 	all := slices.Clone(form.Fields)
 	for _, f := range values.Fields {
-		inside := func(of notifications.FieldError) bool {
+		explained := func(of notifications.FieldError) bool {
 			rest, ok := strings.CutPrefix(f.Field, of.Field)
-			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+			inside := ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+			return inside || instead[f.Field] == of.Field
 		}
-		noTargets := f.Field == "targetUsers" && slices.ContainsFunc(form.Fields, func(of notifications.FieldError) bool {
-			return of.Field == "targetGroups"
-		})
-		if !noTargets && !slices.ContainsFunc(form.Fields, inside) {
+		if !slices.ContainsFunc(form.Fields, explained) {
 			all = append(all, f)
 		}
 	}
 	return &notifications.InvalidError{Fields: all}
 }
+
+// instead maps a field that may seem to be missing to the one that was meant to
+// be given in its place, and is malformed.
+var instead = map[string]string{"targetUsers": "targetGroups", "ids": "filter"}
 
 // decodeList reads the query string of getNotifications.
 func (a *api) decodeList(r *http.Request, who notifications.Identity) (notifications.ListQuery, error) {
@@ -267,7 +294,7 @@ func (a *api) decodeList(r *http.Request, who notifications.Identity) (notificat
 		After:     q.text("cursor"),
 	}
 	in.Limit, in.Offset, in.Whole = decodePaging(q)
-	return in, a.finish(q, who)
+	return in, a.finish(q, who, in, nil)
 }
 
 // decodeCount reads the query string of getNotificationsCount.
@@ -277,7 +304,7 @@ func (a *api) decodeCount(r *http.Request, who notifications.Identity) (notifica
 		return notifications.Filter{}, err
 	}
 	filter := decodeFilter(q)
-	return filter, a.finish(q, who)
+	return filter, a.finish(q, who, filter, nil)
 }
 
 // decodeSetRead reads the query string of setRead.
@@ -289,7 +316,7 @@ func (a *api) decodeSetRead(r *http.Request, who notifications.Identity) (id str
 	q.require("messageId", "read")
 	id = q.text("messageId")
 	read = q.choice("read", "true", "false") == "true"
-	return id, read, a.finish(q, who)
+	return id, read, a.finish(q, who, notifications.ByIDs(id), map[string]string{"IDs[0]": "messageId"})
 }
 
 // decodeInbox reads the query string of getStatus and getTopics.
@@ -299,7 +326,7 @@ func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifica
 		return 0, err
 	}
 	system := decodeMessageScope(q)
-	return system, a.finish(q, who)
+	return system, a.finish(q, who, notifications.Filter{}, nil)
 }
 
 // decodeStream reads the query string and the header of streamNotifications.
@@ -324,7 +351,7 @@ func (a *api) decodeStream(r *http.Request, who notifications.Identity) (query n
 			q.reject(after, "must have one value, which is not empty")
 		}
 	}
-	return query, after, a.finish(q, who)
+	return query, after, a.finish(q, who, query, map[string]string{"After": after})
 }
 
 // decodeID reads the id from the path of an operation without parameters. The
@@ -334,7 +361,10 @@ func decodeID(r *http.Request) (string, error) {
 	if err != nil {
 		return "", notifications.Invalid("id", "is not well-formed")
 	}
-	return id, takesNoParams(r)
+	if err := takesNoParams(r); err != nil {
+		return "", withFaultsOf(err, asAsked(notifications.ByIDs(id).Check(), map[string]string{"IDs[0]": "id"}))
+	}
+	return id, nil
 }
 
 // fields is the source of a filter: a query string, or an object in a body.
@@ -404,12 +434,14 @@ func decodePaging(q *params) (limit, offset int, whole bool) {
 	return size, max(size*(number-1), 0), q.has("pageNumber")
 }
 
-// finish reports the faults of the parameters. It also reads the parameter user
-// of an older revision of the plugin, which may only name the caller.
-func (a *api) finish(q *params, who notifications.Identity) error {
+// finish reports the faults of the parameters, and if there are any, the wrong
+// values of what was decoded too; also is as for asAsked. It also reads the
+// parameter user of an older revision of the plugin, which may only name the
+// caller.
+func (a *api) finish(q *params, who notifications.Identity, decoded checkable, also map[string]string) error {
 	user := q.text("user")
 	if err := q.err(); err != nil {
-		return err
+		return withFaultsOf(err, asAsked(decoded.Check(), also))
 	}
 	if user != "" && !a.svc.SameUser(who, user) {
 		return fmt.Errorf("%w: the parameter user names another user", notifications.ErrForbidden)

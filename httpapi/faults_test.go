@@ -20,9 +20,47 @@ func TestEveryBadFieldAtOnce(t *testing.T) {
 			`{"origin":"o","title":"","targetUsers":"default/jane"}`:                         {"targetUsers", "title"},
 			`{"origin":"o","title":"","targetUsers":[]}`:                                     {"targetUsers", "title"},
 			`{"origin":"o","title":"t","severity":1,"metadata":[],"targetUsers":["nobody"]}`: {"severity", "metadata", "targetUsers[0]"},
+			`{"origin":"o","title":"t","targetUsers":null}`:                                  {"targetUsers"},
+			`{"origin":"o","title":"t","targetGroups":null}`:                                 {"targetGroups"},
+			`{"origin":"","title":"t","targetGroups":null,"targetUsers":["default/none"]}`:   {"targetGroups", "origin", "targetUsers[0]"},
+			// A text that is refused, and a field that comes twice, hide nothing.
+			`{"origin":"","title":"\u0000","message":"\b","topic":"a","topic":"b","targetUsers":["\ud800","default/none"],"metadata":{"a":"\f"}}`: {
+				"title", "message", "topic", "targetUsers[0]", "metadata.a", "origin", "targetUsers[1]"},
 		} {
 			s.do("POST", "/notifications", as("ci"), jsonBody(body)).problem(http.StatusBadRequest, fields...)
 		}
+		s.do("POST", "/notifications?x=1", as("ci"), jsonBody(`{"title":""}`)).problem(http.StatusBadRequest, "x", "origin", "title")
+		long := strings.Repeat("x", 256)
+		for _, tt := range []struct {
+			method, path, body string
+			fields             []string
+		}{
+			{"GET", "/notifications?pageSize=x&pagesize=1&cursor=x&containsText=" + long + "&topic=" + long, "",
+				[]string{"pageSize", "pagesize", "containsText", "topic", "cursor"}},
+			{"GET", "/notifications/count?read=x&containsText=" + long, "", []string{"read", "containsText"}},
+			{"GET", "/notifications/status?messageScope=x&read=true", "", []string{"messageScope", "read"}},
+			{"PUT", "/notifications/read?messageId=x&raed=true", "", []string{"read", "raed", "messageId"}},
+			{"GET", "/notifications/x?y=1", "", []string{"y", "id"}},
+			{"PUT", "/notifications/state", `{"filter":{"read":7,"containsText":"` + long + `"},"upTo":"x","read":true}`,
+				[]string{"filter.read", "filter.containsText", "upTo"}},
+			{"PUT", "/notifications/state", `{"ids":["x"],"upTo":"x","read":7}`, []string{"upTo", "read", "ids[0]"}},
+			{"PUT", "/notifications/state", `{"filter":7,"read":true}`, []string{"filter"}},
+			{"PUT", "/notifications/state", `{"filtre":{},"read":true}`, []string{"filtre", "ids"}},
+			{"POST", "/notifications/withdraw", `{"orign":"x","scope":""}`, []string{"orign", "origin", "scope"}},
+		} {
+			options := []option{as(jane)}
+			if tt.body != "" {
+				options = append(options, jsonBody(tt.body))
+			}
+			s.do(tt.method, tt.path, options...).problem(http.StatusBadRequest, tt.fields...)
+		}
+		// A cursor is not said to belong to another filter when the filter could
+		// not be read.
+		s.post(`{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
+		s.post(`{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
+		next := s.do("GET", "/notifications?read=false&pageSize=1", as(jane)).header.Get("Link")
+		cursor, _, _ := strings.Cut(strings.TrimPrefix(next, "<?cursor="), "&")
+		s.do("GET", "/notifications?cursor="+cursor+"&read=no", as(jane)).problem(http.StatusBadRequest, "read")
 	})
 }
 

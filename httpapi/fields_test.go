@@ -102,7 +102,7 @@ func TestFieldFaults(t *testing.T) {
 			`"notBefore":"0001-01-01T00:00:00Z","scope":"s","resurface":false`: {"notBefore"},
 			`"expires":"9999-12-31T23:59:59-01:00"`:                            {"expires"},
 			`"severity":"x","link":"x:y","expires":"z","resurface":1`:          {"severity", "resurface", "expires", "link"},
-			`"link":"x:y","icon":"x:y","metadata":{"a":{"a":1,"A":1}}`:         {"metadata.a.A"},
+			`"link":"x:y","icon":"x:y","metadata":{"a":{"a":1,"A":1}}`:         {"metadata.a.A", "link", "icon"},
 			`"Metadata":{}`:        {"Metadata"},
 			`"idempotencyKey":"x"`: {"idempotencyKey"},
 			`"scope":"` + strings.Repeat("é", 256) + `","link":"` + strings.Repeat("x", 2049) + `"`: {"link", "scope"},

@@ -286,7 +286,7 @@ func TestHostileQueries(t *testing.T) {
 			"containsText=%ff":                       {"containsText"},
 			"cursor=":                                {"cursor"},
 			"cursor=x":                               {"cursor"},
-			"cursor=x&pageNumber=1":                  {"pageNumber"},
+			"cursor=x&pageNumber=1":                  {"pageNumber", "cursor"},
 			"limit=1":                                {"limit"},
 			"PageSize=1":                             {"PageSize"},
 			"a;b":                                    {"query"},

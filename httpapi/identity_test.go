@@ -264,3 +264,21 @@ func TestPanics(t *testing.T) {
 		t.Errorf("an aborted answer gives %v, want the connection closed", err)
 	}
 }
+
+// A token of a name that only looks like that of a user opens nobody's inbox.
+func TestLookAlikes(t *testing.T) {
+	eachServer(t, func(s *server) {
+		s.people("guest: [], kim: []")
+		s.post(`{"origin":"o","title":"t","targetUsers":["default/kim"]}`)
+		for sub, status := range map[string]int{
+			"user:default/kim": http.StatusOK, "User:Default/KIM": http.StatusOK,
+			"user:default/kım": http.StatusForbidden, "user:default/KİM": http.StatusForbidden, "user:default/\u212aim": http.StatusForbidden,
+			"user:default/kim ": http.StatusForbidden, "user:default/ki\u0301m": http.StatusForbidden,
+		} {
+			if a := s.do("GET", "/notifications", as(sub)).want(status); status == http.StatusOK && len(a.body) < 100 {
+				t.Errorf("%s has %s", sub, a.body)
+			}
+			s.do("POST", "/notifications", as(sub), jsonBody(`{"origin":"o","title":"t","targetUsers":["default/kım"]}`)).want(max(status, http.StatusBadRequest))
+		}
+	})
+}

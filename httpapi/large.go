@@ -55,7 +55,7 @@ func (a *api) fetch(ctx context.Context, who notifications.Identity, q notificat
 	if q.Limit > notifications.DefaultLimit {
 		size = min(int64(q.Limit)*largestNotification, largestPage)
 	}
-	release, err := a.answers.fetching.Acquire(ctx, who.String(), size, patience)
+	release, err := a.answers.fetching.Acquire(ctx, account(who), size, patience)
 	if err != nil {
 		return notifications.Page{}, busy(err)
 	}
@@ -83,7 +83,7 @@ func (a *api) writeList(w http.ResponseWriter, r *http.Request, who notification
 		return nil
 	}
 	a.rates.chargeList(who, size)
-	release, err := a.answers.writing.Acquire(r.Context(), who.String(), int64(size), 0)
+	release, err := a.answers.writing.Acquire(r.Context(), account(who), int64(size), 0)
 	if err != nil {
 		return busy(err)
 	}

@@ -38,6 +38,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 	if page.Next != "" {
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
+	setPosition(w, page.Position)
 	setPollInterval(w)
 	return a.writeList(w, r, who, page.Items)
 }
@@ -47,10 +48,15 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	n, err := searchInTurn(r.Context(), a, who, filter, func() (int64, error) { return a.svc.Count(r.Context(), who, filter) })
+	var at notifications.Position
+	n, err := searchInTurn(r.Context(), a, who, filter, func() (n int64, err error) {
+		n, at, err = a.svc.CountAt(r.Context(), who, filter)
+		return n, err
+	})
 	if err != nil {
 		return asAsked(err, nil)
 	}
+	setPosition(w, at)
 	setPollInterval(w)
 	return writeTagged(w, r, wire.Count{Count: n})
 }
@@ -90,6 +96,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 	if err != nil {
 		return err
 	}
+	setPosition(w, status.Position)
 	setPollInterval(w)
 	return writeTagged(w, r, statusOf(status))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/notifications-go/notifications"
 	"github.com/notifications-go/notifications/internal/near"
+	"github.com/notifications-go/notifications/internal/strictjson"
 )
 
 // params reads a query string strictly: no parameter twice, and no unknown
@@ -56,14 +57,12 @@ func (q *params) raw(name string) string {
 	case len(given) > 1:
 		q.reject(name, "is given %d times", len(given))
 		return ""
-	case !utf8.ValidString(given[0]) || strings.ContainsFunc(given[0], isControl):
+	case !utf8.ValidString(given[0]) || strings.ContainsFunc(given[0], strictjson.IsControl):
 		q.reject(name, "is not valid UTF-8, or contains a control character other than TAB, LF and CR")
 		return ""
 	}
 	return given[0]
 }
-
-func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' }
 
 const mustNotBeEmpty = "must not be empty"
 

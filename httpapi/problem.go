@@ -29,6 +29,7 @@ var problems = []struct {
 	{notifications.ErrNotFound, http.StatusNotFound, "the notification does not exist, or the caller must not see it"},
 	{notifications.ErrKeyReused, http.StatusConflict, "the Idempotency-Key was used before, for a post with other content"},
 	{notifications.ErrTargetsDiffer, http.StatusConflict, "with resurface=false a post must have the same targets as the post it replaces"},
+	{notifications.ErrPosition, http.StatusConflict, "the position is too old, or is not of this database; list again"},
 	{errMediaType, http.StatusUnsupportedMediaType, "the body must be of type application/json, in UTF-8, not compressed"},
 	{notifications.ErrTooMany, http.StatusTooManyRequests, "the caller asks for too much at once or too often; try again later"},
 	{notifications.ErrUnavailable, http.StatusServiceUnavailable, "the database or another dependency is unavailable; try again later"},

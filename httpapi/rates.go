@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/fold"
 	"github.com/notifications-go/notifications/internal/limit"
 )
 
@@ -123,7 +124,7 @@ func searchInTurn[T any](ctx context.Context, a *api, who notifications.Identity
 	if f.Text == "" {
 		return inTurn(ctx, a, who, read)
 	}
-	a.rates.byClass[reading].Charge(who.String(), searchCost-1, time.Now())
+	a.rates.byClass[reading].Charge(account(who), searchCost-1, time.Now())
 	return taking(ctx, a.rates.searches, who, func() (T, error) { return inTurn(ctx, a, who, read) })
 }
 
@@ -131,7 +132,7 @@ func taking[T any](ctx context.Context, turns *limit.Budget, who notifications.I
 	if turns == nil {
 		return read()
 	}
-	done, err := turns.Acquire(ctx, who.String(), 1, patience)
+	done, err := turns.Acquire(ctx, account(who), 1, patience)
 	if err != nil { // all the turns may be this caller's, but others may have them too
 		return result, fmt.Errorf("%w: %w", notifications.ErrUnavailable, err)
 	}
@@ -145,7 +146,7 @@ const searchCost = 10
 // chargeList counts the length of a list.
 func (l *rates) chargeList(who notifications.Identity, length int) {
 	if n := length / largeAnswer; n > 0 {
-		l.byClass[reading].Charge(who.String(), n, time.Now())
+		l.byClass[reading].Charge(account(who), n, time.Now())
 	}
 }
 
@@ -173,6 +174,10 @@ func (l *rates) delay(ctx context.Context, err error) {
 	}
 }
 
+// account is what the limits of a caller are counted for. Two tokens of one user
+// may write the name in different case, and must not have twice as much.
+func account(who notifications.Identity) string { return fold.ASCII(who.String()) }
+
 // tooOftenError is an ErrTooMany that knows when the next request is allowed.
 type tooOftenError struct {
 	what string
@@ -188,13 +193,13 @@ func (e tooOftenError) Unwrap() error { return notifications.ErrTooMany }
 // allow counts a request of a caller, and refuses it above a limit.
 func (l *rates) allow(ctx context.Context, rt route, who notifications.Identity) error {
 	now := time.Now()
-	if wait, _ := l.byClass[classes[rt.permission]].Take(who.String(), now); wait > 0 {
+	if wait, _ := l.byClass[classes[rt.permission]].Take(account(who), now); wait > 0 {
 		return tooOftenError{"requests of this caller", wait}
 	}
 	if rt.permission != notifications.PermissionCreate {
 		return nil
 	}
-	wait, first := l.quota.Take(who.String(), now)
+	wait, first := l.quota.Take(account(who), now)
 	if first {
 		l.log.WarnContext(ctx, "a poster has reached the quota", "poster", who.String(), "posts_per_hour", l.perHour)
 	}

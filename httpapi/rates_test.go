@@ -64,6 +64,7 @@ func TestRateLimits(t *testing.T) {
 		for _, path := range []string{"", "/count", "/status", "/topics", "/stream", "/" + id, "/" + id + "/reach"} {
 			s.do("GET", "/notifications"+path, as(who)).tooMany(1000)
 		}
+		s.do("GET", "/notifications", as("user:"+strings.ToUpper(strings.TrimPrefix(who, "user:")))).tooMany(1000) // the same user
 		s.do("PUT", "/notifications/state", as(who), jsonBody(`{`)).tooMany(1000)
 		s.do("PUT", "/notifications/read", as(who)).tooMany(1000)
 		s.do("POST", "/notifications", as(who), jsonBody(post)).tooMany(1000)

@@ -45,6 +45,14 @@ func reachOf(r notifications.Reach) wire.Reach {
 	return body
 }
 
+// setPosition sets the header, of a 304 too: the client has the same answer at a
+// later position.
+func setPosition(w http.ResponseWriter, at notifications.Position) {
+	if at != "" {
+		w.Header().Set(wire.PositionHeader, string(at))
+	}
+}
+
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

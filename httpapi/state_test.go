@@ -318,7 +318,7 @@ func TestWithdrawByScope(t *testing.T) {
 		s.wantTitles(john, "")
 		for body, fields := range map[string][]string{
 			`{}`: {"origin", "scope"}, `{"origin":"","scope":null}`: {"origin", "scope"}, `{"origin":7,"scope":[]}`: {"origin", "scope"},
-			`{"origin":"o","scope":"s","x":1}`: {"x"}, `{"origin":"o","scope":"` + strings.Repeat("x", 256) + `"}`: {"scope"}, `{"Origin":"o","scope":"s"}`: {"Origin"},
+			`{"origin":"o","scope":"s","x":1}`: {"x"}, `{"origin":"o","scope":"` + strings.Repeat("x", 256) + `"}`: {"scope"}, `{"Origin":"o","scope":"s"}`: {"Origin", "origin"},
 		} {
 			s.do("POST", "/notifications/withdraw", as("ci"), jsonBody(body)).problem(http.StatusBadRequest, fields...)
 		}

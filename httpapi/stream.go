@@ -96,7 +96,7 @@ type stream struct {
 // serve answers the request. It takes no turn of the reads: it would hold it
 // for long.
 func (s *stream) serve() {
-	release, err := s.api.streams.open.Acquire(s.r.Context(), s.who.String(), 1, 0)
+	release, err := s.api.streams.open.Acquire(s.r.Context(), account(s.who), 1, 0)
 	if err != nil {
 		s.fail(busy(err))
 		return

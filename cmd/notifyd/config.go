@@ -112,7 +112,7 @@ func (c *config) sections() []section {
 			{"database-acquire-timeout", "DURATION", "60s", false, duration(&c.acquireTimeout), "How long a request waits for a connection to PostgreSQL. After that it is answered with 503."},
 			{"statement-timeout", "DURATION", "30s", false, duration(&c.statementTimeout), "How long PostgreSQL works on one statement of a request. Migrations and purges have no limit."},
 			{"lock-timeout", "DURATION", "10s", false, duration(&c.lockTimeout), "How long a statement of a request waits for a lock in PostgreSQL."},
-			{"pgbouncer", "", "false", false, toggle(&c.pgbouncer), "--database is PgBouncer, which refuses the two timeouts at connect: they are not set."},
+			{"pgbouncer", "", "false", false, toggle(&c.pgbouncer), "--database is PgBouncer, which refuses the two timeouts at connect, and may forget prepared statements: neither is used."},
 		}},
 		{"Users and groups", []setting{
 			{"catalog", "FILE", "", true, list(&c.catalogFiles), "Entity file with users and groups, read again on SIGHUP. Replaces the built-in example."},

@@ -173,6 +173,9 @@ func TestRefusedSettings(t *testing.T) {
 		want          []string
 	}{
 		"unknown flag":              {args: []string{"--nope"}, want: []string{"-nope"}},
+		"mistyped flag":             {args: []string{"--lisen=:1"}, want: []string{"-lisen, did you mean --listen?"}},
+		"mistyped variable":         {environ: []string{"NOTIFYD_LISTNE=:1"}, want: []string{"NOTIFYD_LISTNE: there is no such setting, did you mean NOTIFYD_LISTEN?"}},
+		"mistyped key":              {file: "listn: x\n", want: []string{"PATH:1: listn: there is no such setting, did you mean listen?"}},
 		"flag without value":        {args: []string{"--listen"}, want: []string{"-listen"}},
 		"argument":                  {args: []string{"--guest", "false"}, want: []string{`"false"`}},
 		"flag given twice":          {args: []string{"--prefix=/a", "--prefix=/b"}, want: []string{"--prefix: takes one value, 2 are given"}},

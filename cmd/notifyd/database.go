@@ -181,7 +181,7 @@ func postgresConfig(c *config, log *slog.Logger) (database.PostgresConfig, error
 	cfg := database.PostgresConfig{
 		URL: c.database, Logger: log,
 		MinConns: c.minConns, MaxConns: c.maxConns,
-		MaxIdleTime: c.connIdleTimeout, AcquireTimeout: c.acquireTimeout,
+		MaxIdleTime: c.connIdleTimeout, AcquireTimeout: c.acquireTimeout, Unprepared: c.pgbouncer,
 	}
 	if c.databasePasswordFile != "" {
 		password, err := readSecret(c.databasePasswordFile)

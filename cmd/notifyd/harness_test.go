@@ -138,6 +138,11 @@ func spawnProgram(t *testing.T, program string, environ []string, args ...string
 	t.Helper()
 	cmd := exec.Command(program, withDefaults(t, args)...)
 	cmd.Env = append(os.Environ(), environ...)
+	return spawnCommand(t, cmd)
+}
+
+func spawnCommand(t *testing.T, cmd *exec.Cmd) *instance {
+	t.Helper()
 	i := &instance{cmd: cmd, stderr: newOutput()}
 	cmd.Stderr = i.stderr
 	stdout, err := cmd.StdoutPipe()

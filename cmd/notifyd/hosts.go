@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,7 +24,7 @@ var ownHosts = []string{"localhost", "127.0.0.1", "::1"}
 // server for the page's own (DNS rebinding). Requests with a token or a secret
 // are no exception. Health checks are: they tell nothing of anybody, and often
 // name an address.
-func allowHosts(next http.Handler, prefix string, names []string) http.Handler {
+func allowHosts(next http.Handler, prefix string, names []string, log *slog.Logger) http.Handler {
 	allowed := slices.Clone(ownHosts)
 	for _, name := range names {
 		allowed = append(allowed, fold.ASCII(strings.Trim(name, "[]")))
@@ -33,6 +35,8 @@ func allowHosts(next http.Handler, prefix string, names []string) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		log.InfoContext(r.Context(), "request", "method", r.Method, "status", http.StatusMisdirectedRequest,
+			"host", fmt.Sprintf("%.100s", r.Host), "from", r.RemoteAddr)
 		misdirected(w)
 	})
 }

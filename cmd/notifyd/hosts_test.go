@@ -62,6 +62,7 @@ func effectOfAllowedHost(t *testing.T) {
 			}
 		}
 		if host == "evil.example" {
+			i.stderr.wait(t, `method=GET status=421 host=evil.example from=127.0.0.1:`)
 			i.as(t, host, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
 			i.as(t, host, http.MethodGet, "/readyz", "").want(t, http.StatusOK)
 			i.as(t, host, http.MethodGet, "/openapi.yaml", "").want(t, http.StatusMisdirectedRequest)

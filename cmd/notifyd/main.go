@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -97,7 +98,7 @@ func dispatch(ctx context.Context, p process) error {
 	}
 	cmd, ok := commands[word]
 	if !ok {
-		return usageError{fmt.Errorf("there is no command %q; see notifyd --help", word)}
+		return usageError{fmt.Errorf("there is no command %q%s; see notifyd --help", word, suggestion("", word, slices.Sorted(maps.Keys(commands))))}
 	}
 	err := cmd.run(ctx, p)
 	if errors.Is(err, flag.ErrHelp) {

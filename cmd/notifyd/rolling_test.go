@@ -10,13 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 )
 
-// previous is the oldest commit whose notifyd must work together with this one
-// on one database. When you raise it, say so in the changelog.
+// previous is the oldest commit whose notifyd must go on reading on the tables of
+// this one. When you raise it, say so in the changelog.
 const previous = "9fce2f2c7d2a3c86754c6b29bbc3867935cb7659"
 
 // buildPrevious builds notifyd of that commit.
@@ -51,65 +50,94 @@ func buildPrevious(t *testing.T) (program string) {
 	return program
 }
 
-// round posts, marks, lists and counts as the guest, and returns the id of the
-// post.
-func (i *instance) round() (id string, err error) {
-	ctx := context.Background() // so that a started request is finished
-	answer, err := i.try(ctx, http.MethodPost, "/notifications", draft(guestRef))
+// errUnavailable is an answer of status 503.
+var errUnavailable = errors.New("status 503")
+
+// ask returns the answer to a request of the guest, which must be 200, or 503 as
+// an error.
+func (i *instance) ask(method, path, body string) (reply, error) {
+	answer, err := i.try(context.Background(), method, path, body) // so that a started request is finished
+	switch {
+	case err != nil:
+		return answer, fmt.Errorf("%s %s: %w", method, path, err)
+	case answer.status == http.StatusServiceUnavailable:
+		return answer, fmt.Errorf("%s %s: %w", method, path, errUnavailable)
+	case answer.status != http.StatusOK:
+		return answer, fmt.Errorf("%s %s: status %d: %s", method, path, answer.status, answer.body)
+	}
+	return answer, nil
+}
+
+// write posts to the guest and marks the post as read. It returns the id, unless
+// the mark failed.
+func (i *instance) write() (id string, err error) {
+	answer, err := i.ask(http.MethodPost, "/notifications", draft(guestRef))
 	if err != nil {
 		return "", err
 	}
 	if id, err = answer.messageID(); err != nil {
 		return "", fmt.Errorf("post: %w: %s", err, answer.body)
 	}
-	for _, request := range []struct{ method, path, want string }{
-		{http.MethodPut, "/notifications/read?read=true&messageId=" + id, ""},
-		{http.MethodGet, "/notifications/" + id, `"readByUser":true`},
-		{http.MethodGet, "/notifications?read=true", `"readByUser":true`},
-		{http.MethodGet, "/notifications/count?read=true", "count"},
-	} {
-		answer, err := i.try(ctx, request.method, request.path, "")
-		if err == nil && (answer.status != http.StatusOK || !strings.Contains(answer.body, request.want)) {
-			err = fmt.Errorf("status %d, want %s in %s", answer.status, request.want, answer.body)
-		}
-		if err != nil {
-			return "", fmt.Errorf("%s %s: %w", request.method, request.path, err)
-		}
+	if _, err := i.ask(http.MethodPut, "/notifications/read?read=true&messageId="+id, ""); err != nil {
+		return "", err
 	}
 	return id, nil
 }
 
-// use has two clients do rounds until enough is closed, and a minimum number.
-// It returns the ids of all posts.
-func (i *instance) use(t *testing.T, enough <-chan struct{}) (posted []string) {
-	const clients, least = 2, 15
+// read lists, counts and gets one of the guest's notifications.
+func (i *instance) read(id string) error {
+	for _, path := range []string{"/notifications/" + id, "/notifications?read=true", "/notifications/count?read=true", "/notifications/status"} {
+		if _, err := i.ask(http.MethodGet, path, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// use has two clients write and read until enough is closed. Once a write is
+// answered 503, all must be, and reads still work. It returns the ids of all that
+// was posted and marked, and whether the writes ended.
+func (i *instance) use(t *testing.T, first string, enough <-chan struct{}) (posted []string, ended bool) {
+	t.Helper()
 	var mu sync.Mutex
 	var load sync.WaitGroup
-	for range clients {
+	for range 2 {
 		load.Go(func() {
-			for n, more := 0, true; more; n++ {
-				id, err := i.round()
-				if err != nil {
+			refused := false
+			for more := true; more; {
+				id, err := i.write()
+				switch {
+				case errors.Is(err, errUnavailable):
+					refused = true
+				case err != nil:
+					t.Error(err)
+					return
+				case refused:
+					t.Errorf("%s was written after others were refused", id)
+				}
+				if err := i.read(first); err != nil {
 					t.Error(err)
 					return
 				}
 				mu.Lock()
-				posted = append(posted, id)
+				if ended = ended || refused; err == nil {
+					posted = append(posted, id)
+				}
 				mu.Unlock()
 				select {
 				case <-enough:
-					more = n+1 < least
+					more = false
 				default:
 				}
 			}
 		})
 	}
 	load.Wait()
-	return posted
+	return posted, ended
 }
 
-// The previous notifyd and this one serve on one database at once: before this
-// one migrates the tables, and until the previous one has started again.
+// While this notifyd migrates the tables and serves, the previous one goes on
+// reading. Its writes would not be in the log of changes, and so are refused.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	program := buildPrevious(t)
@@ -120,55 +148,66 @@ func TestRollingUpgrade(t *testing.T) {
 
 func rollUpgrade(t *testing.T, program, database string) {
 	before := spawnProgram(t, program, nil, database)
-	enough, posts := make(chan struct{}), make(chan []string, 1)
-	go func() { posts <- before.use(t, enough) }()
-	end := sync.OnceValue(func() []string { close(enough); return <-posts })
+	first, err := before.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		posted []string
+		ended  bool
+	}
+	enough, results := make(chan struct{}), make(chan result, 1)
+	go func() {
+		posted, ended := before.use(t, first, enough)
+		results <- result{posted, ended}
+	}()
+	end := sync.OnceValue(func() result { close(enough); return <-results })
 	defer end()
-	before.stderr.wait(t, "operation=getNotificationsCount") // of the first round
-	after := spawn(t, database)
-	posted := after.use(t, closed())
-	posted = append(posted, end()...)
-	slices.Sort(posted)
 
+	after := spawn(t, database)
+	posted := []string{first}
+	for range 10 {
+		id, err := after.write()
+		if err != nil {
+			t.Fatal(err)
+		}
+		posted = append(posted, id)
+	}
+	of := end()
+	if posted = append(posted, of.posted...); !of.ended {
+		t.Error("the previous one still writes")
+	}
 	again := spawnProgram(t, program, nil, database)
-	for name, i := range map[string]*instance{"the previous one": before, "this one": after, "the previous one, again": again} {
-		i.get(t, "/readyz").want(t, http.StatusOK)
-		ids := i.get(t, "/notifications?pageNumber=0&pageSize=0&read=true").ids(t)
-		slices.Sort(ids)
-		if !slices.Equal(ids, posted) {
-			t.Errorf("%s lists %d as read, %d were posted", name, len(ids), len(posted))
+	after.get(t, "/readyz").want(t, http.StatusOK)
+	for name, old := range map[string]*instance{"the previous one": before, "the previous one, again": again} {
+		refusesWrites(t, name, old, first)
+		if err := old.read(first); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	agree(t, after, again)
-	agree(t, again, after)
+	for name, i := range map[string]*instance{"the previous one": before, "this one": after, "the previous one, again": again} {
+		ids := i.get(t, "/notifications?pageNumber=0&pageSize=0").ids(t)
+		for _, id := range posted {
+			if !slices.Contains(ids, id) {
+				t.Errorf("%s does not list %s", name, id)
+			}
+		}
+	}
 }
 
-func closed() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}
-
-// agree checks that each instance sees what the other has done.
-func agree(t *testing.T, one, other *instance) {
+// refusesWrites checks that everything that would write is answered 503.
+func refusesWrites(t *testing.T, name string, i *instance, id string) {
 	t.Helper()
-	const scope = `{"origin":"test","title":%q,"targetUsers":["default/guest"],"scope":"build"}`
-	replaced, err := one.do(t, http.MethodPost, "/notifications", fmt.Sprintf(scope, "one")).messageID()
-	if err != nil {
-		t.Fatal(err)
+	for _, w := range []struct{ method, path, body string }{
+		{http.MethodPost, "/notifications", draft(guestRef)},
+		{http.MethodPost, "/notifications", `{"origin":"test","title":"t","targetUsers":["default/guest"],"scope":"s"}`},
+		{http.MethodPut, "/notifications/read?read=false&messageId=" + id, ""},
+		{http.MethodPut, "/notifications/state", `{"ids":["` + id + `"],"saved":true}`},
+		{http.MethodPut, "/notifications/state", `{"filter":{},"archived":true}`},
+		{http.MethodDelete, "/notifications/" + id, ""},
+	} {
+		if _, err := i.ask(w.method, w.path, w.body); !errors.Is(err, errUnavailable) {
+			t.Errorf("%s: %s %s: %v, want status 503", name, w.method, w.path, err)
+		}
 	}
-	id, err := other.do(t, http.MethodPost, "/notifications", fmt.Sprintf(scope, "other")).messageID()
-	if err != nil {
-		t.Fatal(err)
-	}
-	one.get(t, "/notifications/"+replaced).want(t, http.StatusNotFound)
-	if n := one.get(t, "/notifications/"+id).want(t, http.StatusOK); !strings.Contains(n.body, `"other"`) {
-		t.Errorf("the notification is %s", n.body)
-	}
-	one.do(t, http.MethodPut, "/notifications/state", `{"ids":["`+id+`"],"saved":true}`).want(t, http.StatusOK)
-	if saved := other.get(t, "/notifications?saved=true").ids(t); !slices.Contains(saved, id) {
-		t.Errorf("%s was saved, and is not among %q", id, saved)
-	}
-	other.do(t, http.MethodDelete, "/notifications/"+id, "").want(t, http.StatusNoContent)
-	one.get(t, "/notifications/"+id).want(t, http.StatusNotFound)
 }

@@ -149,7 +149,7 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 
 func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
 	if c.acceptsGuests() {
-		api = allowHosts(api, c.prefix, c.allowedHosts)
+		api = allowHosts(api, c.prefix, c.allowedHosts, log)
 	}
 	return &http.Server{
 		Handler:           allowOrigins(api, c.corsOrigins),

@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/notifications-go/notifications"
+	"github.com/notifications-go/notifications/internal/near"
 )
 
 // environmentPrefix begins the name of every variable for notifyd.
@@ -107,7 +108,7 @@ func parseFlags(flags *flag.FlagSet, args []string, operands ...*string) error {
 		case errors.Is(err, flag.ErrHelp):
 			return err
 		case err != nil:
-			return usageError{err}
+			return usageError{withNearFlag(flags, err)}
 		case len(args) == 0:
 			return nil
 		case len(operands) == 0:
@@ -116,6 +117,28 @@ func parseFlags(flags *flag.FlagSet, args []string, operands ...*string) error {
 		*operands[0] = args[0]
 		args, operands = args[1:], operands[1:]
 	}
+}
+
+// withNearFlag adds to the error of an unknown flag the one that was probably
+// meant.
+func withNearFlag(flags *flag.FlagSet, err error) error {
+	unknown, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return err
+	}
+	var names []string
+	flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	return fmt.Errorf("%w%s", err, suggestion("--", unknown, names))
+}
+
+// suggestion ends an error about an unknown word, and is empty if no known one
+// is near. prefix stands before the word that it suggests.
+func suggestion(prefix, unknown string, known []string) string {
+	meant := near.Word(unknown, known)
+	if meant == "" {
+		return ""
+	}
+	return ", did you mean " + prefix + meant + "?"
 }
 
 // readEnvironment returns the settings among the variables. It splits lists at
@@ -128,8 +151,10 @@ func readEnvironment(table []setting, environ []string) (source, error) {
 		}
 	}
 	from := source{}
+	var known []string
 	for _, s := range table {
 		name := s.environment()
+		known = append(known, strings.TrimPrefix(name, environmentPrefix))
 		value, ok := variables[name]
 		if !ok {
 			continue
@@ -143,7 +168,8 @@ func readEnvironment(table []setting, environ []string) (source, error) {
 	}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		faults = append(faults, fmt.Errorf("%s: there is no such setting", name))
+		meant := suggestion(environmentPrefix, strings.TrimPrefix(name, environmentPrefix), known)
+		faults = append(faults, fmt.Errorf("%s: there is no such setting%s", name, meant))
 	}
 	return from, errors.Join(faults...)
 }
@@ -196,19 +222,22 @@ const policyKey = "policy"
 func (r *fileReader) read(key ast.Node, value ast.Node) {
 	name := key.GetToken().Value
 	place := r.path + ":" + strconv.Itoa(key.GetToken().Position.Line) + ": " + name
-	known := func(s setting) bool { return s.name == name }
+	var names []string
+	for _, s := range r.table {
+		names = append(names, s.name)
+	}
 	var err error
 	switch {
 	case name == policyKey:
 		r.policy, err = rulesOf(value)
 	case name == "config":
 		err = errors.New("cannot be given in the file itself")
-	case slices.ContainsFunc(r.table, known):
+	case slices.Contains(names, name):
 		var values []string
 		values, err = valuesOf(value)
 		r.from[name] = given{values, place}
 	default:
-		err = errors.New("there is no such setting")
+		err = fmt.Errorf("there is no such setting%s", suggestion("", name, names))
 	}
 	if err != nil {
 		delete(r.from, name)

@@ -73,6 +73,27 @@ func ParsePosition(text string) (Position, error) {
 	return p, nil
 }
 
+// Within returns a position on the way from another one to p, between two
+// changes with the numbers last and next: all that p sees up to last has been
+// seen. It is the position from if there is none between.
+func (p Position) Within(from Position, last, next uint64) Position {
+	if last == next {
+		return from
+	}
+	seen := Snapshot{Xmax: min(p.Seen.Xmax, last+1)}
+	for _, n := range p.Seen.InProgress {
+		if n <= last {
+			seen.InProgress = append(seen.InProgress, n)
+		}
+	}
+	if !seen.Includes(from.Seen) {
+		return from
+	}
+	between := from // what appeared or expired since is told again
+	between.Seen = seen
+	return between
+}
+
 func parseCompact(text string) (Snapshot, error) {
 	var s Snapshot
 	before := uint64(0)

@@ -50,8 +50,8 @@ type Message struct {
 	Severity      int
 	Topic, Origin string
 	// Due is when a scheduled message appears, in Unix milliseconds; zero if it
-	// is not scheduled.
-	Due int64
+	// is not scheduled. Expires is when it expires; zero if it does not.
+	Due, Expires int64
 }
 
 // Seen reports whether the change was visible at a position.
@@ -79,18 +79,6 @@ type Tick struct {
 	Changes []Change
 
 	size int
-	text atomic.Pointer[string]
-}
-
-// Text returns the text of the position. Many streams send it, so it is made
-// once.
-func (t *Tick) Text() string {
-	if text := t.text.Load(); text != nil {
-		return *text
-	}
-	text := t.Position.String()
-	t.text.Store(&text)
-	return text
 }
 
 // Since returns the changes that a reader at the position has not seen. It does

@@ -283,7 +283,9 @@ func (s *service) Count(who notifications.Identity, f notifications.Filter) (int
 
 func (s *service) Status(who notifications.Identity, f notifications.SystemFilter) (notifications.Status, error) {
 	ctx, svc := s.current()
-	return svc.Status(ctx, s.identity(who), f)
+	status, err := svc.Status(ctx, s.identity(who), f)
+	status.Position = "" // the model has none
+	return status, err
 }
 
 func (s *service) Topics(who notifications.Identity, f notifications.SystemFilter) (notifications.Topics, error) {

@@ -54,6 +54,9 @@ type PostgresConfig struct {
 	// statement, and lets it wait for a lock. They are set when a connection is
 	// made, which PgBouncer refuses. Zero sets nothing.
 	StatementTimeout, LockTimeout time.Duration
+	// Unprepared sends statements without preparing them first, for PgBouncer
+	// that shares connections by transaction: it forgets them.
+	Unprepared bool
 	// Logger receives failed and slow statements, without their parameters. Nil
 	// discards them.
 	Logger *slog.Logger
@@ -179,6 +182,9 @@ func (c PostgresConfig) parse() (*pgxpool.Config, error) {
 		if limit > 0 {
 			config.ConnConfig.RuntimeParams[name] = strconv.FormatInt(max(limit.Milliseconds(), 1), 10)
 		}
+	}
+	if c.Unprepared {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	if config.MinConns > config.MaxConns {
 		return nil, fmt.Errorf("at least %d connections and at most %d cannot both be", config.MinConns, config.MaxConns)

@@ -9,7 +9,7 @@ const longest = 48
 
 // Word returns the known word that is nearest to a word, in any case of its
 // letters, and "" if none is near: at most one character in three may be
-// inserted, removed or replaced.
+// inserted, removed, replaced or swapped with the next.
 func Word(word string, known []string) string {
 	if word == "" || len(word) > longest {
 		return ""
@@ -26,22 +26,26 @@ func Word(word string, known []string) string {
 	return nearest
 }
 
-// distance is that of Levenshtein, over bytes.
+// distance is that of Levenshtein, over bytes, where two neighbours that are
+// swapped count as one (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	above, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	twoAbove := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		before := row[0] // of the row above, one column to the left
+		twoAbove, above, row = above, row, twoAbove
 		row[0] = i + 1
 		for j := range len(b) {
-			replaced := before
+			replaced := above[j]
 			if a[i] != b[j] {
 				replaced++
 			}
-			before = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+			row[j+1] = min(replaced, row[j]+1, above[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], twoAbove[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

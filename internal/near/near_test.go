@@ -11,7 +11,7 @@ func TestWord(t *testing.T) {
 	for word, want := range map[string]string{
 		"pagesize": "pageSize", "page_size": "pageSize", "PageSise": "pageSize", "pageNumbr": "pageNumber", "orderByDirection": "orderByDirec",
 		"order": "", "orderby": "orderBy", "targetUser": "targetUsers", "reed": "read", "rd": "", "x": "", "": "", "é": "",
-		"usre": "", "uesr": "", "users": "user", strings.Repeat("x", longest+1): "", strings.Repeat("pageSize", 1000): "",
+		"usre": "user", "uesr": "user", "raed": "read", "pagesziE": "pageSize", "users": "user", "srue": "", strings.Repeat("x", longest+1): "", strings.Repeat("pageSize", 1000): "",
 	} {
 		if got := Word(word, known); got != want {
 			t.Errorf("%.30q is taken for %q, want %q", word, got, want)

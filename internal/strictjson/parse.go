@@ -5,14 +5,15 @@
 // characters except TAB, LF and CR, which take six times their size in JSON.
 //
 // [Parse] checks the whole document and returns a [Reader]. Callers ask it for
-// one field after another; [Reader.Faults] then returns all faults and all
-// fields that nobody asked for. [CheckObject] checks JSON that comes from Go.
+// one field after another; [Reader.Faults] then returns all faults, those that
+// Parse found in single fields too, and all fields that nobody asked for. [CheckObject] checks JSON that comes from Go.
 package strictjson
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -39,13 +40,16 @@ type Fault struct {
 func (f Fault) Error() string { return f.Field + ": " + f.Reason }
 
 // Parse checks data and returns a Reader of its object. A non-nil error is a
-// [Fault]: the first one. The Reader keeps no reference to data.
+// [Fault] that leaves nothing to read: bad JSON, or too deep. A text or a key
+// that is refused, or a key that comes twice, is among [Reader.Faults]. The
+// Reader keeps no reference to data.
 func Parse(data []byte) (*Reader, error) {
-	body, err := document(parser{}, data)
+	p := parser{faults: new(faults)}
+	body, err := p.document(data)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{members: body, faults: new([]Fault)}, nil
+	return &Reader{members: body, faults: p.faults}, nil
 }
 
 // CheckObject checks a JSON object as [Parse] would have checked it as the
@@ -55,12 +59,16 @@ func Parse(data []byte) (*Reader, error) {
 // faults. A non-nil error is a [Fault], the first one, whose path begins with
 // field.
 func CheckObject(field string, data []byte, depth int) error {
-	_, err := document(parser{path: []byte(field), depth: depth}, data)
+	p := parser{path: []byte(field), depth: depth, faults: new(faults)}
+	_, err := p.document(data)
+	if err == nil && len(*p.faults) > 0 {
+		return (*p.faults)[0]
+	}
 	return err
 }
 
-// document checks data and reads it with p.
-func document(p parser, data []byte) ([]member, error) {
+// document checks and reads data.
+func (p *parser) document(data []byte) ([]member, error) {
 	if !utf8.Valid(data) {
 		return nil, p.fault("is not valid UTF-8")
 	}
@@ -109,6 +117,8 @@ type parser struct {
 	pos   int
 	path  []byte // of the value at pos; empty for the body
 	depth int
+	// faults are those of single texts and keys, which do not end the parsing.
+	faults *faults
 }
 
 // peek moves to the next token and returns its first byte. In well-formed JSON
@@ -129,7 +139,7 @@ func (p *parser) value() (any, error) {
 	case '"':
 		s, wrong := p.text()
 		if wrong != "" {
-			return nil, p.fault(wrong)
+			p.faults.add(p.fault(wrong))
 		}
 		return s, nil
 	}
@@ -154,22 +164,25 @@ func (p *parser) object() ([]member, error) {
 	for p.peek() != '}' {
 		key, wrong := p.text()
 		if wrong != "" {
-			return nil, p.fault("has a key that " + wrong)
+			p.faults.add(p.fault("has a key that " + wrong))
 		}
 		outer := len(p.path)
 		p.path = appendKey(p.path, key)
 		folded := fold.Text(key)
-		if first, twice := spelling[folded]; twice {
-			return nil, p.fault(repeats(key, first))
+		first, twice := spelling[folded]
+		if twice && wrong == "" {
+			p.faults.add(p.fault(repeats(key, first)))
 		}
-		spelling[folded] = key
 		p.peek()
 		start := p.pos
 		v, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, member{key, v, p.data[start:p.pos]})
+		if wrong == "" && !twice {
+			spelling[folded] = key
+			members = append(members, member{key, v, p.data[start:p.pos]})
+		}
 		p.path = p.path[:outer]
 	}
 	p.leave()
@@ -243,7 +256,7 @@ func unescape(literal string) (s, wrong string) {
 			continue
 		}
 		if rest[0] == 'b' || rest[0] == 'f' {
-			return "", control
+			return "", HasControl
 		}
 		if rest[0] != 'u' { // a quote, a slash or a backslash
 			b.WriteByte(rest[0])
@@ -260,14 +273,20 @@ func unescape(literal string) (s, wrong string) {
 			}
 			literal = literal[6:]
 		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' {
-			return "", control
+		if IsControl(r) {
+			return "", HasControl
 		}
 		b.WriteRune(r)
 	}
 }
 
-const control = "contains a control character other than TAB, LF and CR"
+// HasControl is the reason of a Fault of a text with a control character.
+const HasControl = "contains a control character other than TAB, LF and CR"
+
+// IsControl reports whether a character is below U+0020, and none of TAB, LF and
+// CR. No text may have one: PostgreSQL cannot store NUL, and in JSON each of them
+// takes six bytes.
+func IsControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' }
 
 func hex4(digits string) rune {
 	n, _ := strconv.ParseUint(digits[:4], 16, 16) // the grammar allows only hex digits here
@@ -279,6 +298,16 @@ func repeats(key, first string) string {
 		return "is given twice"
 	}
 	return "is " + string(appendKey(nil, first)) + " again in another spelling"
+}
+
+// faults are the faults of one body, one for a field, 1,000 at most.
+type faults []Fault
+
+func (f *faults) add(fault Fault) {
+	known := func(other Fault) bool { return other.Field == fault.Field }
+	if len(*f) < maxFaults && !slices.ContainsFunc(*f, known) {
+		*f = append(*f, fault)
+	}
 }
 
 // fault returns a fault of the current value.

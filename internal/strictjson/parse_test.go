@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,12 +87,40 @@ var refused = []struct {
 	{"long key, cut inside a character", `{"` + strings.Repeat("k", 63) + `éé":"\u0000"}`, `"` + strings.Repeat("k", 63) + `…"`, "contains a control character other than TAB, LF and CR"},
 }
 
+// accept is Parse, and also refuses what Parse leaves to Reader.Faults.
+func accept(body []byte) (*Reader, error) {
+	r, err := Parse(body)
+	if err == nil && len(*r.faults) > 0 {
+		return nil, (*r.faults)[0]
+	}
+	return r, err
+}
+
+// Texts, keys and repetitions that are refused do not hide the other faults.
+func TestParseReadsOn(t *testing.T) {
+	t.Parallel()
+	r := mustParse(t, `{"title":"\u0000","a":["x","\ud800"],"\u0001":{"b":"\b"},"origin":"o","Origin":7,"n":"1"}`)
+	title, origin := r.String("title"), r.String("origin")
+	a, _ := r.Strings("a")
+	r.Bool("n")
+	if title != "" || origin != "o" || !slices.Equal(a, []string{"x", ""}) {
+		t.Errorf("title is %q, origin %q, a %q", title, origin, a)
+	}
+	var got []string
+	for _, f := range r.Faults() {
+		got = append(got, f.Field)
+	}
+	if want := []string{"title", "a[1]", "body", `"".b`, "Origin", "n"}; !slices.Equal(got, want) {
+		t.Errorf("the faults are of %q, want %q", got, want)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range refused {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := Parse([]byte(tc.body))
+			r, err := accept([]byte(tc.body))
 			var fault Fault
 			if !errors.As(err, &fault) || r != nil {
 				t.Fatalf("Parse = %v, %v, want no Reader and a Fault", r, err)
@@ -137,7 +166,7 @@ func TestParseAccepts(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := Parse([]byte(tc.body))
+			r, err := accept([]byte(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +227,7 @@ func TestCheckObjectAtItsDepth(t *testing.T) {
 func TestParseAcceptsSixteenLevels(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{nested(16), strings.Repeat(`{"a":`, 15) + `{}` + strings.Repeat(`}`, 15), `{"a":[[],[],[],[]],"b":` + nested(15) + `}`} {
-		if _, err := Parse([]byte(body)); err != nil {
+		if _, err := accept([]byte(body)); err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
@@ -223,7 +252,7 @@ func TestEncodingJSONIsLax(t *testing.T) {
 			t.Errorf("encoding/json refuses %s: %v", name, err)
 		}
 		t.Logf("encoding/json reads %s with title %q", name, lax.Title)
-		if _, err := Parse([]byte(body)); err == nil {
+		if _, err := accept([]byte(body)); err == nil {
 			t.Errorf("Parse accepts %s", name)
 		}
 	}

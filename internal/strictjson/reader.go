@@ -19,8 +19,12 @@ type Reader struct {
 	members []member
 	path    string   // empty for the body
 	asked   []string // the keys that were asked for
-	faults  *[]Fault // shared with the Readers of nested objects
+	faults  *faults  // shared with the Readers of nested objects
 }
+
+// IsNull reports whether a field is there and null, for a field that must not
+// be.
+func (r *Reader) IsNull(key string) bool { return r.member(key).raw == "null" }
 
 // String returns a text, and "" if it is absent.
 func (r *Reader) String(key string) string {
@@ -128,9 +132,10 @@ func (r *Reader) Raw(key string) []byte {
 // Reject adds a fault that the caller found in a field.
 func (r *Reader) Reject(key, reason string) { r.note(r.field(key), reason) }
 
-// Faults returns all faults, in the order in which the fields were asked for,
-// followed by the unknown fields, 1,000 faults at most. Call it on the Reader
-// of the body, and last: afterwards every field is absent.
+// Faults returns the faults that Parse found, those of the fields in the order
+// in which they were asked for, and the unknown fields: one fault for a field,
+// and 1,000 at most. Call it on the Reader of the body, and last: afterwards
+// every field is absent.
 func (r *Reader) Faults() []Fault {
 	r.noteUnknown()
 	return *r.faults
@@ -185,11 +190,7 @@ func (r *Reader) noteUnknown() {
 	r.members = nil
 }
 
-func (r *Reader) note(field, reason string) {
-	if len(*r.faults) < maxFaults {
-		*r.faults = append(*r.faults, Fault{field, reason})
-	}
-}
+func (r *Reader) note(field, reason string) { r.faults.add(Fault{field, reason}) }
 
 // field returns the path of a field of this object.
 func (r *Reader) field(key string) string { return string(appendKey([]byte(r.path), key)) }

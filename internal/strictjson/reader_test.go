@@ -116,6 +116,9 @@ func TestRaw(t *testing.T) {
 func TestRawAbsent(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{}`, `{"v":null}`, `{"v": null }`, `{"V":1}`, `{"a":{"v":1}}`} {
+		if got, want := mustParse(t, body).IsNull("v"), strings.Contains(body, "null"); got != want {
+			t.Errorf("%s: v is null: %t, want %t", body, got, want)
+		}
 		if got := mustParse(t, body).Raw("v"); got != nil {
 			t.Errorf("%s: got %q", body, got)
 		}

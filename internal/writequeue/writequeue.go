@@ -19,12 +19,17 @@ const maxGroup = 128
 // write to the disk, the short writes that arrive collect, and then share the
 // next transaction. A long write has a transaction of its own, and the short
 // writes that wait go before the next long one. No write waits for another one
-// after its own context has ended. The zero Queue is empty. It is safe for
-// concurrent use.
+// after its own context has ended, nor for the lock of the database. The zero
+// Queue is empty. It is safe for concurrent use.
 type Queue struct {
+	// Lock takes the database's write lock in a transaction that has just begun.
+	// Nil if it has the lock already. Set it before the first write.
+	Lock func(tx *gorm.DB) error
+
 	mu          sync.Mutex
 	leading     bool // a write is being done
 	afterLong   bool // that write was a long one
+	failed      bool // the transaction before it was not committed
 	short, long []*write
 }
 
@@ -57,9 +62,10 @@ var errUndone = errors.New("the transaction was not committed")
 
 // Run does a short write, perhaps together with others, and returns its own
 // result: either it has been committed, or nothing of it. begin returns a
-// handle outside of any transaction. do may be called a second time, after its
-// work was rolled back. Run gives up if ctx ends before the write has begun; a
-// write that shares a transaction cannot be interrupted.
+// handle outside of any transaction. do gets one in a transaction, and may be
+// called a second time, after its work was rolled back. Run gives up if ctx ends
+// before the write has begun, even if a driver waits for the lock and does not
+// notice; a write that shares a transaction cannot be interrupted.
 func (q *Queue) Run(ctx context.Context, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
 	return q.run(ctx, &q.short, begin, do)
 }
@@ -106,11 +112,12 @@ func (q *Queue) join(line *[]*write, w *write) {
 	}
 }
 
-// Busy reports whether a write is being done.
-func (q *Queue) Busy() bool {
+// Working reports whether a write is being done, and the one before it
+// succeeded.
+func (q *Queue) Working() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.leading
+	return q.leading && !q.failed
 }
 
 // Len returns the number of waiting writes.
@@ -190,18 +197,57 @@ func cut(line *[]*write, n int) []*write {
 	return taken
 }
 
-// work does the next writes. A single one is done here, with its own context.
+// work does the next writes, and does not wait for them if the caller's context
+// may end.
 func (q *Queue) work(begin func(ctx context.Context) *gorm.DB) {
 	runtime.Gosched() // callers whose writes are done may come with the next ones
+	do := q.together
 	group := q.take()
-	if len(group) > 1 {
-		go q.together(group, begin) // no caller must wait for all of it
-		return
+	if len(group) == 1 {
+		do = q.alone
+		if group[0].ctx.Done() == nil {
+			do(group, begin)
+			return
+		}
 	}
-	err, w := errUndone, group[0]
-	defer func() { q.finish(group, err) }()
-	q.change(w, begun)
-	err = w.do(begin(w.ctx))
+	go do(group, begin)
+}
+
+// errLeft ends the transaction of a write whose caller waits no more.
+var errLeft = errors.New("the caller has left")
+
+// alone does a write in a transaction of its own, which ends with its context.
+func (q *Queue) alone(group []*write, begin func(ctx context.Context) *gorm.DB) {
+	w := group[0]
+	q.finish(group, q.transaction(begin(w.ctx), func(tx *gorm.DB) (err error) {
+		if !q.change(w, begun) {
+			return errLeft
+		}
+		return w.call(tx, w.ctx)
+	}))
+}
+
+// transaction runs do in a transaction that has the write lock.
+func (q *Queue) transaction(db *gorm.DB, do func(tx *gorm.DB) error) error {
+	return db.Transaction(func(tx *gorm.DB) error {
+		if q.Lock != nil {
+			if err := q.Lock(tx); err != nil {
+				return err
+			}
+		}
+		return do(tx)
+	})
+}
+
+// call does a write in a transaction. A panic becomes errUndone. A failed write
+// is rolled back as a whole, so it needs no savepoints itself.
+func (w *write) call(tx *gorm.DB, ctx context.Context) (err error) {
+	defer func() {
+		if w.defect = recover(); w.defect != nil {
+			err = errUndone
+		}
+	}()
+	return w.do(tx.Session(&gorm.Session{Context: ctx, DisableNestedTransaction: true}))
 }
 
 // finish tells the callers of a transaction its result, and starts the next
@@ -215,6 +261,7 @@ func (q *Queue) finish(group []*write, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.failed = err != nil
 	q.next()
 }
 
@@ -224,7 +271,7 @@ func (q *Queue) together(group []*write, begin func(ctx context.Context) *gorm.D
 	// all of it back when a statement is interrupted.
 	db := begin(context.WithoutCancel(group[0].ctx))
 	transaction := func(do func(*Queue, *write, *gorm.DB) error) error {
-		return db.Transaction(func(tx *gorm.DB) error {
+		return q.transaction(db, func(tx *gorm.DB) error {
 			for i := 0; i < len(group); i++ {
 				if err := do(q, group[i], tx); err != nil {
 					return err
@@ -249,18 +296,15 @@ var errOneFailed = errors.New("a write in the transaction failed")
 // share does a write in a transaction with others, without a savepoint, which
 // would slow down all of them. If it fails, the transaction is rolled back and
 // all are done again in savepoints.
-func (q *Queue) share(w *write, tx *gorm.DB) (err error) {
+func (q *Queue) share(w *write, tx *gorm.DB) error {
 	if w.err = w.ctx.Err(); w.err != nil || !q.change(w, begun) {
 		return nil
 	}
-	defer func() {
-		if w.defect = recover(); w.defect != nil {
-			err = errUndone
-		}
-	}()
-	// A failed write is rolled back as a whole, so it needs no savepoints itself.
-	w.err = w.do(tx.Session(&gorm.Session{Context: context.WithoutCancel(w.ctx), DisableNestedTransaction: true}))
-	if w.err != nil {
+	w.err = w.call(tx, context.WithoutCancel(w.ctx))
+	switch {
+	case w.defect != nil:
+		return errUndone
+	case w.err != nil:
 		return errOneFailed
 	}
 	return nil
@@ -275,8 +319,9 @@ func (q *Queue) shareInSavepoint(w *write, tx *gorm.DB) error {
 	if err := q.share(w, tx); errors.Is(err, errUndone) {
 		return err
 	} else if err != nil {
-		if err := tx.Exec("ROLLBACK TO notification_write").Error; err != nil {
-			return err
+		// SQLite may have rolled back the whole transaction, if the disk is full.
+		if undo := tx.Exec("ROLLBACK TO notification_write").Error; undo != nil {
+			return errors.Join(w.err, undo)
 		}
 	}
 	return tx.Exec("RELEASE notification_write").Error

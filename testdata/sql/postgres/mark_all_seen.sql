@@ -6,7 +6,7 @@ SELECT epoch.identity, concat_ws(' ', (
 	(
 		SELECT CAST(tick.snapshot AS text)
 		FROM notification_ticks tick
-		WHERE tick.at <= $1
+		WHERE tick.at < $1
 		ORDER BY tick.at DESC
 		LIMIT 1
 	), ''

@@ -1,5 +1,3 @@
-SELECT current_setting('transaction_read_only');
-
 SELECT attname::text
 FROM pg_attribute
 WHERE attrelid = to_regclass($1)
@@ -65,3 +63,5 @@ LIMIT 0;
 SELECT needs_version
 FROM notification_schema_requirements
 LIMIT 0;
+
+SELECT current_setting('transaction_read_only');

@@ -13,10 +13,18 @@ LEFT JOIN (
 
 INSERT INTO notification_ticks (snapshot, at, nonce)
 SELECT CAST(pg_current_snapshot() AS text), CAST($1 AS bigint), CAST($2 AS text)
-WHERE EXISTS (
-	SELECT 1
-	FROM notification_changes ch
-	WHERE (ch.xact >= CAST(CAST($3 AS text) AS xid8) OR ch.xact = ANY (CAST(CAST($4 AS text) AS xid8[])))
+WHERE (
+	(
+		SELECT ch.xact
+		FROM notification_changes ch
+		ORDER BY ch.xact DESC
+		LIMIT 1
+	) >= CAST(CAST($3 AS text) AS xid8)
+	OR EXISTS (
+		SELECT 1
+		FROM notification_changes ch
+		WHERE ch.xact = ANY (CAST(CAST($4 AS text) AS xid8[]))
+	)
 );
 
 SELECT CAST(tick.snapshot AS text)

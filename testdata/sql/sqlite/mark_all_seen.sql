@@ -12,7 +12,7 @@ SELECT epoch.identity, '' AS present, epoch.nonce, CAST(coalesce(
 	(
 		SELECT CAST(tick.snapshot AS text)
 		FROM notification_ticks tick
-		WHERE tick.at <= ?
+		WHERE tick.at < ?
 		ORDER BY tick.at DESC
 		LIMIT 1
 	), ''
@@ -24,8 +24,6 @@ AND NOT EXISTS (
 	AND tick.snapshot < ?
 ) AS continues
 FROM notification_epoch epoch;
-
-SAVEPOINT notification_write;
 
 INSERT INTO notification_states AS held (user_ref, message_id, read_at, saved_at, archived_at, logged)
 SELECT page.user_ref, page.message_id, page.read_at, page.saved_at, page.archived_at, TRUE
@@ -72,5 +70,3 @@ WHERE held.read_at IS NOT NULL;
 
 INSERT INTO notification_changes (kind, message_id, user_ref)
 VALUES (?, ?, ?);
-
-RELEASE SAVEPOINT notification_write;

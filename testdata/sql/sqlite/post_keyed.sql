@@ -19,8 +19,6 @@ SET content = excluded.content, message_id = excluded.message_id, expires_at = e
 WHERE held.expires_at <= ?
 RETURNING key;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -33,5 +31,3 @@ FROM (
 
 INSERT INTO notification_changes (kind, message_id, due_at)
 VALUES (?, ?, ?);
-
-RELEASE SAVEPOINT notification_write;

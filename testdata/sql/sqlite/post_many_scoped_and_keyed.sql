@@ -67,8 +67,6 @@ FROM (
 	FROM json_each(?) item
 ) item;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 SELECT id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system,
 	audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key
@@ -98,5 +96,3 @@ FROM (
 		item.value ->> 'audiences' AS audiences, item.value ->> 'due_at' AS due_at
 	FROM json_each(?) item
 ) item;
-
-RELEASE SAVEPOINT notification_write;

@@ -49,8 +49,6 @@ FROM (
 	FROM json_each(?) item
 ) item;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -63,5 +61,3 @@ FROM (
 
 INSERT INTO notification_changes (kind, message_id, due_at)
 VALUES (?, ?, ?);
-
-RELEASE SAVEPOINT notification_write;

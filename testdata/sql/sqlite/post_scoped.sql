@@ -16,8 +16,6 @@ AND msg.scope = ?
 AND msg.withdrawn_at IS NULL
 ORDER BY msg.id;
 
-SAVEPOINT notification_write;
-
 INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -30,5 +28,3 @@ FROM (
 
 INSERT INTO notification_changes (kind, message_id, due_at)
 VALUES (?, ?, ?);
-
-RELEASE SAVEPOINT notification_write;

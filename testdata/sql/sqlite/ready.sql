@@ -1,12 +1,3 @@
-SELECT file
-FROM pragma_database_list
-WHERE name = 'main';
-
-SELECT user_version
-FROM pragma_user_version;
-
-PRAGMA user_version = 0;
-
 SELECT name
 FROM pragma_table_info(?);
 
@@ -69,3 +60,32 @@ LIMIT 0;
 SELECT needs_version
 FROM notification_schema_requirements
 LIMIT 0;
+
+SELECT file
+FROM pragma_database_list
+WHERE name = 'main';
+
+INSERT INTO notification_messages (id, poster, origin, title, message, topic, severity, link, icon, metadata, actions, is_system, audience_list, scope, expires_at, scheduled, origin_key, title_key, message_key, topic_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO notification_deliveries (audience, message_id, severity, scheduled, system, expires_at)
+SELECT aud.value, ?, ?, ?, ?, ?
+FROM (
+	SELECT item.value AS value
+	FROM json_each(?) item
+) aud;
+
+INSERT INTO notification_changes (kind, message_id, due_at)
+VALUES (?, ?, ?);
+
+DELETE FROM notification_deliveries
+WHERE (audience, message_id) IN (
+	SELECT audience, message_id
+	FROM (
+		SELECT item.value ->> 'audience' AS audience, item.value ->> 'message_id' AS message_id
+		FROM json_each(?) item
+	) item
+);
+
+DELETE FROM notification_messages
+WHERE id = ?;
