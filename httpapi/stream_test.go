@@ -363,7 +363,8 @@ func TestStreamsRefused(t *testing.T) {
 		s.do("GET", path+"?topic="+long, as(jane)).problem(http.StatusBadRequest, "topic")
 		s.do("GET", path+"?user=default/john", as(jane)).problem(http.StatusForbidden)
 		s.do("GET", path, as("user:default/nobody")).problem(http.StatusForbidden)
-		s.do("GET", path, as("ci"), header("Last-Event-ID", "x")).problem(http.StatusForbidden)
+		s.do("GET", path, as("ci")).problem(http.StatusForbidden)
+		s.do("GET", path+"?minSeverity=x&topic="+long, as(jane), header("Last-Event-ID", "x")).problem(http.StatusBadRequest, "minSeverity", "topic", "Last-Event-ID")
 		// The type that the client accepts is ignored, as elsewhere.
 		s.do("GET", path, as(jane), header("Accept", "application/json")).want(http.StatusOK)
 		head := s.do("HEAD", path, as(jane)).want(http.StatusOK)
