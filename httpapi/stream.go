@@ -148,8 +148,6 @@ func (s *stream) begin() error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform") // proxies must not compress it, which would delay it
 	h.Set("X-Accel-Buffering", "no")                 // nginx must not wait for more
-	// The timeouts of the server are for a whole request.
-	_ = s.connection.SetReadDeadline(time.Time{})
 	err := s.flush()
 	if errors.Is(err, http.ErrNotSupported) {
 		h.Del("X-Accel-Buffering")
@@ -197,7 +195,8 @@ func (s *stream) write(b []byte) {
 	s.done = err != nil // the client may have left
 }
 
-// flush ends a write.
+// flush ends a write. The first one ends the timeout of the server, which is for
+// a whole request.
 func (s *stream) flush() error {
 	err := s.connection.Flush()
 	_ = s.connection.SetWriteDeadline(time.Time{})

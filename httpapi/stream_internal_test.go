@@ -79,12 +79,19 @@ func TestSlowReadersAreCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = res.Body.Close() })
-			for posted := 0; !closed(ended); posted++ {
-				draft := notifications.Draft{Origin: "o", Title: "t", Message: strings.Repeat("\n", 64<<10), To: notifications.Users(jane.Name)}
+			post := func(length int) {
+				draft := notifications.Draft{Origin: "o", Title: "t", Message: strings.Repeat("\n", length), To: notifications.Users(jane.Name)}
 				if _, err := a.svc.Post(t.Context(), notifications.ServiceAccount("ci"), draft); err != nil {
 					t.Fatal(err)
 				}
-				if posted == 2000 {
+			}
+			// A client that reads has no limit: there are two seconds between
+			// two counts.
+			waitForCount(t, res.Body)
+			post(1)
+			waitForCount(t, res.Body)
+			for posted := 0; !closed(ended); posted++ {
+				if post(64 << 10); posted == 2000 {
 					t.Fatal("the stream goes on")
 				}
 			}
@@ -190,15 +197,17 @@ func TestIdleStreamsTakeLittle(t *testing.T) {
 }
 
 // waitForCount reads a stream up to its count. It leaves no buffer behind.
-func waitForCount(t *testing.T, c net.Conn) {
+func waitForCount(t *testing.T, stream io.Reader) {
 	t.Helper()
-	lines := bufio.NewScanner(c)
-	for lines.Scan() {
-		if strings.HasPrefix(lines.Text(), `data: {"unread":`) {
+	for lines := bufio.NewReader(stream); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(line, `data: {"unread":`) {
 			return
 		}
 	}
-	t.Fatal(lines.Err())
 }
 
 // memory returns the bytes that the process uses for heap and stacks.

@@ -82,6 +82,9 @@ func (f *follower) read(body io.ReadCloser) {
 	for lines := bufio.NewReader(body); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
+			if line != "" {
+				f.s.t.Errorf("a stream ends with %q", line)
+			}
 			return
 		}
 		field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
@@ -112,10 +115,8 @@ var dataSchemas = map[string]string{
 }
 
 // any returns the next event, and false at the end of the stream.
-func (f *follower) any() (event, bool) {
+func (f *follower) any(patience <-chan time.Time) (event, bool) {
 	f.s.t.Helper()
-	patience := time.NewTimer(eventually)
-	defer patience.Stop()
 	select {
 	case e, open := <-f.events:
 		if e.id != "" {
@@ -128,7 +129,7 @@ func (f *follower) any() (event, bool) {
 			f.check(e)
 		}
 		return e, open
-	case <-patience.C:
+	case <-patience:
 		f.s.t.Fatal("no event came")
 	}
 	return event{}, false
@@ -157,8 +158,8 @@ func schemaOf(t *testing.T, name string) *openapi3.Schema {
 // next returns the next event that is neither a count nor idle.
 func (f *follower) next() event {
 	f.s.t.Helper()
-	for {
-		e, open := f.any()
+	for patience := time.After(eventually); ; {
+		e, open := f.any(patience)
 		switch {
 		case !open:
 			f.s.t.Fatal("the stream has ended")
@@ -191,8 +192,8 @@ func (f *follower) wantTitle(title string) {
 // wantCount waits for a count.
 func (f *follower) wantCount(data string) {
 	f.s.t.Helper()
-	for {
-		e, open := f.any()
+	for patience := time.After(eventually); ; {
+		e, open := f.any(patience)
 		if !open {
 			f.s.t.Fatalf("the stream has ended before a count %s", data)
 		}
@@ -205,8 +206,8 @@ func (f *follower) wantCount(data string) {
 // wantEnd reads to the end of the stream.
 func (f *follower) wantEnd() {
 	f.s.t.Helper()
-	for {
-		if _, open := f.any(); !open {
+	for patience := time.After(eventually); ; {
+		if _, open := f.any(patience); !open {
 			return
 		}
 	}
@@ -390,8 +391,11 @@ func TestStreamLimits(t *testing.T) {
 		}
 		first.cancel()
 		second.cancel()
+		patience := time.Now().Add(eventually)
 		for s.do("GET", "/notifications/stream", as("user:default/u7")).status != http.StatusOK { // when the server has noticed
-			continue
+			if time.Now().After(patience) {
+				t.Fatal("streams that have ended make no room")
+			}
 		}
 		s.do("GET", "/notifications", as(jane)).want(http.StatusOK)
 	}, func(_ *notifications.Config, c *httpapi.Config) {
@@ -471,9 +475,10 @@ func TestStreamsInTheLog(t *testing.T) {
 		c.Logger = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
 	})
 	stop := s.runUntil()
+	s.do("HEAD", "/notifications/stream", as(jane)).want(http.StatusOK)
 	left, ended := s.follow(""), s.follow("")
 	left.cancel()
-	for logged := 0; logged == 0; { // until the server has noticed
+	for logged := 0; logged < 2; { // until the server has noticed
 		mu.Lock()
 		logged = strings.Count(log.String(), "operation=streamNotifications")
 		mu.Unlock()
@@ -493,7 +498,7 @@ func TestStreamsInTheLog(t *testing.T) {
 			}
 		}
 	}
-	if len(lines) != 2 {
+	if len(lines) != 3 {
 		t.Errorf("the log has %q", lines)
 	}
 	if errors := strings.Count(log.String(), " error="); errors != 1 || !strings.Contains(log.String(), "Run has ended") {
