@@ -642,7 +642,9 @@ func TestExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := goodToken(c, edKey()).signed(t)
-	expires := func(v notifications.Verifier) time.Time { return v.(interface{ Expires(string) time.Time }).Expires(text) }
+	expires := func(v notifications.Verifier) time.Time {
+		return v.(interface{ Expires(string) time.Time }).Expires(text)
+	}
 	for range 2 {
 		wantIdentity(t, published, text, jane)
 		for _, v := range []notifications.Verifier{published, legacy} {

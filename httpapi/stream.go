@@ -18,9 +18,11 @@ import (
 )
 
 const (
-	// DefaultStreams and DefaultStreamsPerUser are the most streams at once if
-	// Config.Streams and Config.StreamsPerUser are zero.
-	DefaultStreams        = 10_000
+	// DefaultStreams is how many streams may be open at once if Config.Streams
+	// is zero.
+	DefaultStreams = 10_000
+	// DefaultStreamsPerUser is how many one user may have if
+	// Config.StreamsPerUser is zero.
 	DefaultStreamsPerUser = 16
 
 	// streamLife is about how long a stream lasts. A tenth more or less keeps

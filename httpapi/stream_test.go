@@ -57,7 +57,7 @@ func (s *server) follow(path string, options ...option) *follower {
 	for _, o := range options {
 		o(s, req)
 	}
-	res, err := s.client.Do(req)
+	res, err := s.client.Do(req) //nolint:bodyclose // read closes it
 	if err != nil {
 		s.t.Fatal(err)
 	}
