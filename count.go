@@ -35,12 +35,12 @@ func (s *Service) CountAt(ctx context.Context, who Identity, f Filter) (int64, P
 
 // inboxFor starts a verb that counts: it asks the policy, checks the filter and
 // returns the reader's inbox.
-func (s *Service) inboxFor(ctx context.Context, who Identity, f Filter) (inbox, error) {
+func (s *Service) inboxFor(ctx context.Context, who Identity, query interface{ Check() error }) (inbox, error) {
 	ctx, err := s.begin(ctx, reads, Request{Who: who, Permission: PermissionList})
 	if err != nil {
 		return inbox{}, err
 	}
-	if err := f.Check(); err != nil {
+	if err := query.Check(); err != nil {
 		return inbox{}, err
 	}
 	return s.inbox(ctx, who)

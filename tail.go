@@ -26,6 +26,9 @@ const (
 	countsAtOnce = 4
 	// aheadTime is how far ahead the tailer knows what appears or expires.
 	aheadTime = time.Minute
+	// runPatience is how long a watch waits for Run to begin: a server may begin
+	// it together with everything else.
+	runPatience = time.Second
 	// startPatience is how long a watch waits for Run to read the log.
 	startPatience = 5 * time.Second
 )
@@ -52,12 +55,13 @@ type live struct {
 	log     *slog.Logger
 	pace    pace
 
-	mu   sync.Mutex
-	tail *tail // nil unless Run runs
+	mu    sync.Mutex
+	tail  *tail         // nil unless Run runs
+	began chan struct{} // closed when Run begins
 }
 
 func newLive(bell Bell, log *slog.Logger) *live {
-	return &live{changed: make(chan struct{}, 1), bell: bell, log: log, pace: usualPace()}
+	return &live{changed: make(chan struct{}, 1), bell: bell, log: log, pace: usualPace(), began: make(chan struct{})}
 }
 
 // heard makes the tailer look at the log.
@@ -92,14 +96,36 @@ func (s *Service) listen(ctx context.Context) {
 func (l *live) set(t *tail) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tail = t
+	if l.tail = t; t != nil {
+		close(l.began)
+	} else {
+		l.began = make(chan struct{})
+	}
+}
+
+// running returns the tailer, and nil if Run does not begin soon.
+func (l *live) running(ctx context.Context) *tail {
+	l.mu.Lock()
+	t, began := l.tail, l.began
+	l.mu.Unlock()
+	if t != nil {
+		return t
+	}
+	patience := time.NewTimer(runPatience)
+	defer patience.Stop()
+	select {
+	case <-began:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tail
 }
 
 // following returns the tailer when it has read the log.
 func (l *live) following(ctx context.Context) (*tail, error) {
-	l.mu.Lock()
-	t := l.tail
-	l.mu.Unlock()
+	t := l.running(ctx)
 	if t == nil {
 		return nil, unavailable("watch", errors.New("Run is not running"))
 	}

@@ -86,6 +86,26 @@ func (q WatchQuery) filter() Filter {
 	return Filter{System: q.System, MinSeverity: q.MinSeverity, Topic: q.Topic, Origin: q.Origin, Archived: ArchivedOrNot}
 }
 
+// Check returns the [*InvalidError] that Watch would return for the query, and
+// nil for a valid one.
+func (q WatchQuery) Check() error {
+	_, f := q.checked()
+	return f.err()
+}
+
+// checked reports the faults of Check, and decodes the position if there is
+// one.
+func (q WatchQuery) checked() (after changelog.Position, f faults) {
+	q.filter().check("", &f)
+	if q.After != "" {
+		var err error
+		if after, err = changelog.ParsePosition(string(q.After)); err != nil {
+			f.add("After", "is not a position that this service handed out")
+		}
+	}
+	return after, f
+}
+
 // Watch iterates over what happens to a reader's inbox, as it happens: through
 // any instance on the database, and without gaps. It ends when ctx ends. An error is one
 // of [Service.List], and ends the iteration; without a running [Service.Run]
@@ -147,14 +167,10 @@ func (s *Service) beginWatch(ctx context.Context, who Identity, q WatchQuery) (*
 	}
 	w := &watch{Service: s, who: who, query: q, checked: time.Now()}
 	var err error
-	if w.in, err = s.inboxFor(ctx, who, q.filter()); err != nil {
+	if w.in, err = s.inboxFor(ctx, who, q); err != nil {
 		return nil, err
 	}
-	if q.After != "" {
-		if w.at, err = changelog.ParsePosition(string(q.After)); err != nil {
-			return nil, Invalid("After", "is not a position that this service handed out")
-		}
-	}
+	w.at, _ = q.checked()
 	if w.tail, err = s.live.following(ctx); err != nil {
 		return nil, err
 	}
@@ -339,7 +355,7 @@ func (w *watch) recheck(ctx context.Context) error {
 	if age < pace.recheck {
 		return nil
 	}
-	in, err := w.inboxFor(ctx, w.who, w.query.filter())
+	in, err := w.inboxFor(ctx, w.who, w.query)
 	if errors.Is(err, ErrUnavailable) && age < pace.recheck+pace.patience {
 		return nil // asked again at the next beat
 	}

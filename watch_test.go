@@ -485,3 +485,36 @@ func TestWatchBehindTheRing(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchWaitsForRun: a watch that begins a little earlier than Run is served.
+func TestWatchWaitsForRun(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newFixture(t, db)
+		first := make(chan error, 1)
+		go func() {
+			var failed error
+			for _, failed = range f.Watch(t.Context(), jane, notifications.WatchQuery{}) {
+				break
+			}
+			first <- failed
+		}()
+		f.run()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWatchQueryFaults: all are named at once.
+func TestWatchQueryFaults(t *testing.T) {
+	t.Parallel()
+	q := notifications.WatchQuery{System: 7, MinSeverity: "x", Topic: strings.Repeat("x", 256), Origin: "\x00", After: "X"}
+	var invalid *notifications.InvalidError
+	if err := q.Check(); !errors.As(err, &invalid) || len(invalid.Fields) != 5 {
+		t.Errorf("%v", err)
+	}
+	if err := (notifications.WatchQuery{}).Check(); err != nil {
+		t.Error(err)
+	}
+}

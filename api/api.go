@@ -21,6 +21,13 @@ const (
 	// SecretHeader carries the secret that the server shares with external
 	// callers.
 	SecretHeader = "notifications-secret"
+	// LastEventIDHeader is for a stream to continue after this event: the id
+	// that the event had. Programs in browsers send it by themselves (HTML
+	// Standard, section 9.2).
+	LastEventIDHeader = "Last-Event-ID"
+	// PollIntervalHeader is for clients that do not stream: how many seconds to
+	// wait before they ask again.
+	PollIntervalHeader = "Notifications-Poll-Interval"
 	// PositionHeader says what a list, a count or a status shows of the changes
 	// to all notifications. It is the Seen of a [StateBody].
 	PositionHeader = "Notifications-Position"

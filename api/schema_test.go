@@ -43,6 +43,10 @@ var schemas = map[string]any{
 	"Problem":                           api.Problem{},
 	"InvalidField":                      api.InvalidField{},
 	"Health":                            api.Health{},
+	"StreamHello":                       api.StreamHello{},
+	"StreamRemoved":                     api.StreamRemoved{},
+	"StreamState":                       api.StreamState{},
+	"StreamResync":                      api.StreamResync{},
 }
 
 // TestSchemas: openapi.yaml and this package have the same types, with the same
@@ -94,7 +98,16 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	})
-	if seen < 20 {
+	for name, schema := range document(t).Components.Schemas {
+		if schema.Value.Example == nil {
+			continue
+		}
+		seen++
+		if err := checkExample(schema.Value.Example, reflect.TypeOf(schemas[name])); err != nil {
+			t.Errorf("the example of %s: %v", name, err)
+		}
+	}
+	if seen < 24 {
 		t.Errorf("there are %d examples", seen)
 	}
 }
@@ -134,6 +147,14 @@ func TestHeaders(t *testing.T) {
 	}
 	if name := doc.Components.SecuritySchemes["sharedSecret"].Value.Name; name != api.SecretHeader {
 		t.Errorf("the shared secret is in the header %s", name)
+	}
+	list := doc.Paths.Find("/notifications").Get
+	if list.Responses.Status(200).Value.Headers[api.PollIntervalHeader] == nil {
+		t.Errorf("the answer of getNotifications has no header %s", api.PollIntervalHeader)
+	}
+	stream := doc.Paths.Find("/notifications/stream").Get
+	if stream.Parameters.GetByInAndName("header", api.LastEventIDHeader) == nil {
+		t.Errorf("streamNotifications has no header %s", api.LastEventIDHeader)
 	}
 	if post.Responses.Status(200).Value.Headers[api.RequestIDHeader] == nil {
 		t.Errorf("the answer of createNotification has no header %s", api.RequestIDHeader)

@@ -199,6 +199,20 @@ func (v *JWTVerifier) Verify(ctx context.Context, token string) (notifications.I
 	return v.identify(claims)
 }
 
+// Expires returns the claim exp of a token that Verify has accepted. It does not
+// verify the token again.
+func (v *JWTVerifier) Expires(token string) time.Time {
+	claims := jwt.MapClaims{}
+	if _, _, err := v.parser.ParseUnverified(token, claims); err != nil {
+		return time.Time{}
+	}
+	expires, err := claims.GetExpirationTime()
+	if err != nil || expires == nil {
+		return time.Time{}
+	}
+	return expires.Time
+}
+
 // checkLifetime refuses a token that is valid for too long.
 func (v *JWTVerifier) checkLifetime(claims jwt.MapClaims, now time.Time) error {
 	if v.maxLifetime == 0 {

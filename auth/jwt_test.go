@@ -625,3 +625,40 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestExpires: the verifiers know when a token that they accept expires,
+// whether it is cached or not.
+func TestExpires(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	is := newIssuer(t, edKey())
+	published := newVerifier(t, c, is.URL)
+	legacy, err := auth.NewLegacyVerifierAt(c.now, published, legacyKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := auth.NewLegacyVerifierAt(c.now, opaque{}, legacyKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := goodToken(c, edKey()).signed(t)
+	expires := func(v notifications.Verifier) time.Time {
+		return v.(interface{ Expires(string) time.Time }).Expires(text)
+	}
+	for range 2 {
+		wantIdentity(t, published, text, jane)
+		for _, v := range []notifications.Verifier{published, legacy} {
+			if at := expires(v); !at.Equal(c.now().Add(time.Hour)) {
+				t.Errorf("it expires at %v", at)
+			}
+		}
+	}
+	if at := expires(alone); !at.IsZero() {
+		t.Errorf("what is not known is %v", at)
+	}
+	for _, unreadable := range []string{"", "x", "a.b.c"} {
+		if at := published.Expires(unreadable); !at.IsZero() {
+			t.Errorf("%q expires at %v", unreadable, at)
+		}
+	}
+}

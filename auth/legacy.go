@@ -95,6 +95,15 @@ func (v *legacyVerifier) Verify(ctx context.Context, token string) (notification
 	return notifications.ServiceAccount(legacyService), nil
 }
 
+// Expires calls next.Expires, if there is one. Nobody asks for service tokens,
+// because services have no inbox.
+func (v *legacyVerifier) Expires(token string) time.Time {
+	if next, ok := v.next.(interface{ Expires(string) time.Time }); ok {
+		return next.Expires(token)
+	}
+	return time.Time{}
+}
+
 // Ready calls next.Ready, if there is one.
 func (v *legacyVerifier) Ready(ctx context.Context) error {
 	if next, ok := v.next.(interface{ Ready(context.Context) error }); ok {

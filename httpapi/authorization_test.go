@@ -35,7 +35,7 @@ const (
 // kinds has every operation that needs an identity.
 var kinds = map[string]kind{
 	"createNotification": posts, "withdrawByScope": scopes,
-	"getNotifications": inbox, "getNotificationsCount": inbox, "setState": inbox, "getStatus": inbox, "getTopics": inbox,
+	"getNotifications": inbox, "getNotificationsCount": inbox, "setState": inbox, "getStatus": inbox, "getTopics": inbox, "streamNotifications": inbox,
 	"getNotification": seen, "setRead": seen,
 	"withdrawNotification": own, "getReach": own,
 }
@@ -75,8 +75,8 @@ func newWorld(t *testing.T, db *gorm.DB) *world {
 			c.Policy = policyFunc(func(notifications.Identity, notifications.Permission) (notifications.Decision, error) { return d, err })
 		})
 	}
-	w.server = with(func(*notifications.Config, *httpapi.Config) {})
-	w.open = with(func(_ *notifications.Config, h *httpapi.Config) { h.Guest = notifications.User("default/guest") })
+	w.server = with(func(*notifications.Config, *httpapi.Config) {}).run()
+	w.open = with(func(_ *notifications.Config, h *httpapi.Config) { h.Guest = notifications.User("default/guest") }).run()
 	w.denying, w.confused = decide(notifications.Deny, nil), decide(notifications.Allow, errAway)
 	w.unlit = with(func(c *notifications.Config, _ *httpapi.Config) { c.Catalog = darkCatalog{c.Catalog} })
 	return w

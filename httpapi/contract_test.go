@@ -344,6 +344,7 @@ func TestHeadAndMethods(t *testing.T) {
 		for path, allow := range map[string]string{
 			"/notifications": "GET, HEAD, OPTIONS, POST", "/notifications/count": "GET, HEAD, OPTIONS", "/notifications/read": "OPTIONS, PUT",
 			"/notifications/state": "OPTIONS, PUT", "/notifications/status": "GET, HEAD, OPTIONS", "/notifications/topics": "GET, HEAD, OPTIONS",
+			"/notifications/stream":   "GET, HEAD, OPTIONS",
 			"/notifications/withdraw": "OPTIONS, POST", "/notifications/" + unknown: "DELETE, GET, HEAD, OPTIONS",
 			"/notifications/" + unknown + "/reach": "GET, HEAD, OPTIONS",
 		} {

@@ -338,6 +338,31 @@ func (a *api) decodeInbox(r *http.Request, who notifications.Identity) (notifica
 	return system, a.finish(q, who, notifications.Filter{}, nil)
 }
 
+// decodeStream reads the query string and the header of streamNotifications.
+// after is the name of what the position comes from. A browser that reconnects
+// sends the same query string again: the header is newer.
+func (a *api) decodeStream(r *http.Request, who notifications.Identity) (query notifications.WatchQuery, after string, err error) {
+	q, err := parseParams(r)
+	if err != nil {
+		return query, "", err
+	}
+	query = notifications.WatchQuery{
+		System:      decodeMessageScope(q),
+		MinSeverity: decodeSeverity(q, "minSeverity"),
+		Topic:       q.text("topic"),
+		Origin:      q.text("origin"),
+		After:       notifications.Position(q.text("after")),
+	}
+	after = "after"
+	if given := r.Header.Values(wire.LastEventIDHeader); len(given) > 0 {
+		after, query.After = wire.LastEventIDHeader, notifications.Position(given[0])
+		if len(given) > 1 || given[0] == "" {
+			q.reject(after, "must have one value, which is not empty")
+		}
+	}
+	return query, after, a.finish(q, who, query, map[string]string{"After": after})
+}
+
 // decodeID reads the id from the path of an operation without parameters. The
 // router matches the escaped path, so the id is unescaped here.
 func decodeID(r *http.Request) (string, error) {

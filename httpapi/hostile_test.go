@@ -34,9 +34,9 @@ func TestHostileInput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long, and -short was asked for") // make test runs it
 	}
-	databases := []*server{newServer(t, dbtest.SQLite(t))}
+	databases := []*server{newServer(t, dbtest.SQLite(t)).run()}
 	if pg := dbtest.PostgresIfWanted(t); pg != nil {
-		databases = append(databases, newServer(t, pg))
+		databases = append(databases, newServer(t, pg).run())
 	}
 	known := make([][]string, len(databases)) // ids
 	seed := rand.Uint64()
@@ -77,8 +77,9 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
-// differs matches ids and times, which are different on each server.
-var differs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+// differs matches ids, times, positions and pauses, which are different on each
+// server.
+var differs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|(?m:^(id|retry): .*$)`)
 
 // postSome posts notifications and returns their ids, which replace KNOWN0 and
 // so on in generated requests.
@@ -139,6 +140,11 @@ func hostileRequest(random *rand.Rand) hostile {
 		r.path += hostileQuery(random, append(filter, "user", "x")...)
 	case "getStatus", "getTopics":
 		r.path += hostileQuery(random, "messageScope", "user", "x")
+	case "streamNotifications":
+		r.path += hostileQuery(random, "messageScope", "minSeverity", "topic", "origin", "after", "user", "x")
+		if after := pick(random, nasty...); random.IntN(3) == 0 && !strings.ContainsFunc(after, unicode.IsControl) {
+			r.options = append(r.options, header("Last-Event-ID", after))
+		}
 	default: // has an id
 		id := pick(random, "KNOWN0", "KNOWN1", "KNOWN2", "KNOWN3", "KNOWN4", url.PathEscape(cut(pick(random, nasty...))))
 		r.path = strings.ReplaceAll(r.path, "{id}", id) + pick(random, "", "", "", hostileQuery(random, "user", "x"))

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/notifications-go/notifications"
@@ -43,7 +44,9 @@ type Config struct {
 	Prefix string
 
 	// Verifier checks bearer tokens. Nil accepts none. If a request has a
-	// bearer token, only the token counts.
+	// bearer token, only the token counts. If the Verifier has a method
+	// Expires(token string) time.Time, as *auth.JWTVerifier has, a stream ends
+	// before its token expires.
 	Verifier notifications.Verifier
 
 	// Secrets verifies the header notifications-secret, as *auth.Secrets does.
@@ -75,6 +78,17 @@ type Config struct {
 	// limits nothing.
 	RateLimits RateLimits
 
+	// Timeout is how long a request may take, unless it is a stream. After it,
+	// the answer is 503. Zero is no limit; negative is an error.
+	Timeout time.Duration
+
+	// Streams is how many streams may be open at once, and StreamsPerUser how
+	// many of one user. More are answered with 503 and with 429. Zero means
+	// 10,000 and 16; negative is an error. Streams need a running
+	// notifications.Service.Run, and end when it ends: give its cancel function
+	// to http.Server.RegisterOnShutdown, because Shutdown waits for them.
+	Streams, StreamsPerUser int
+
 	// TrustedProxies are the networks of proxies whose header X-Forwarded-For
 	// says where a request comes from. Without them it comes from the address
 	// of the connection.
@@ -96,6 +110,8 @@ type api struct {
 	maxBody int64
 	answers answers
 	rates   *rates
+	streams streams
+	timeout time.Duration
 	proxies []netip.Prefix
 	log     *slog.Logger
 	router  *mux.Router
@@ -104,6 +120,14 @@ type api struct {
 // New returns the handler. It starts nothing. Its error names every fault of
 // the configuration. The handler is safe for concurrent use.
 func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
+	a, err := newAPI(svc, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(a.serve), nil
+}
+
+func newAPI(svc *notifications.Service, cfg Config) (*api, error) {
 	var faults []error
 	if svc == nil {
 		faults = append(faults, errors.New("httpapi: the service is nil"))
@@ -122,6 +146,9 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	if cfg.MaxBodyBytes < 0 {
 		faults = append(faults, errors.New("httpapi: Config.MaxBodyBytes is negative"))
 	}
+	if cfg.Timeout < 0 {
+		faults = append(faults, errors.New("httpapi: Config.Timeout is negative"))
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -133,15 +160,20 @@ func New(svc *notifications.Service, cfg Config) (http.Handler, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	open, err := newStreams(cfg)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	a := &api{
 		svc: svc, prefix: strings.TrimRight(cfg.Prefix, "/"), who: who,
-		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), rates: limits, proxies: cfg.TrustedProxies, log: cfg.Logger,
+		maxBody: cfg.MaxBodyBytes, answers: newAnswers(), rates: limits, streams: open, timeout: cfg.Timeout,
+		proxies: cfg.TrustedProxies, log: cfg.Logger,
 	}
 	a.router = a.newRouter()
-	return http.HandlerFunc(a.serve), nil
+	return a, nil
 }
 
 // newRouter registers the paths of the route table. The prefix and the methods

@@ -157,6 +157,17 @@ func (a authenticator) fromSecret(ctx context.Context, headers []string) (notifi
 	return a.secrets.Verify(ctx, headers[0])
 }
 
+// expires returns when the credentials of an identified request expire, and the
+// zero time if that is not known.
+func (a authenticator) expires(r *http.Request) time.Time {
+	v, ok := a.verifier.(interface{ Expires(token string) time.Time })
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || token == "" {
+		return time.Time{}
+	}
+	return v.Expires(token)
+}
+
 // checkOrigin refuses a write that another site made the browser send. It is
 // for identities that the browser adds itself.
 func (a authenticator) checkOrigin(r *http.Request) error {

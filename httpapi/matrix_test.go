@@ -34,6 +34,8 @@ var calls = []call{
 		[][2]string{{"/notifications/state", `{`}, {"/notifications/state", `{}`}, {"/notifications/state?x", `{}`}, {"/notifications/state", `{"filter":{"topic":"` + long + `"},"read":true}`}}},
 	{"getStatus", "GET", "/notifications/status", "", list, [][2]string{{"/notifications/status?read=true", ""}}},
 	{"getTopics", "GET", "/notifications/topics", "", list, [][2]string{{"/notifications/topics?messageScope=x", ""}}},
+	{"streamNotifications", "GET", "/notifications/stream", "", list,
+		[][2]string{{"/notifications/stream?x=1", ""}, {"/notifications/stream?after=X", ""}, {"/notifications/stream?topic=" + long, ""}}},
 	{"withdrawByScope", "POST", "/notifications/withdraw", `{"origin":"o","scope":"s"}`, withdraw,
 		[][2]string{{"/notifications/withdraw", `x`}, {"/notifications/withdraw", `{}`}, {"/notifications/withdraw", `{"origin":"o","scope":"` + long + `"}`}}},
 	{"getNotification", "GET", "/notifications/{id}", "", list, [][2]string{{"/notifications/x", ""}, {"/notifications/{id}?x=1", ""}}},
@@ -103,7 +105,7 @@ func TestPermissions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
 		var g gate
-		s := newServer(t, db, func(c *notifications.Config, _ *httpapi.Config) { c.Policy = &g })
+		s := newServer(t, db, func(c *notifications.Config, _ *httpapi.Config) { c.Policy = &g }).run()
 		for _, c := range calls {
 			id := s.postAs(jane, `{"origin":"o","title":"t","targetUsers":["default/jane"]}`)
 			for _, p := range c.permissions {
@@ -154,6 +156,7 @@ func TestMatrix(t *testing.T) {
 		"setState":              both(row{ok, ok, ok, no, no, ok, who}),
 		"getStatus":             both(row{ok, ok, ok, no, no, ok, who}),
 		"getTopics":             both(row{ok, ok, ok, no, no, ok, who}),
+		"streamNotifications":   both(row{ok, ok, ok, no, no, ok, who}),
 		"withdrawByScope":       both(row{ok, ok, ok, ok, ok, ok, who}),
 		"getNotification":       both(row{ok, ok, none, no, no, none, who}),
 		"withdrawNotification":  {row{gone, no, none, none, none, none, who}, row{no, no, none, gone, none, none, who}},
@@ -161,8 +164,8 @@ func TestMatrix(t *testing.T) {
 	}
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
-		s := newServer(t, db)
-		open := newServer(t, db, func(_ *notifications.Config, c *httpapi.Config) { c.Guest = notifications.User("default/guest") })
+		s := newServer(t, db).run()
+		open := newServer(t, db, func(_ *notifications.Config, c *httpapi.Config) { c.Guest = notifications.User("default/guest") }).run()
 		for _, c := range calls {
 			for owner, statuses := range map[string]row{jane: want[c.operation].ofJane, "ci": want[c.operation].ofCI} {
 				for _, p := range []struct {

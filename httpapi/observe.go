@@ -21,6 +21,10 @@ type observation struct {
 	operation string
 	caller    notifications.Identity
 	err       error
+	// stream answers the request after its handler, if it is not nil. Streams
+	// wait for long, and a handler is deep in the stack, which makes the stack
+	// twice as large.
+	stream *stream
 }
 
 type observationKey struct{}
@@ -38,6 +42,12 @@ func noteOperation(r *http.Request, operation string) {
 func noteCaller(r *http.Request, who notifications.Identity) {
 	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
 		o.caller = who
+	}
+}
+
+func noteStream(r *http.Request, s *stream) {
+	if o, ok := r.Context().Value(observationKey{}).(*observation); ok {
+		o.stream = s
 	}
 }
 
@@ -72,7 +82,9 @@ func (a *api) observe(w http.ResponseWriter, r *http.Request, next http.HandlerF
 			panic(crash)
 		}
 	}()
-	next(recorder, r)
+	if next(recorder, r); o.stream != nil {
+		o.stream.serve()
+	}
 }
 
 func (a *api) logRequest(r *http.Request, id string, o observation, status int, took time.Duration) {
@@ -163,6 +175,15 @@ func (w *statusRecorder) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+// FlushError implies status 200, as in net/http.
+func (w *statusRecorder) FlushError() error {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.status == 0 && !errors.Is(err, http.ErrNotSupported) {
+		w.status = http.StatusOK
+	}
+	return err
 }
 
 // Unwrap lets http.ResponseController reach the writer underneath.

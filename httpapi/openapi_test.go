@@ -64,6 +64,7 @@ func TestOpenAPIOperations(t *testing.T) {
 		"PUT /notifications/state":      "setState",
 		"GET /notifications/status":     "getStatus",
 		"GET /notifications/topics":     "getTopics",
+		"GET /notifications/stream":     "streamNotifications",
 		"POST /notifications/withdraw":  "withdrawByScope",
 		"GET /notifications/{id}":       "getNotification",
 		"DELETE /notifications/{id}":    "withdrawNotification",

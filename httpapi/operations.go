@@ -39,6 +39,7 @@ func (a *api) getNotifications(w http.ResponseWriter, r *http.Request, who notif
 		w.Header().Set("Link", nextLink(r.URL.Query(), query, page.Next))
 	}
 	setPosition(w, page.Position)
+	setPollInterval(w)
 	return a.writeList(w, r, who, page.Items)
 }
 
@@ -57,6 +58,7 @@ func (a *api) getNotificationsCount(w http.ResponseWriter, r *http.Request, who 
 		return asAsked(err, nil)
 	}
 	setPosition(w, at)
+	setPollInterval(w)
 	return writeTagged(w, r, wire.Count{Count: n})
 }
 
@@ -97,7 +99,8 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request, who notification
 		return err
 	}
 	setPosition(w, status.Position)
-	return writeTagged(w, r, wire.Status{Unread: status.Unread, Read: status.Read, Saved: status.Saved, Archived: status.Archived})
+	setPollInterval(w)
+	return writeTagged(w, r, statusOf(status))
 }
 
 func (a *api) getTopics(w http.ResponseWriter, r *http.Request, who notifications.Identity) error {

@@ -61,7 +61,7 @@ func TestRateLimits(t *testing.T) {
 		for range 4 - posted {
 			s.do("POST", "/notifications/withdraw", as(who), jsonBody(`{"origin":"x","scope":"x"}`)).want(http.StatusOK)
 		}
-		for _, path := range []string{"", "/count", "/status", "/topics", "/" + id, "/" + id + "/reach"} {
+		for _, path := range []string{"", "/count", "/status", "/topics", "/stream", "/" + id, "/" + id + "/reach"} {
 			s.do("GET", "/notifications"+path, as(who)).tooMany(1000)
 		}
 		s.do("GET", "/notifications", as("user:"+strings.ToUpper(strings.TrimPrefix(who, "user:")))).tooMany(1000) // the same user

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/notifications-go/notifications"
@@ -23,6 +24,10 @@ func topicsOf(t notifications.Topics) wire.Topics {
 		body.Origins[i] = wire.OriginCount{Origin: c.Name, Unread: c.Unread, Total: c.Total}
 	}
 	return body
+}
+
+func statusOf(s notifications.Status) wire.Status {
+	return wire.Status{Unread: s.Unread, Read: s.Read, Saved: s.Saved, Archived: s.Archived}
 }
 
 // reachOf leaves out unknown sizes.
@@ -69,6 +74,13 @@ func writeBody(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client may have left
+}
+
+// pollInterval is how long a client that polls should wait.
+const pollInterval = 30 * time.Second
+
+func setPollInterval(w http.ResponseWriter) {
+	w.Header().Set(wire.PollIntervalHeader, strconv.Itoa(int(pollInterval.Seconds())))
 }
 
 // writeTagged is writeJSON with an ETag.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"net/http"
@@ -23,6 +24,7 @@ type route struct {
 	method      string
 	path        string // under the prefix
 	public      bool   // needs no identity
+	stream      bool   // may last longer than Config.Timeout
 	// permission is the first permission that the service asks for. The handler
 	// asks for it only after invalid input: a caller who lacks it must not
 	// learn what is wrong.
@@ -32,20 +34,21 @@ type route struct {
 
 // routes lists every operation.
 var routes = []route{
-	{"createNotification", "POST", "/notifications", false, notifications.PermissionCreate, (*api).createNotification},
-	{"getNotifications", "GET", "/notifications", false, notifications.PermissionList, (*api).getNotifications},
-	{"getNotificationsCount", "GET", "/notifications/count", false, notifications.PermissionList, (*api).getNotificationsCount},
-	{"setRead", "PUT", "/notifications/read", false, notifications.PermissionUpdateRead, (*api).setRead},
-	{"setState", "PUT", "/notifications/state", false, notifications.PermissionUpdateRead, (*api).setState},
-	{"getStatus", "GET", "/notifications/status", false, notifications.PermissionList, (*api).getStatus},
-	{"getTopics", "GET", "/notifications/topics", false, notifications.PermissionList, (*api).getTopics},
-	{"withdrawByScope", "POST", "/notifications/withdraw", false, notifications.PermissionDelete, (*api).withdrawByScope},
-	{"getNotification", "GET", "/notifications/{id}", false, notifications.PermissionList, (*api).getNotification},
-	{"withdrawNotification", "DELETE", "/notifications/{id}", false, notifications.PermissionDelete, (*api).withdrawNotification},
-	{"getReach", "GET", "/notifications/{id}/reach", false, notifications.PermissionReach, (*api).getReach},
-	{"getOpenAPI", "GET", "/openapi.yaml", true, "", (*api).getOpenAPI},
-	{"getHealth", "GET", "/healthz", true, "", (*api).getHealth},
-	{"getReadiness", "GET", "/readyz", true, "", (*api).getReadiness},
+	{"createNotification", "POST", "/notifications", false, false, notifications.PermissionCreate, (*api).createNotification},
+	{"getNotifications", "GET", "/notifications", false, false, notifications.PermissionList, (*api).getNotifications},
+	{"getNotificationsCount", "GET", "/notifications/count", false, false, notifications.PermissionList, (*api).getNotificationsCount},
+	{"setRead", "PUT", "/notifications/read", false, false, notifications.PermissionUpdateRead, (*api).setRead},
+	{"setState", "PUT", "/notifications/state", false, false, notifications.PermissionUpdateRead, (*api).setState},
+	{"getStatus", "GET", "/notifications/status", false, false, notifications.PermissionList, (*api).getStatus},
+	{"getTopics", "GET", "/notifications/topics", false, false, notifications.PermissionList, (*api).getTopics},
+	{"streamNotifications", "GET", "/notifications/stream", false, true, notifications.PermissionList, (*api).streamNotifications},
+	{"withdrawByScope", "POST", "/notifications/withdraw", false, false, notifications.PermissionDelete, (*api).withdrawByScope},
+	{"getNotification", "GET", "/notifications/{id}", false, false, notifications.PermissionList, (*api).getNotification},
+	{"withdrawNotification", "DELETE", "/notifications/{id}", false, false, notifications.PermissionDelete, (*api).withdrawNotification},
+	{"getReach", "GET", "/notifications/{id}/reach", false, false, notifications.PermissionReach, (*api).getReach},
+	{"getOpenAPI", "GET", "/openapi.yaml", true, false, "", (*api).getOpenAPI},
+	{"getHealth", "GET", "/healthz", true, false, "", (*api).getHealth},
+	{"getReadiness", "GET", "/readyz", true, false, "", (*api).getReadiness},
 }
 
 // routesByPath groups the table: path → method → route. HEAD is handled as GET;
@@ -90,6 +93,11 @@ func (a *api) methods(byMethod map[string]route) http.Handler {
 // run handles one operation. It identifies the caller before anything else.
 func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 	noteOperation(r, rt.operationID)
+	if a.timeout > 0 && !rt.stream {
+		ctx, cancel := context.WithTimeout(r.Context(), a.timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	var who notifications.Identity
 	var err error
 	if !rt.public {
@@ -109,15 +117,20 @@ func (a *api) run(rt route, w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		noteError(r, err)
-		p := problemOf(err)
-		if p.Status == http.StatusUnauthorized {
-			p.Detail = a.who.challenge(w)
-		}
-		setRetryAfter(w, err)
-		a.rates.delay(r.Context(), err)
-		writeProblem(w, p)
+		a.answerError(w, r, err)
 	}
+}
+
+// answerError writes the problem that an error is.
+func (a *api) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	noteError(r, err)
+	p := problemOf(err)
+	if p.Status == http.StatusUnauthorized {
+		p.Detail = a.who.challenge(w)
+	}
+	setRetryAfter(w, err)
+	a.rates.delay(r.Context(), err)
+	writeProblem(w, p)
 }
 
 // afterPermission returns the input error to a caller who has the permission,

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -39,6 +41,8 @@ type server struct {
 	close    func() // returns when every request has been served and logged
 	t        *testing.T
 	url      string // with the prefix
+	handler  http.Handler
+	client   *http.Client
 	svc      *notifications.Service
 	db       *gorm.DB
 	files    *catalog.Files
@@ -93,8 +97,36 @@ func newServer(t *testing.T, db *gorm.DB, configure ...func(*notifications.Confi
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
 	return &server{
-		close: srv.Close, t: t, url: srv.URL + httpapi.DefaultPrefix, svc: svc, db: db, files: files, entities: entities, issuer: issuer,
+		close: srv.Close, t: t, url: srv.URL + httpapi.DefaultPrefix, handler: handler, client: http.DefaultClient, svc: svc, db: db, files: files, entities: entities, issuer: issuer,
 		tokens: map[string]string{}, router: documentRouter(t),
+	}
+}
+
+// run starts Run for the rest of the test, and waits until there are streams.
+func (s *server) run() *server {
+	s.t.Helper()
+	stop := s.runUntil()
+	s.t.Cleanup(stop)
+	return s
+}
+
+// runUntil is run, and returns what ends Run.
+func (s *server) runUntil() (stop func()) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.svc.Run(ctx)
+	}()
+	for err := notifications.ErrUnavailable; errors.Is(err, notifications.ErrUnavailable); {
+		for _, err = range s.svc.Watch(s.t.Context(), notifications.User("default/jane"), notifications.WatchQuery{}) {
+			break
+		}
+	}
+	return func() {
+		cancel()
+		<-ended
 	}
 }
 
@@ -122,8 +154,14 @@ func (s *server) people(people string) {
 	}
 }
 
+// registerEventStream lets the library take the type of streams for a text.
+var registerEventStream = sync.OnceFunc(func() {
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
+})
+
 func documentRouter(t *testing.T) routers.Router {
 	t.Helper()
+	registerEventStream()
 	doc, err := openapi3.NewLoader().LoadFromData(httpapi.OpenAPI)
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +209,8 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and checks the exchange against the document.
+// do sends a request and checks the exchange against the document. Of a stream
+// it reads the first event.
 func (s *server) do(method, path string, options ...option) answer {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, nil)
@@ -186,17 +225,32 @@ func (s *server) do(method, path string, options ...option) answer {
 		sent, _ = io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(sent))
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	body, err := io.ReadAll(res.Body)
+	body, err := readBody(res)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	_ = res.Body.Close()
 	s.validate(req, sent, res, body)
 	return answer{t: s.t, status: res.StatusCode, header: res.Header, body: string(body)}
+}
+
+// readBody reads a body, or the first event of a stream.
+func readBody(res *http.Response) ([]byte, error) {
+	if res.Header.Get("Content-Type") != "text/event-stream" || res.Request.Method == http.MethodHead {
+		return io.ReadAll(res.Body)
+	}
+	var event []byte
+	for lines := bufio.NewReader(res.Body); !bytes.HasSuffix(event, []byte("\n\n")); {
+		line, err := lines.ReadBytes('\n')
+		if event = append(event, line...); err != nil {
+			return event, err
+		}
+	}
+	return event, nil
 }
 
 // validate checks every answer and every accepted request against openapi.yaml.

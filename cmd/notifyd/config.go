@@ -57,6 +57,7 @@ type config struct {
 	readHeaderTimeout, readTimeout, writeTimeout, idleTimeout time.Duration
 	shutdownTimeout                                           time.Duration
 	maxHeaderBytes, maxBodyBytes                              int
+	streamMax, streamMaxPerUser                               int
 	rateLimits                                                httpapi.RateLimits
 	trustedProxies                                            []netip.Prefix
 
@@ -144,13 +145,15 @@ func (c *config) sections() []section {
 		}},
 		{"Limits", []setting{
 			{"read-header-timeout", "DURATION", "10s", false, duration(&c.readHeaderTimeout), "Time to receive the head of a request."},
-			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "Time to receive a whole request."},
-			{"write-timeout", "DURATION", "75s", false, duration(&c.writeTimeout), "Time from the head of a request to the end of its answer. After nine tenths of it the answer is 503."},
+			{"read-timeout", "DURATION", "30s", false, duration(&c.readTimeout), "Time to receive a whole request. Streams last longer."},
+			{"write-timeout", "DURATION", "75s", false, duration(&c.writeTimeout), "Time from the head of a request to the end of its answer. After nine tenths of it the answer is 503. Streams last longer."},
 			{"idle-timeout", "DURATION", "2m", false, duration(&c.idleTimeout), "Time until an unused connection is closed."},
 			{"shutdown-timeout", "DURATION", "30s", false, duration(&c.shutdownTimeout), "Time to finish requests in flight after SIGTERM or SIGINT."},
 			{"max-header-bytes", "N", "65536", false, number(&c.maxHeaderBytes, 1), "Largest head of a request. A larger one is answered with 431."},
 			{"max-body-bytes", "N", "1048576", false, number(&c.maxBodyBytes, 1), "Largest body of a request. A larger one is answered with 413."},
 			{"rate-limits", "NAME=N,…", defaultRateLimits, false, rateLimits(&c.rateLimits), "Requests of one caller in a second (reads, marks, posts) and in an hour (posts-per-hour), and in a second those from one address without valid credentials (failures). Three seconds' worth may come at once; a search counts as ten reads, and 64 KiB of a list as one more. More are answered with 429. Also how many reads and how many writes of all callers are at work at once (reads-at-once, writes-at-once); others wait. A name that is left out, or is 0, has no limit; off is none at all."},
+			{"stream-max", "N", strconv.Itoa(httpapi.DefaultStreams), false, number(&c.streamMax, 1), "Most streams at once. More are answered with 503."},
+			{"stream-max-per-user", "N", strconv.Itoa(httpapi.DefaultStreamsPerUser), false, number(&c.streamMaxPerUser, 1), "Most streams of one user at once. More are answered with 429."},
 			{"trusted-proxy", "NETWORK", "", true, networks(&c.trustedProxies), "Address or network (CIDR) of a proxy whose header X-Forwarded-For says where a request comes from."},
 		}},
 	}

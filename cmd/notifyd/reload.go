@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"sync/atomic"
+	"time"
 
 	"github.com/notifications-go/notifications"
 )
@@ -51,6 +52,14 @@ func (s *verifierSlot) Ready(ctx context.Context) error {
 		return v.Ready(ctx)
 	}
 	return nil
+}
+
+// Expires asks the verifier when a token expires, if it can tell.
+func (s *verifierSlot) Expires(token string) time.Time {
+	if v, ok := (*s.now.Load()).(interface{ Expires(string) time.Time }); ok {
+		return v.Expires(token)
+	}
+	return time.Time{}
 }
 
 // reloaderOf returns a reloader that puts the verifier that read returns into

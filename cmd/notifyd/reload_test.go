@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/notifications-go/notifications"
 )
 
 // SIGHUP reads the catalog again. If a file has a fault the catalog stays as it
@@ -120,3 +122,20 @@ func legacyToken(t *testing.T, key string) string {
 	}
 	return signed
 }
+
+// A stream of a token that is verified through a slot ends before the token.
+func TestSlotKnowsWhenTokensExpire(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		v    notifications.Verifier
+		want time.Time
+	}{{expiring{}, time.Unix(7, 0)}, {struct{ notifications.Verifier }{}, time.Time{}}} {
+		if at := newVerifierSlot(c.v).Expires("x"); !at.Equal(c.want) {
+			t.Errorf("%T expires at %v, want %v", c.v, at, c.want)
+		}
+	}
+}
+
+type expiring struct{ notifications.Verifier }
+
+func (expiring) Expires(string) time.Time { return time.Unix(7, 0) }

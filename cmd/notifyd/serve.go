@@ -138,6 +138,9 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 		TrustedOrigins: c.corsOrigins,
 		MaxBodyBytes:   int64(c.maxBodyBytes),
 		RateLimits:     c.rateLimits,
+		Timeout:        c.writeTimeout * 9 / 10, // a client that waits too long gets an answer before its connection is closed
+		Streams:        c.streamMax,
+		StreamsPerUser: c.streamMaxPerUser,
 		TrustedProxies: c.trustedProxies,
 		Logger:         s.log,
 	})
@@ -153,12 +156,11 @@ func (s *server) listen(ctx context.Context, c *config, who access, certificate 
 }
 
 func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
-	handler := withDeadline(api, c.writeTimeout*9/10)
 	if c.acceptsGuests() {
-		handler = allowHosts(handler, c.prefix, c.allowedHosts, log)
+		api = allowHosts(api, c.prefix, c.allowedHosts, log)
 	}
 	return &http.Server{
-		Handler:           allowOrigins(handler, c.corsOrigins),
+		Handler:           allowOrigins(api, c.corsOrigins),
 		ReadHeaderTimeout: c.readHeaderTimeout,
 		ReadTimeout:       c.readTimeout,
 		WriteTimeout:      c.writeTimeout,
@@ -166,16 +168,6 @@ func newHTTPServer(c *config, api http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    c.maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-}
-
-// withDeadline gives a request less time than its connection has. A client that
-// waits too long then gets an answer before the connection is closed.
-func withDeadline(next http.Handler, limit time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), limit)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
 }
 
 // allowOrigins lets web pages of other origins call the API (CORS). Callers are
@@ -188,19 +180,22 @@ func allowOrigins(next http.Handler, origins []string) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"},
-		ExposedHeaders: []string{"ETag", "Link", "Notifications-Position", "Retry-After", "X-Request-Id"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "X-Request-Id"},
+		ExposedHeaders: []string{"ETag", "Link", "Notifications-Poll-Interval", "Notifications-Position", "Retry-After", "X-Request-Id"},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	}).Handler(next)
 }
 
 // serve handles requests until ctx ends, and then finishes those in flight. The
-// background work ends before the databases are closed.
+// background work ends, and streams with it, once no more connections are
+// taken: clients reconnect to another server. It has ended before the databases
+// are closed.
 func (s *server) serve(ctx context.Context, hangup <-chan os.Signal) error {
-	ctx, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.http.RegisterOnShutdown(stop)
 	var background sync.WaitGroup
 	background.Go(func() {
-		if err := s.svc.Run(ctx); err != nil {
+		if err := s.svc.Run(running); err != nil {
 			s.log.Error("the background work ended", "error", err)
 		}
 	})

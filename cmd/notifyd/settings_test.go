@@ -74,6 +74,7 @@ var effects = []struct {
 	{"max-header-bytes", effectOfMaxHeaderBytes},
 	{"max-body-bytes", effectOfMaxBodyBytes},
 	{"rate-limits", effectOfRateLimits},
+	{"stream-max stream-max-per-user", effectOfStreamLimits},
 	{"trusted-proxy", effectOfTrustedProxy},
 }
 
@@ -168,6 +169,7 @@ func effectOfCORSOrigin(t *testing.T) {
 			{http.MethodPut, "/notifications/read", "authorization"},
 			{http.MethodPost, "/notifications", "authorization,content-type,idempotency-key"},
 			{http.MethodDelete, "/notifications/x", "authorization"},
+			{http.MethodGet, "/notifications/stream", "authorization,last-event-id"},
 		} {
 			r := i.do(t, http.MethodOptions, call.path, "", "Origin: "+origin, "Access-Control-Request-Method: "+call.method, "Access-Control-Request-Headers: "+call.headers)
 			if got := r.want(t, http.StatusNoContent).header.Get("Access-Control-Allow-Origin"); got != origin {
@@ -179,7 +181,7 @@ func effectOfCORSOrigin(t *testing.T) {
 			t.Errorf("%s may read the answer: %q", origin, got)
 		}
 		exposed := strings.ToLower(r.header.Get("Access-Control-Expose-Headers"))
-		for _, name := range []string{"etag", "link", "notifications-position", "retry-after", "x-request-id"} {
+		for _, name := range []string{"etag", "link", "notifications-position", "notifications-poll-interval", "retry-after", "x-request-id"} {
 			if !strings.Contains(exposed, name) {
 				t.Errorf("a page may not read %s, only %s", name, exposed)
 			}
@@ -440,6 +442,20 @@ func effectOfWriteTimeout(t *testing.T) {
 	defer release()
 	i.get(t, "/notifications").want(t, http.StatusServiceUnavailable)
 	i.post(t, "default/guest").want(t, http.StatusServiceUnavailable)
+}
+
+func effectOfStreamLimits(t *testing.T) {
+	for _, flag := range []string{"--stream-max=2", "--stream-max-per-user=2"} { // all are those of one user
+		i := serving(t, flag)
+		first := i.mustFollow(t, "")
+		i.mustFollow(t, "").wait(t, "hello")
+		i.get(t, "/notifications/stream").want(t, http.StatusTooManyRequests)
+		_ = first.conn.Close()
+		eventually(t, "another stream begins", func() bool {
+			_, err := i.follow(t, "")
+			return err == nil
+		})
+	}
 }
 
 func effectOfCatalog(t *testing.T) {

@@ -62,17 +62,18 @@ func New(t testing.TB) *Issuer {
 // Token returns a token for the subject, valid for an hour.
 func (i *Issuer) Token(t testing.TB, subject string) string {
 	t.Helper()
-	return i.token(t, subject, time.Now().Add(time.Hour))
+	return i.TokenUntil(t, subject, time.Now().Add(time.Hour))
 }
 
 // ExpiredToken returns a token for the subject that was valid until an hour
 // ago.
 func (i *Issuer) ExpiredToken(t testing.TB, subject string) string {
 	t.Helper()
-	return i.token(t, subject, time.Now().Add(-time.Hour))
+	return i.TokenUntil(t, subject, time.Now().Add(-time.Hour))
 }
 
-func (i *Issuer) token(t testing.TB, subject string, expires time.Time) string {
+// TokenUntil returns a token for the subject that expires at a time.
+func (i *Issuer) TokenUntil(t testing.TB, subject string, expires time.Time) string {
 	t.Helper()
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
 		"sub": subject, "iss": Name, "aud": Audience, "exp": expires.Unix(),

@@ -5,7 +5,7 @@
 // The command gets the server's URL in its environment, in the variable of
 // package dbtest. Tests that need PostgreSQL then fail rather than skip. The
 // exit status is that of the command. As root on Debian, withpostgres first
-// installs a missing server, and PgBouncer.
+// installs a missing server, and PgBouncer and nginx, which some tests need.
 //
 // By default a loss of power may lose commits, which makes tests faster. With
 // --durable the server waits for the disk, as in production. --set adds a
@@ -85,10 +85,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return cmd.Run()
 }
 
-// install installs PostgreSQL and PgBouncer as root on Debian. On other machines
-// [pgcluster.Start] and the tests say what is missing.
+// install installs PostgreSQL, PgBouncer and nginx as root on Debian. On other
+// machines [pgcluster.Start] and the tests say what is missing.
 func install(ctx context.Context, output io.Writer) error {
-	if pgcluster.Installed() && pgcluster.PgBouncerInstalled() || os.Geteuid() != 0 {
+	var missing []string
+	if !pgcluster.Installed() {
+		missing = append(missing, "postgresql")
+	}
+	if !pgcluster.PgBouncerInstalled() {
+		missing = append(missing, "pgbouncer")
+	}
+	if _, err := exec.LookPath("nginx"); err != nil {
+		missing = append(missing, "nginx-light")
+	}
+	if len(missing) == 0 || os.Geteuid() != 0 {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
@@ -96,7 +106,7 @@ func install(ctx context.Context, output io.Writer) error {
 	}
 	for _, args := range [][]string{
 		{"update", "-q"},
-		{"install", "-q", "-y", "--no-install-recommends", "postgresql", "pgbouncer"},
+		append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...),
 	} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")

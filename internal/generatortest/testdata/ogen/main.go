@@ -40,7 +40,7 @@ func main() {
 
 func post(ctx context.Context, client *generated.Client) (id string) {
 	body := &generated.CreateBody{
-		Origin: "ci", Title: "Build failed", Topic: generated.NewOptNilString("builds"), TargetUsers: generated.NewOptNilStringArray([]string{"jane"}),
+		Origin: "ci", Title: "Build failed", Topic: generated.NewOptNilString("builds"), TargetUsers: []string{"jane"},
 		Scope: generated.NewOptNilString("main"), Severity: generated.NewOptNilCreateBodySeverity(generated.CreateBodySeverityHigh),
 		Expires:  generated.NewOptNilDateTime(time.Now().Add(time.Hour)),
 		Metadata: generated.NewOptNilCreateBodyMetadata(generated.CreateBodyMetadata{"branch": jx.Raw(`"main"`)}),
