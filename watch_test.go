@@ -435,7 +435,9 @@ func TestWatchEndsWithRun(t *testing.T) {
 		f.post("before", toJane)
 		j.want("notification before")
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 		j.wantError(notifications.ErrUnavailable)
 		f.post("meanwhile", toJane)
 		f.run()
@@ -458,7 +460,10 @@ func TestWatchBehindTheRing(t *testing.T) {
 		defer cancel()
 		go func() {
 			defer close(slow)
-			for e := range f.Watch(ctx, jane, notifications.WatchQuery{After: before}) {
+			for e, err := range f.Watch(ctx, jane, notifications.WatchQuery{After: before}) {
+				if err != nil {
+					t.Error(err)
+				}
 				select {
 				case slow <- e:
 				case <-ctx.Done():

@@ -60,7 +60,7 @@ var importRules = map[string]importRule{
 			"golang.org/x/text",
 			module + "/internal",
 		},
-		never: []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth"},
+		never: []string{"github.com/gorilla/mux", module + "/httpapi", module + "/auth", module + "/internal/limit", "golang.org/x/time"},
 	},
 	module + "/auth": {
 		imports: append([]string{module, module + "/internal/fold"}, tokenLibraries...),

@@ -4,16 +4,18 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/notifications-go/notifications/internal/fairqueue"
 )
 
-// Turns lets so many callers work at once. The others wait in a [Line]. It is
-// safe for concurrent use.
+// Turns lets so many callers work at once. The others wait in a
+// [fairqueue.Line]. It is safe for concurrent use.
 type Turns struct {
 	most int // of one caller that wait
 
 	mu   sync.Mutex
 	free int
-	line Line[*turn]
+	line fairqueue.Line[*turn]
 }
 
 // turn is one that somebody waits for.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/notifications-go/notifications/internal/limit"
+	"github.com/notifications-go/notifications/internal/fairqueue"
 	"gorm.io/gorm"
 )
 
@@ -32,7 +32,7 @@ type Queue struct {
 	leading     bool // a write is being done
 	due         int  // how many short writes go before the next long one
 	failed      bool // the transaction before it was not committed
-	short, long limit.Line[*write]
+	short, long fairqueue.Line[*write]
 
 	anyTime bool // for tests: a transaction takes more after maxGroupTime too
 }
@@ -83,7 +83,7 @@ func (q *Queue) RunAlone(ctx context.Context, key string, begin func(ctx context
 	return q.run(ctx, &q.long, key, begin, do)
 }
 
-func (q *Queue) run(ctx context.Context, line *limit.Line[*write], key string, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
+func (q *Queue) run(ctx context.Context, line *fairqueue.Line[*write], key string, begin func(ctx context.Context) *gorm.DB, do func(db *gorm.DB) error) error {
 	w := &write{key: key, ctx: ctx, do: do, lead: make(chan struct{}), done: make(chan struct{})}
 	q.join(line, w)
 	select {
@@ -110,7 +110,7 @@ func (q *Queue) run(ctx context.Context, line *limit.Line[*write], key string, b
 }
 
 // join appends a write to a line.
-func (q *Queue) join(line *limit.Line[*write], w *write) {
+func (q *Queue) join(line *fairqueue.Line[*write], w *write) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line.Join(w.key, w)
@@ -136,7 +136,7 @@ func (q *Queue) Len() int {
 
 // mustLead reports whether a write must do the work although its context has
 // ended. If not, it takes the write out of the line.
-func (q *Queue) mustLead(line *limit.Line[*write], w *write) bool {
+func (q *Queue) mustLead(line *fairqueue.Line[*write], w *write) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !w.leads {

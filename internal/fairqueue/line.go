@@ -1,4 +1,6 @@
-package limit
+// Package fairqueue says whose turn is next, so that callers who ask for much do
+// not keep others waiting.
+package fairqueue
 
 import "time"
 
@@ -30,9 +32,9 @@ type place[T any] struct {
 	number uint64 // in the order of arrival
 }
 
-// least is what a turn counts as at least. So one caller's many short turns do
+// Least is what a turn counts as at least. So one caller's many short turns do
 // not pass for less than another's few.
-const least = 2 * time.Millisecond
+const Least = 2 * time.Millisecond
 
 // Len returns how many wait.
 func (l *Line[T]) Len() int { return l.length }
@@ -102,7 +104,7 @@ func (l *Line[T]) before(a, b *inLine[T]) bool {
 func (l *Line[T]) Begin(key string) {
 	c := l.caller(key)
 	l.clock = max(l.clock, c.start)
-	c.start = l.clock + least
+	c.start = l.clock + Least
 	l.latest = max(l.latest, c.start)
 	c.working++
 }
@@ -110,7 +112,7 @@ func (l *Line[T]) Begin(key string) {
 // End ends a turn that began, and counts what it has used.
 func (l *Line[T]) End(key string, used time.Duration) {
 	c := l.caller(key)
-	c.start += max(used-least, 0)
+	c.start += max(used-Least, 0)
 	l.latest = max(l.latest, c.start)
 	c.working--
 	c.mean += (used - c.mean) / 8
