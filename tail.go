@@ -159,6 +159,8 @@ type tail struct {
 
 	at       changelog.Position // what has been read
 	timeline timeline           // what appears or expires later
+	taken    []changelog.Change // from the timeline, and not yet in the ring
+	viewed   time.Time          // when the replica was last told a snapshot
 	horizon  time.Time          // the timeline is complete before it
 	backlog  *backlog
 	nonces   nonces // of the ticks that are known to be there
@@ -238,7 +240,7 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.at, t.timeline, t.horizon = at, timeline{}, at.At
+	t.at, t.timeline, t.taken, t.horizon = at, timeline{}, nil, at.At
 	t.ring.Start(at)
 	if err := t.step(ctx); err != nil {
 		return err
@@ -311,7 +313,7 @@ func (t *tail) step(ctx context.Context) error {
 		to.At = t.at.At
 	}
 	if len(rows) > maxTail {
-		t.at = to
+		t.at, t.timeline, t.taken, t.horizon = to, nil, nil, to.At // read ahead anew
 		t.ring.Start(to)
 		return nil
 	}
@@ -329,9 +331,19 @@ func (t *tail) step(ctx context.Context) error {
 	if _, err := t.contents.get(ctx, t.store, t.ring.Wanted(changes)); err != nil {
 		return err
 	}
-	t.at = to
+	t.at, t.taken = to, nil
 	t.ring.Advance(to, changes)
-	return nil
+	return t.view(ctx)
+}
+
+// view lets the replica know a snapshot of the primary, so that its reads have
+// late positions.
+func (t *tail) view(ctx context.Context) error {
+	if t.store.replica == nil || time.Since(t.viewed) < viewsAsked {
+		return nil
+	}
+	t.viewed = time.Now()
+	return t.store.takeView(ctx, t.at.Epoch)
 }
 
 func sortChanges(changes []changelog.Change) {
@@ -401,7 +413,8 @@ func (t *tail) readAhead(ctx context.Context, now time.Time) error {
 // due takes from the timeline what appears or expires now. A message that was
 // rewritten may expire later than it was to.
 func (t *tail) due(ctx context.Context, now time.Time) ([]changelog.Change, error) {
-	changes := t.timeline.until(now.UnixMilli())
+	t.taken = append(t.taken, t.timeline.until(now.UnixMilli())...)
+	changes := slices.Clone(t.taken)
 	var expired []string
 	for i := range changes {
 		if changes[i].Kind == changelog.Expired {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,6 +251,31 @@ func TestWatchTimes(t *testing.T) {
 			j.want("removed " + later)
 		} else if got != "removed "+later {
 			t.Errorf("after the withdrawal: %q", got)
+		}
+	})
+}
+
+// TestWatchTimesAfterAFailure: what was due while the database failed is told
+// later.
+func TestWatchTimesAfterAFailure(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *gorm.DB) {
+		f := newClockedFixture(t, db)
+		f.SetPace(10*time.Millisecond, 1<<20)
+		var failures atomic.Int32
+		beforeStatements(t, db, func(db *gorm.DB) {
+			if strings.Contains(db.Statement.SQL.String(), "msg.expires_at IS NULL)") && failures.Add(1) <= 2 {
+				_ = db.AddError(errors.New("it fails on purpose"))
+			}
+		})
+		f.run()
+		j := f.watch(jane, notifications.WatchQuery{})
+		short := f.postDraft(expiringDraft(f.now().Add(time.Minute), "short", toJane))
+		j.want("notification short")
+		f.advance(time.Hour)
+		j.want("removed " + short)
+		if failures.Load() < 3 {
+			t.Errorf("it failed %d times", failures.Load())
 		}
 	})
 }
