@@ -95,8 +95,8 @@ func (d postgres) limit(tx *gorm.DB, left time.Duration) error {
 }
 
 func (d postgres) unlimit(tx *gorm.DB) error {
-	_, err := exec(tx, d.statement().Add("SET LOCAL statement_timeout = 0"))
-	return err
+	var set struct{ Statement, Lock string }
+	return find(tx, d.statement().Add("SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock"), &set)
 }
 
 func (d postgres) tryPurgeLock(tx *gorm.DB) (mine bool, err error) {

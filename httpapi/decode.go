@@ -128,8 +128,6 @@ func decodeSelection(in bodyFields) (sel notifications.Selection, byFilter bool)
 	switch {
 	case byIDs && filter != nil:
 		in.Reject("ids", "give either ids or filter")
-	case seen != "" && upTo != "":
-		in.Reject("upTo", "give either seen or upTo")
 	case byIDs:
 		if upTo != "" {
 			in.Reject("upTo", "goes with filter, not with ids")
@@ -139,6 +137,9 @@ func decodeSelection(in bodyFields) (sel notifications.Selection, byFilter bool)
 		}
 		return notifications.ByIDs(ids...), false
 	case filter != nil && seen != "":
+		if upTo != "" {
+			in.Reject("upTo", "give either seen or upTo")
+		}
 		return notifications.ByFilterSeen(*filter, notifications.Position(seen)), true
 	case filter != nil && upTo != "":
 		return notifications.ByFilterUpTo(*filter, upTo), true

@@ -218,6 +218,9 @@ func TestPurgeGoesOn(t *testing.T) {
 	})
 }
 
+// aPurgeWaits is a condition on pg_stat_activity. The tailer waits, too.
+const aPurgeWaits = "wait_event_type = 'Lock' AND query LIKE '%SKIP LOCKED%'"
+
 // A purge does not keep the server from ending. Interrupting it is no error.
 func TestPurgeEndsWithTheServer(t *testing.T) {
 	t.Parallel()
@@ -227,7 +230,7 @@ func TestPurgeEndsWithTheServer(t *testing.T) {
 	defer release()
 	i := spawn(t, "--database="+named(database), "--log-level=debug")
 	watch := connect(t, database)
-	eventually(t, "a purge waits", func() bool { return sessions(t, watch, "wait_event_type = 'Lock'") == 1 })
+	eventually(t, "a purge waits", func() bool { return sessions(t, watch, aPurgeWaits) == 1 })
 	if code := i.stop(); code != 0 {
 		t.Errorf("exit status %d: %s", code, i.stderr)
 	}
@@ -249,7 +252,7 @@ func TestServingEndsAfterThePurge(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve(ctx, nil) }()
 	watch := connect(t, database)
-	eventually(t, "a purge waits", func() bool { return sessions(t, watch, "wait_event_type = 'Lock'") == 1 })
+	eventually(t, "a purge waits", func() bool { return sessions(t, watch, aPurgeWaits) == 1 })
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -1,4 +1,4 @@
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -14,7 +14,7 @@ ORDER BY id
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
 
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -39,7 +39,7 @@ ORDER BY id
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
 
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -70,7 +70,7 @@ WHERE id IN (
 	FROM json_array_elements_text($1::json) AS item(value)
 );
 
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -84,7 +84,7 @@ ORDER BY withdrawn_at
 LIMIT 500
 FOR UPDATE SKIP LOCKED;
 
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
@@ -101,7 +101,7 @@ AND NOT EXISTS (
 	AND msg.scope = notification_scopes.scope
 );
 
-SET LOCAL statement_timeout = 0;
+SELECT set_config('statement_timeout', '0', TRUE) AS statement, set_config('lock_timeout', '0', TRUE) AS lock;
 
 SELECT pg_try_advisory_xact_lock($1);
 
