@@ -103,6 +103,12 @@ var unbound = map[string]func(ctx context.Context, svc *notifications.Service) e
 		_, err := svc.Purge(ctx, notifications.PurgeOptions{})
 		return err
 	},
+	"Watch": func(ctx context.Context, svc *notifications.Service) (err error) {
+		for _, err = range svc.Watch(ctx, jane, notifications.WatchQuery{}) {
+			break
+		}
+		return err
+	},
 	"httpapi.New": func(_ context.Context, svc *notifications.Service) error {
 		_, err := httpapi.New(svc, httpapi.Config{Identify: func(*http.Request) (notifications.Identity, error) { return jane, nil }})
 		return err
@@ -112,7 +118,7 @@ var unbound = map[string]func(ctx context.Context, svc *notifications.Service) e
 // TestEveryMethodIsAsked: a method is a verb, or refused, or asks no database.
 func TestEveryMethodIsAsked(t *testing.T) {
 	t.Parallel()
-	others := []string{"WithTx", "WithSQLTx", "InTransaction", "SameUser", "Marked"}
+	others := []string{"WithTx", "WithSQLTx", "InTransaction", "SameUser", "Marked", "Ring"}
 	for method := range reflect.TypeFor[*notifications.Service]().Methods() {
 		if verbs[method.Name] == nil && unbound[method.Name] == nil && !slices.Contains(others, method.Name) {
 			t.Errorf("Service.%s is not asked", method.Name)
