@@ -236,7 +236,7 @@ func (t *tail) beginning(ctx context.Context) (at changelog.Position, err error)
 	if err != nil {
 		return at, err
 	}
-	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Add(-resumable)}
+	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Truncate(time.Millisecond).Add(-resumable)}
 	for _, tick := range ticks {
 		t.nonces.add(tick.Nonce)
 		if tick.At > at.At.UnixMilli() && at.Seen.Xmax > 0 {
@@ -270,7 +270,7 @@ func (t *tail) accepts(ctx context.Context, p changelog.Position) (reason string
 
 // step reads what is new in the log, and what appears or expires now.
 func (t *tail) step(ctx context.Context) error {
-	now := t.now()
+	now := t.now().Truncate(time.Millisecond) // as positions have it
 	rows, seen, err := t.store.changesSince(ctx, t.at.Seen, maxTail+1)
 	if err != nil {
 		return err

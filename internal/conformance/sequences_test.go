@@ -133,7 +133,7 @@ func migrate(t *testing.T, db *gorm.DB) {
 
 // emptied is a database without a row.
 func emptied(db *gorm.DB) error {
-	for _, table := range []string{"messages", "deliveries", "states", "scopes", "idempotency_keys"} {
+	for _, table := range []string{"messages", "deliveries", "states", "scopes", "idempotency_keys", "changes", "ticks"} {
 		if err := db.Exec("DELETE FROM notification_" + table).Error; err != nil {
 			return err
 		}
