@@ -452,6 +452,9 @@ func (r *changeRow) change() changelog.Change {
 		if r.WithdrawnAt == nil {
 			c.Left = audienceList(r.Remaining)
 		}
+		if slices.Contains(c.Audiences, systemAudience) { // for the others, System has changed
+			c.Audiences = append(c.Audiences, c.Left...)
+		}
 	}
 	return c
 }

@@ -29,10 +29,12 @@ type follower struct {
 	at     notifications.Position
 	shown  map[string]notifications.Notification
 	events []notifications.Event // since taken
+
+	changed chan struct{} // has a value if there may have been an event
 }
 
 func newFollower(svc *notifications.Service, user string, f notifications.SystemFilter) *follower {
-	return &follower{svc: svc, who: notifications.User(user), f: f, shown: map[string]notifications.Notification{}}
+	return &follower{svc: svc, who: notifications.User(user), f: f, shown: map[string]notifications.Notification{}, changed: make(chan struct{}, 1)}
 }
 
 // begin reads the list and forgets the place, so that the next watch begins
@@ -109,6 +111,12 @@ func (l *follower) position() notifications.Position {
 func (l *follower) apply(ctx context.Context, e notifications.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	}()
 	l.at = e.Position
 	l.events = append(l.events, e)
 	switch e.Kind {

@@ -45,6 +45,7 @@ type post struct {
 	rewritten           int // how often
 	// How it ended: withdrawn, replaced for all its audiences, or gone for good.
 	withdrawn, replaced, removed bool
+	old                          bool // removed for its age alone
 }
 
 type marks struct{ read, saved, archived bool }
@@ -136,10 +137,18 @@ func (m *model) expired(p *post) bool { return !p.Expires.IsZero() && !p.Expires
 func (m *model) scheduled(p *post) bool { return p.created.After(m.now()) }
 
 func (m *model) sees(user string, p *post, f notifications.SystemFilter) bool {
-	if p.gone() || m.expired(p) || m.scheduled(p) {
-		return false
-	}
-	return slices.ContainsFunc(p.audiences, func(audience string) bool {
+	return !m.expired(p) && m.saw(user, p, f)
+}
+
+// saw reports whether the user sees the post or saw it before it expired.
+func (m *model) saw(user string, p *post, f notifications.SystemFilter) bool {
+	return !p.gone() && m.addressed(user, p, f)
+}
+
+// addressed reports whether the post has appeared to the user, or would have if
+// it were not gone.
+func (m *model) addressed(user string, p *post, f notifications.SystemFilter) bool {
+	return !m.scheduled(p) && slices.ContainsFunc(p.audiences, func(audience string) bool {
 		since, member := m.belongs(user, audience)
 		asked := f == notifications.SystemOrNot || (f == notifications.System) == (audience == system)
 		return asked && member && !p.created.Before(since)
@@ -579,7 +588,7 @@ func (m *model) Purge(olderThan time.Duration) (removed int64, err error) {
 		}
 		old := olderThan > 0 && p.created.Before(m.now().Add(-olderThan))
 		if !p.removed && (p.gone() || m.expired(p) || old && !saved) {
-			p.removed = true
+			p.removed, p.old = true, !p.gone() && !m.expired(p)
 			removed++
 		}
 	}

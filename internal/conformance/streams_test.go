@@ -73,17 +73,11 @@ func (s *forecast) Next() (told []string, status notifications.Status, err error
 		}
 	}
 	for id, was := range before {
-		if _, still := s.shown[id]; !still && !s.old(was.post) {
+		if _, still := s.shown[id]; !still && !was.post.old {
 			all["removed "+was.title] = true
 		}
 	}
 	return slices.Collect(maps.Keys(all)), status, nil
-}
-
-// old reports whether a purge has removed a post for its age alone. Streams
-// leave it to the next list.
-func (s *forecast) old(p *post) bool {
-	return p.removed && !p.withdrawn && !p.replaced && !s.expired(p)
 }
 
 // following is the stream of a service.
