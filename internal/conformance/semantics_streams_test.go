@@ -89,6 +89,14 @@ var streamCases = []semanticsCase{
 		j.tells("removed first", "removed later", "new last")
 		o.tells("new last") // the first still reaches him
 		g.tells()
+		both := scoped("to both", toJane.And(toEveryone))
+		both.Scope = "another"
+		f.postDraft(both)
+		j.tells("new to both")
+		both.Title, both.To = "to all", toEveryone
+		f.Advance(time.Minute)
+		f.replace(both)
+		j.tells("new to both", "new to all") // it is hers alone now
 	}},
 	{"stream × resurface=false", func(f *fixture) {
 		j, o := f.follow(jane), f.follow(john)
