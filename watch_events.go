@@ -71,13 +71,14 @@ func (w *watch) gather(changes []*changelog.Change) (messages []*told, marks Eve
 			m.removed = c.Message == nil || w.appeared(c) // unless it is still shown
 		case changelog.Removed:
 			m := of(c)
-			m.removed = w.selects(c) && !w.reads(c.Left, c.MessageID) && !w.toldExpired(c)
+			m.removed = m.removed || w.selects(c) && !w.reads(c.Left, c.MessageID) && !w.toldExpired(c)
 			if slices.Contains(c.Audiences, systemAudience) {
 				// Who still sees it sees it without System, and perhaps unread.
 				m.appears, m.marked = true, true
 			}
 		case changelog.Expired:
-			of(c).removed = w.selects(c)
+			m := of(c)
+			m.removed = m.removed || w.selects(c)
 		case changelog.Marked:
 			w.count.wanted = true
 			addMark(&marks, c.MessageID)

@@ -137,12 +137,7 @@ func (m *model) expired(p *post) bool { return !p.Expires.IsZero() && !p.Expires
 func (m *model) scheduled(p *post) bool { return p.created.After(m.now()) }
 
 func (m *model) sees(user string, p *post, f notifications.SystemFilter) bool {
-	return !m.expired(p) && m.saw(user, p, f)
-}
-
-// saw reports whether the user sees the post or saw it before it expired.
-func (m *model) saw(user string, p *post, f notifications.SystemFilter) bool {
-	return !p.gone() && m.addressed(user, p, f)
+	return !p.gone() && !m.expired(p) && m.addressed(user, p, f)
 }
 
 // addressed reports whether the post has appeared to the user, or would have if

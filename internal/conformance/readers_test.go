@@ -30,6 +30,7 @@ type reader struct {
 	belongs  string          // what the directory said when the watch began
 	may      map[string]bool // ids that may be told
 	ever     map[string]bool // ids of which a removal may be told, again or not
+	alive    map[string]bool // ids of what was not gone after the step before, due or not
 	marks    string          // of the user
 	marked   bool            // since the last check
 	erasures int             // that have been told
@@ -105,13 +106,18 @@ func (r *reader) note() {
 	var marks strings.Builder
 	for _, m := range r.views() {
 		for _, p := range m.posts {
-			if m.saw(r.user, p, notifications.SystemOrNot) {
+			// What was due before this step may have been told before it.
+			if (!p.gone() || r.alive[p.id()]) && m.addressed(r.user, p, notifications.SystemOrNot) {
 				r.may[p.id()], r.ever[p.id()] = true, true
 			}
 			if s, touched := m.states[[2]string{r.user, p.id()}]; touched {
 				fmt.Fprintln(&marks, p.id(), s)
 			}
 		}
+	}
+	r.alive = map[string]bool{}
+	for _, p := range r.committed().posts {
+		r.alive[p.id()] = !p.gone()
 	}
 	r.marked = r.marked || marks.String() != r.marks
 	r.marks = marks.String()

@@ -144,6 +144,11 @@ var streamCases = []semanticsCase{
 		f.Advance(4 * time.Minute)
 		j.tells("removed moved")
 		o.tells("removed moved")
+		f.postDraft(expiring(f.Now().Add(time.Minute), scoped("to both", toJane.And(toOps))))
+		j.tells("new to both")
+		f.Advance(time.Minute) // it expires, and at once another takes a part of its audiences
+		f.replace(scoped("in its place", toOps))
+		j.tells("removed to both", "new in its place")
 	}},
 	{"stream × withdraw", func(f *fixture) {
 		j, o, g := f.follow(jane), f.follow(john), f.follow(guest)
