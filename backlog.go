@@ -61,7 +61,7 @@ func (b *backlog) kept(t *tail, p changelog.Position) *changelog.Tick {
 
 // readBacklog reads what happened since a position; nil if that is too much.
 func (t *tail) readBacklog(ctx context.Context, from changelog.Position) (*changelog.Tick, error) {
-	now := t.now()
+	now := t.now().Truncate(time.Millisecond) // as positions have it
 	rows, seen, err := t.store.changesSince(ctx, from.Seen, maxTail+1)
 	if err != nil || len(rows) > maxTail {
 		return nil, err

@@ -264,7 +264,7 @@ func (t *tail) beginning(ctx context.Context) (at changelog.Position, err error)
 	if err != nil {
 		return at, err
 	}
-	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Add(-resumable)}
+	at = changelog.Position{Epoch: row.epoch(), Nonce: row.Tick, At: t.now().Truncate(time.Millisecond).Add(-resumable)}
 	for _, tick := range ticks {
 		t.nonces.add(tick.Nonce)
 		if tick.At > at.At.UnixMilli() && at.Seen.Xmax > 0 {
@@ -298,7 +298,7 @@ func (t *tail) accepts(ctx context.Context, p changelog.Position) (reason string
 
 // step reads what is new in the log, and what appears or expires now.
 func (t *tail) step(ctx context.Context) error {
-	now := t.now()
+	now := t.now().Truncate(time.Millisecond) // as positions have it
 	rows, seen, err := t.store.changesSince(ctx, t.at.Seen, maxTail+1)
 	if err != nil {
 		return err
@@ -490,6 +490,9 @@ func (r *changeRow) change() changelog.Change {
 		c.Audiences = audienceList(r.Audiences)
 		if r.WithdrawnAt == nil {
 			c.Left = audienceList(r.Remaining)
+		}
+		if slices.Contains(c.Audiences, systemAudience) { // for the others, System has changed
+			c.Audiences = append(c.Audiences, c.Left...)
 		}
 	}
 	return c

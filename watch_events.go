@@ -10,7 +10,7 @@ import (
 // told is what a batch of changes says about one message.
 type told struct {
 	id      string
-	appears bool // it was posted, or its content was replaced
+	appears bool // it was posted, its content was replaced, or System has changed
 	marked  bool // the reader has a state of it, perhaps
 	removed bool // from an audience of the reader, or expired
 	changes []*changelog.Change
@@ -70,9 +70,15 @@ func (w *watch) gather(changes []*changelog.Change) (messages []*told, marks Eve
 			m.appears, m.marked = true, true
 			m.removed = c.Message == nil || w.appeared(c) // unless it is still shown
 		case changelog.Removed:
-			of(c).removed = w.selects(c) && !w.reads(c.Left, c.MessageID) && !w.toldExpired(c)
+			m := of(c)
+			m.removed = m.removed || w.selects(c) && !w.reads(c.Left, c.MessageID) && !w.toldExpired(c)
+			if slices.Contains(c.Audiences, systemAudience) {
+				// Who still sees it sees it without System, and perhaps unread.
+				m.appears, m.marked = true, true
+			}
 		case changelog.Expired:
-			of(c).removed = w.selects(c)
+			m := of(c)
+			m.removed = m.removed || w.selects(c)
 		case changelog.Marked:
 			w.count.wanted = true
 			addMark(&marks, c.MessageID)

@@ -45,6 +45,7 @@ func eachSubject(t *testing.T, body func(f *fixture)) {
 				known = s.names
 			}
 			s.names = known
+			t.Cleanup(s.stop)
 			return s
 		}))
 	})
@@ -261,6 +262,19 @@ func filter(f notifications.Filter) selection { return selection{Filter: &f} }
 // upTo selects everything up to an id, but what is archived.
 func upTo(id string) selection { return selection{Filter: &notifications.Filter{}, UpTo: id} }
 
+// seen selects what a look saw, but what is archived.
+func seen(look int) selection { return selection{Filter: &notifications.Filter{}, Seen: look} }
+
+// look has who look at their list, for seen.
+func (f *fixture) look(who notifications.Identity) int {
+	f.t.Helper()
+	look, err := f.Look(who)
+	if err != nil {
+		f.t.Errorf("%s looks: %v", who, err)
+	}
+	return look
+}
+
 // mark marks what is selected and checks how many that changed.
 func (f *fixture) mark(who notifications.Identity, sel selection, change notifications.StateChange, want int64) {
 	f.t.Helper()
@@ -385,4 +399,37 @@ func (f *fixture) reasons(id, user string, want ...notifications.ReasonCode) {
 	if err != nil || !slices.Equal(got, want) {
 		f.t.Errorf("%s is shown to %s or not because of %q, %v; want %q", id, user, got, err, want)
 	}
+}
+
+// Streams.
+
+// followed is a stream that a test looks at.
+type followed struct {
+	f   *fixture
+	who notifications.Identity
+	stream
+}
+
+// follow begins to follow what who is told.
+func (f *fixture) follow(who notifications.Identity) followed {
+	f.t.Helper()
+	s, err := f.Follow(who.Name)
+	if err != nil {
+		f.t.Fatalf("%s follows: %v", who, err)
+	}
+	return followed{f, who, s}
+}
+
+// tells checks all that has been told since the last call, in any order:
+// "new" or "removed" with a title, "marks", "resync" with a reason. The last
+// count must be the status.
+func (w followed) tells(want ...string) {
+	w.f.t.Helper()
+	got, status, err := w.Next()
+	slices.Sort(got)
+	slices.Sort(want)
+	if err != nil || !slices.Equal(got, want) {
+		w.f.t.Errorf("%s is told %q, %v; want %q", w.who, got, err, want)
+	}
+	w.f.status(w.who, status)
 }

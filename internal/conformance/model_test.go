@@ -30,6 +30,8 @@ type memory struct {
 	posts  []*post              // all there ever were
 	states map[[2]string]marks  // by user and id
 	keys   map[[2]string]answer // by poster and idempotency key
+	erased map[string]int       // how often something of a user was erased
+	looks  []look               // what was there when somebody looked
 	before *memory              // when the transaction began; nil outside of one
 }
 
@@ -40,11 +42,19 @@ type post struct {
 	poster              string   // "user:jane", "service:ci"
 	audiences           []string // those left, sorted: "user:jane", "group:ops", "system"
 	created, updated    time.Time
+	rewritten           int // how often
 	// How it ended: withdrawn, replaced for all its audiences, or gone for good.
 	withdrawn, replaced, removed bool
+	old                          bool // removed for its age alone
 }
 
 type marks struct{ read, saved, archived bool }
+
+// look is a time, and how often what was there had been rewritten, by id.
+type look struct {
+	at        time.Time
+	rewritten map[string]int
+}
 
 // answer is what is remembered under an idempotency key.
 type answer struct {
@@ -127,10 +137,13 @@ func (m *model) expired(p *post) bool { return !p.Expires.IsZero() && !p.Expires
 func (m *model) scheduled(p *post) bool { return p.created.After(m.now()) }
 
 func (m *model) sees(user string, p *post, f notifications.SystemFilter) bool {
-	if p.gone() || m.expired(p) || m.scheduled(p) {
-		return false
-	}
-	return slices.ContainsFunc(p.audiences, func(audience string) bool {
+	return !p.gone() && !m.expired(p) && m.addressed(user, p, f)
+}
+
+// addressed reports whether the post has appeared to the user, or would have if
+// it were not gone.
+func (m *model) addressed(user string, p *post, f notifications.SystemFilter) bool {
+	return !m.scheduled(p) && slices.ContainsFunc(p.audiences, func(audience string) bool {
 		since, member := m.belongs(user, audience)
 		asked := f == notifications.SystemOrNot || (f == notifications.System) == (audience == system)
 		return asked && member && !p.created.Before(since)
@@ -314,7 +327,7 @@ func (m *model) SetState(who notifications.Identity, sel selection, c notificati
 	}
 	for _, p := range m.posts {
 		chosen := sel.Filter != nil || slices.Contains(sel.IDs, p.id())
-		if !chosen || sel.UpTo != "" && !m.upTo(p, sel.UpTo) || !m.selects(user, f, p) {
+		if !chosen || sel.UpTo != "" && !m.upTo(p, sel.UpTo) || sel.Seen > 0 && !m.looks[sel.Seen-1].saw(p) || !m.selects(user, f, p) {
 			continue
 		}
 		before := m.marksOf(user, p)
@@ -338,6 +351,22 @@ func or(set *bool, before bool) bool {
 // exist any more. The id of none is before all others.
 func (m *model) upTo(p *post, id string) bool {
 	return slices.ContainsFunc(m.posts, func(last *post) bool { return last.id() == id && p.compare(last) <= 0 })
+}
+
+func (m *model) Look(who notifications.Identity) (int, error) {
+	_, err := m.reader(who, notifications.Filter{})
+	l := look{m.now(), map[string]int{}}
+	for _, p := range m.posts {
+		l.rewritten[p.id()] = p.rewritten
+	}
+	m.looks = append(m.looks, l)
+	return len(m.looks), err
+}
+
+// saw reports whether the post was there, as it is now, and due.
+func (l look) saw(p *post) bool {
+	times, there := l.rewritten[p.id()]
+	return there && times == p.rewritten && !p.created.After(l.at)
 }
 
 func (m *model) MarkRead(who notifications.Identity, id string, read bool) error {
@@ -459,6 +488,7 @@ func (m *model) store(p *post) notifications.Posted {
 	var posted notifications.Posted
 	if kept, _ := m.kept(p); kept != nil {
 		kept.Draft, kept.updated = p.Draft, m.now()
+		kept.rewritten++
 		posted = notifications.Posted{ID: kept.id(), Replaced: true}
 	} else {
 		p.n, p.created = len(m.posts)+1, m.now()
@@ -553,7 +583,7 @@ func (m *model) Purge(olderThan time.Duration) (removed int64, err error) {
 		}
 		old := olderThan > 0 && p.created.Before(m.now().Add(-olderThan))
 		if !p.removed && (p.gone() || m.expired(p) || old && !saved) {
-			p.removed = true
+			p.removed, p.old = true, !p.gone() && !m.expired(p)
 			removed++
 		}
 	}
@@ -561,6 +591,9 @@ func (m *model) Purge(olderThan time.Duration) (removed int64, err error) {
 }
 
 func (m *model) EraseUser(user string) error {
+	if m.has(user) {
+		m.erased[user]++
+	}
 	maps.DeleteFunc(m.states, func(of [2]string, _ marks) bool { return of[0] == user })
 	maps.DeleteFunc(m.keys, func(of [2]string, _ answer) bool { return of[0] == "user:"+user })
 	for _, p := range m.posts {
@@ -573,6 +606,21 @@ func (m *model) EraseUser(user string) error {
 		}
 	}
 	return nil
+}
+
+// has reports whether there is something of a user to be erased.
+func (m *model) has(user string) bool {
+	mine := func(p *post) bool {
+		return !p.removed && (p.poster == "user:"+user || !p.replaced && slices.Contains(p.audiences, "user:"+user))
+	}
+	found := slices.ContainsFunc(m.posts, mine)
+	for of := range m.states {
+		found = found || of[0] == user
+	}
+	for of := range m.keys {
+		found = found || of[0] == "user:"+user
+	}
+	return found
 }
 
 // What posters and operators ask.
@@ -661,7 +709,7 @@ func (m *model) Begin(beginner) error {
 }
 
 func (m *memory) copied() *memory {
-	c := &memory{states: maps.Clone(m.states), keys: maps.Clone(m.keys)}
+	c := &memory{states: maps.Clone(m.states), keys: maps.Clone(m.keys), erased: maps.Clone(m.erased), looks: slices.Clone(m.looks)}
 	for _, p := range m.posts {
 		c.posts = append(c.posts, new(*p))
 	}

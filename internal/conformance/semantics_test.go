@@ -17,7 +17,7 @@ type semanticsCase struct {
 // TestSemantics has a case for each row of the table, and no others.
 func TestSemantics(t *testing.T) {
 	t.Parallel()
-	cases := slices.Concat(stateCases, bulkCases, scopeCases, keepPlaceCases, idempotencyCases, timeCases, goneCases)
+	cases := slices.Concat(stateCases, bulkCases, scopeCases, keepPlaceCases, idempotencyCases, timeCases, goneCases, seenCases, streamCases)
 	names := make([]string, len(cases))
 	for i, tc := range cases {
 		names[i] = tc.name

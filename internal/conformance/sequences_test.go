@@ -133,7 +133,7 @@ func migrate(t *testing.T, db *gorm.DB) {
 
 // emptied is a database without a row.
 func emptied(db *gorm.DB) error {
-	for _, table := range []string{"messages", "deliveries", "states", "scopes", "idempotency_keys"} {
+	for _, table := range []string{"messages", "deliveries", "states", "scopes", "idempotency_keys", "changes", "ticks"} {
 		if err := db.Exec("DELETE FROM notification_" + table).Error; err != nil {
 			return err
 		}
@@ -155,6 +155,7 @@ type action struct {
 // that what is left of it after shrinking means the same.
 type program struct {
 	groupHistory, systemHistory notifications.History
+	followed                    bool // by streams
 	steps                       []step
 }
 
@@ -171,6 +172,13 @@ func (p program) run(databases []*gorm.DB, lie func(*model) subject) (log, diffe
 	defer rollBack(subjects)
 	if lie != nil {
 		subjects[0] = lie(w.model)
+	}
+	var streams readers
+	if p.followed && lie == nil {
+		defer func() { streams.stop() }()
+		if streams, err = newReaders(w, subjects[1:]); err != nil {
+			return "", err.Error()
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "GroupHistory %d, SystemHistory %d\n", p.groupHistory, p.systemHistory)
@@ -190,6 +198,9 @@ func (p program) run(databases []*gorm.DB, lie func(*model) subject) (log, diffe
 		f := notifications.SystemFilter(i % 3) // by turns
 		views := together(subjects, func(s subject) string { return view(s, f) })
 		if difference := compare(views); difference != "" {
+			return b.String(), difference
+		}
+		if difference := streams.check(i%2 == 1 || i == len(p.steps)-1); difference != "" {
 			return b.String(), difference
 		}
 	}

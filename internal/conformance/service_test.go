@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -39,6 +40,11 @@ type subject interface {
 	// Explain gives of the reasons the codes, sorted, each once.
 	Explain(q notifications.ExplainQuery) (notifications.Explanation, error)
 
+	// Look lists, and returns a number for what was there, for selection.Seen.
+	Look(who notifications.Identity) (int, error)
+	// Follow begins to follow what a stream tells a user from now on.
+	Follow(user string) (stream, error)
+
 	// Begin begins a transaction of the host, to which everything then belongs
 	// until Commit or Rollback. Others sees what everybody else sees.
 	Begin(how beginner) error
@@ -48,11 +54,13 @@ type subject interface {
 }
 
 // selection is a [notifications.Selection] that can be looked into: by the ids,
-// or by the filter, up to an id unless that is empty.
+// or by the filter, up to an id unless that is empty, or what a look saw unless
+// that is zero.
 type selection struct {
 	IDs    []string
 	Filter *notifications.Filter
 	UpTo   string
+	Seen   int
 }
 
 // beginner is a way to begin a transaction.
@@ -71,6 +79,8 @@ type service struct {
 	db          *gorm.DB
 	unbound     *notifications.Service
 	transaction *transaction // nil outside of one
+	purged      <-chan struct{}
+	running     *running // nil unless Run of unbound runs
 	*names
 }
 
@@ -82,16 +92,41 @@ type transaction struct {
 // newService makes a subject that asks what the model asks, over a database
 // whose tables are there.
 func newService(db *gorm.DB, m *model) (*service, error) {
+	log := newPurgeLog()
 	svc, err := notifications.New(notifications.Config{
 		DB: db, Catalog: watched{m.directory}, Policy: policy{},
-		GroupHistory: m.groupHistory, SystemHistory: m.systemHistory, Now: m.clock,
+		GroupHistory: m.groupHistory, SystemHistory: m.systemHistory, Now: m.clock, Logger: slog.New(log),
 	})
-	return &service{db: db, unbound: svc, names: &names{ids: map[string]string{}, name: map[string]string{}}}, err
+	return &service{db: db, unbound: svc, purged: log.purged, names: &names{ids: map[string]string{}, name: map[string]string{}}}, err
+}
+
+// run starts Run, unless it runs.
+func (s *service) run() (err error) {
+	if s.running == nil {
+		s.running, err = run(s.unbound, s.purged)
+	}
+	return err
+}
+
+// stop ends Run, if it runs.
+func (s *service) stop() {
+	if s.running != nil {
+		s.running.stop()
+		s.running = nil
+	}
+}
+
+func (s *service) Follow(user string) (stream, error) {
+	if err := s.run(); err != nil {
+		return nil, err
+	}
+	return newFollowing(newFollower(s.unbound, user, notifications.SystemOrNot), s.names)
 }
 
 // names translates between the model and the service.
 type names struct {
 	ids, name map[string]string // from the model's ids to the service's, and back
+	looks     []notifications.Position
 	asked     int
 }
 
@@ -231,11 +266,20 @@ func (s *service) selection(sel selection) notifications.Selection {
 			ids[i] = s.id(id)
 		}
 		return notifications.ByIDs(ids...)
+	case sel.Seen > 0:
+		return notifications.ByFilterSeen(*sel.Filter, s.looks[sel.Seen-1])
 	case sel.UpTo != "":
 		return notifications.ByFilterUpTo(*sel.Filter, s.id(sel.UpTo))
 	default:
 		return notifications.ByFilter(*sel.Filter)
 	}
+}
+
+func (s *service) Look(who notifications.Identity) (int, error) {
+	ctx, svc := s.current()
+	page, err := svc.List(ctx, s.identity(who), notifications.ListQuery{})
+	s.looks = append(s.looks, page.Position)
+	return len(s.looks), err
 }
 
 // List follows the cursors, or, where an offset is given, the offsets.

@@ -19,6 +19,7 @@ var programs = rapid.Custom(func(t *rapid.T) program {
 	p := program{
 		groupHistory:  pick(t, "group history", notifications.HistorySinceJoining, notifications.HistoryAll),
 		systemHistory: pick(t, "system history", notifications.HistoryRead, notifications.HistorySinceJoining, notifications.HistoryAll),
+		followed:      pick(t, "followed", false, false, false, false, false, false, false, true),
 	}
 	posts := rapid.SliceOfN(rapid.Custom(stepPost), 0, 8)
 	newcomers := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step { return pick(t, "step", stepJoin, stepAccount)(t) }), 0, 4)

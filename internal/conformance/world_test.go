@@ -52,7 +52,7 @@ func newWorld(groupHistory, systemHistory notifications.History) *world {
 
 func newModel(d *notificationstest.Directory, c *notificationstest.Clock) *model {
 	return &model{
-		memory:    &memory{states: map[[2]string]marks{}, keys: map[[2]string]answer{}},
+		memory:    &memory{states: map[[2]string]marks{}, keys: map[[2]string]answer{}, erased: map[string]int{}},
 		directory: d, clock: c.Now,
 	}
 }
