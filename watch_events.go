@@ -64,7 +64,8 @@ func (w *watch) gather(changes []*changelog.Change) (messages []*told, marks Eve
 	for _, c := range changes {
 		switch c.Kind {
 		case changelog.Posted:
-			of(c).appears = true
+			m := of(c)
+			m.appears = m.appears || c.Message != nil && w.appeared(c)
 		case changelog.Rewritten:
 			m := of(c)
 			m.appears, m.marked = true, true

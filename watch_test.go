@@ -497,6 +497,7 @@ func TestWatchBehindTheRing(t *testing.T) {
 			}
 		}()
 		<-slow // its hello
+		f.postDraft(scheduledDraft(time.Now().Add(time.Hour), "not yet", toJane))
 		var want []string
 		for i := range 50 {
 			title := fmt.Sprint("post ", i)
