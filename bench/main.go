@@ -78,7 +78,9 @@ func dispatch(ctx context.Context, p process) error {
 		}
 		return report.Compare(p.stdout, results[0], results[1])
 	case o.command == "start":
-		return run.Start(ctx, o.config, o.start)
+		return run.Start(ctx, o.config, o.stream.StartConfig)
+	case o.command == "stream":
+		return run.Stream(ctx, o.config, o.stream)
 	case o.command == "fill":
 		return run.Fill(ctx, o.config)
 	case o.command == "scale":
