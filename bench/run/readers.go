@@ -23,6 +23,9 @@ const (
 	stalledBuffer = 4096
 	// streamWait is the longest time that streams may take.
 	streamWait = time.Minute
+	// retryPause is that of a reader whose stream did not begin: the system
+	// resets some connections if thousands come at once.
+	retryPause = time.Second
 	// numbered begins the titles of posts whose way is measured.
 	numbered = "post number "
 )
@@ -49,7 +52,8 @@ type readers struct {
 	streams []*stream
 	stalled bool // they never read
 	reading sync.WaitGroup
-	failed  atomic.Pointer[error] // why a stream did not begin
+	failed  atomic.Pointer[error] // why a stream did not begin, the last time
+	retries atomic.Int64
 
 	begun, counted, told milestone // streams said hello, told a count; notifications arrived
 }
@@ -88,15 +92,19 @@ func (r *readers) wait(ctx context.Context, m *milestone) error {
 	return err
 }
 
-// open opens all streams at once. Those that were open before continue.
+// open opens all streams at once. Those that were open before continue. Ending
+// ctx closes them.
 func (r *readers) open(ctx context.Context, address string) {
+	r.retries.Store(0)
 	r.begun.expect(len(r.streams))
 	r.counted.expect(len(r.streams))
 	for _, s := range r.streams {
 		s.resumed, s.counted = false, false
 		r.reading.Go(func() {
-			if err := r.follow(ctx, s, address); err != nil {
+			for err := r.follow(ctx, s, address); err != nil && ctx.Err() == nil; err = r.follow(ctx, s, address) {
 				r.failed.Store(&err)
+				r.retries.Add(1)
+				time.Sleep(retryPause)
 			}
 		})
 	}
@@ -135,6 +143,7 @@ func (r *readers) follow(ctx context.Context, s *stream, address string) error {
 		r.begun.seen()
 		return err
 	}
+	defer conn.Close()
 	in := bufio.NewReaderSize(conn, 1<<10)
 	if err := readHead(in); err != nil {
 		return err

@@ -251,6 +251,7 @@ func (m *streaming) measureIdle(ctx context.Context) error {
 		}
 	}
 	m.row("killed and started again, all have resumed within, s", resumed.Seconds(), true, 5)
+	m.row("connections that the system reset", float64(r.retries.Load()), true, 0)
 	m.row("streams that could not resume", float64(fresh), true, 0)
 	m.row("all have a count within, s", counted.Seconds(), true, 0)
 	m.row(fmt.Sprintf("p99 of %d posts meanwhile, ms", len(meanwhile.latencies())), measure.Percentile(meanwhile.latencies(), 0.99), true, 0)
