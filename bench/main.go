@@ -83,6 +83,8 @@ func dispatch(ctx context.Context, p process) error {
 		return run.Stream(ctx, o.config, o.stream)
 	case o.command == "fill":
 		return run.Fill(ctx, o.config)
+	case o.command == "log":
+		return run.Log(ctx, o.config)
 	case o.command == "scale":
 		return run.Scale(ctx, o.config)
 	case o.url != "":

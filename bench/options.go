@@ -28,6 +28,7 @@ Usage:
                                     the inbox, what is hidden, and the groups
   notifybench scale [flags]         a large PostgreSQL database: its size, and
                                     what marks, posts and a purge do to it
+  notifybench log [flags]           what the log of changes costs posts and marks
   notifybench --url URL [flags]     measure a running notifyd
   notifybench --compare A B         compare two files written with --out
   notifybench start PATH [flags]    start the notifyd at PATH again and again:
@@ -47,7 +48,7 @@ Flags:
 
 // options is everything notifybench can be told.
 type options struct {
-	command   string // "", fill, scale, start or stream
+	command   string // "", fill, scale, log, start or stream
 	arguments []string
 	config    run.Config
 	stream    run.StreamConfig // and that of start
@@ -171,7 +172,7 @@ func (o *options) check() error {
 		is   bool
 		text string
 	}{
-		{!slices.Contains([]string{"", "fill", "scale", "start", "stream"}, o.command), fmt.Sprintf("there is no command %q; see notifybench --help", o.command)},
+		{!slices.Contains([]string{"", "fill", "scale", "log", "start", "stream"}, o.command), fmt.Sprintf("there is no command %q; see notifybench --help", o.command)},
 		{o.compare && len(o.arguments) != 2, "--compare: needs two files"},
 		{!o.compare && len(o.arguments) > 0, fmt.Sprintf("there is something after the flags: %q", o.arguments)},
 		{takesProgram(o.command) && o.stream.Program == "", o.command + ": needs one PATH, that of notifyd"},
