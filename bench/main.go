@@ -78,9 +78,13 @@ func dispatch(ctx context.Context, p process) error {
 		}
 		return report.Compare(p.stdout, results[0], results[1])
 	case o.command == "start":
-		return run.Start(ctx, o.config, o.start)
+		return run.Start(ctx, o.config, o.stream.StartConfig)
+	case o.command == "stream":
+		return run.Stream(ctx, o.config, o.stream)
 	case o.command == "fill":
 		return run.Fill(ctx, o.config)
+	case o.command == "log":
+		return run.Log(ctx, o.config)
 	case o.command == "scale":
 		return run.Scale(ctx, o.config)
 	case o.url != "":

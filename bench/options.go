@@ -28,10 +28,14 @@ Usage:
                                     the inbox, what is hidden, and the groups
   notifybench scale [flags]         a large PostgreSQL database: its size, and
                                     what marks, posts and a purge do to it
+  notifybench log [flags]           what the log of changes costs posts and marks
   notifybench --url URL [flags]     measure a running notifyd
   notifybench --compare A B         compare two files written with --out
   notifybench start PATH [flags]    start the notifyd at PATH again and again:
                                     how soon it answers, what memory it keeps
+  notifybench stream PATH [flags]   streams of the notifyd at PATH: memory of idle
+                                    ones, how soon a post arrives, readers who do
+                                    not read, all reconnecting at once
 
 Without --database a database is made on the PostgreSQL server of the variable
 NOTIFICATIONS_TEST_POSTGRES, and dropped in the end:
@@ -44,10 +48,10 @@ Flags:
 
 // options is everything notifybench can be told.
 type options struct {
-	command   string // "", fill, scale or start
+	command   string // "", fill, scale, log, start or stream
 	arguments []string
 	config    run.Config
-	start     run.StartConfig
+	stream    run.StreamConfig // and that of start
 
 	only, out, svg               string
 	curve, compare               bool
@@ -91,9 +95,15 @@ func (o *options) flags() *flag.FlagSet {
 
 	f.BoolVar(&o.compare, "compare", false, "compare the two files that follow")
 
-	f.IntVar(&o.start.Lists, "lists", 5000, "start: `N` lists for the load, by 16 at once")
-	f.DurationVar(&o.start.Rest, "rest", 2*time.Second, "start: `DURATION` without requests before the memory is read")
-	o.start.Patience = 10 * time.Second
+	f.IntVar(&o.stream.Lists, "lists", 5000, "start: `N` lists for the load, by 16 at once")
+	f.DurationVar(&o.stream.Rest, "rest", 2*time.Second, "start, stream: `DURATION` without requests before the memory is read")
+	o.stream.Patience = 10 * time.Second
+
+	f.IntVar(&o.stream.Streams, "streams", 10_000, "stream: `N` that are idle, and reconnect all at once")
+	f.IntVar(&o.stream.Readers, "readers", 100, "stream: `N` who follow posts")
+	f.IntVar(&o.stream.Stalled, "stalled", 1000, "stream: `N` readers who never read")
+	f.IntVar(&o.stream.Rate, "rate", 500, "stream: `N` posts a second that are followed, half of them to everybody")
+	f.DurationVar(&o.stream.Time, "time", 10*time.Second, "stream: `DURATION` of each measurement of posts")
 	return f
 }
 
@@ -132,8 +142,8 @@ func parse(p process) (*options, error) {
 	if len(o.arguments) > 0 && !o.compare {
 		o.command, o.arguments = o.arguments[0], o.arguments[1:]
 	}
-	if o.command == "start" && len(o.arguments) == 1 {
-		o.start.Program, o.arguments = o.arguments[0], nil
+	if takesProgram(o.command) && len(o.arguments) == 1 {
+		o.stream.Program, o.arguments = o.arguments[0], nil
 	}
 	o.config.Server, o.config.Log, o.config.Output = p.server, p.stderr, p.stdout
 	o.config.Spec = o.config.Spec.Of(o.config.Spec.Messages)
@@ -150,6 +160,9 @@ func parse(p process) (*options, error) {
 	return o, nil
 }
 
+// takesProgram reports whether a command takes the path of notifyd.
+func takesProgram(command string) bool { return command == "start" || command == "stream" }
+
 // check returns all that is wrong with the options.
 func (o *options) check() error {
 	c := &o.config
@@ -159,17 +172,19 @@ func (o *options) check() error {
 		is   bool
 		text string
 	}{
-		{!slices.Contains([]string{"", "fill", "scale", "start"}, o.command), fmt.Sprintf("there is no command %q; see notifybench --help", o.command)},
+		{!slices.Contains([]string{"", "fill", "scale", "log", "start", "stream"}, o.command), fmt.Sprintf("there is no command %q; see notifybench --help", o.command)},
 		{o.compare && len(o.arguments) != 2, "--compare: needs two files"},
 		{!o.compare && len(o.arguments) > 0, fmt.Sprintf("there is something after the flags: %q", o.arguments)},
-		{o.command == "start" && o.start.Program == "", "start: needs one PATH, that of notifyd"},
+		{takesProgram(o.command) && o.stream.Program == "", o.command + ": needs one PATH, that of notifyd"},
 		{c.Concurrency < 1 || c.Concurrency > 4096, "--concurrency: must be between 1 and 4096"},
 		{c.Slice <= 0 || c.Slice > time.Minute, "--slice: must be above 0 and at most 1m"},
 		{c.Samples < 1 || c.Samples > notifications.MaxLimit, fmt.Sprintf("--samples: must be between 1 and %d", notifications.MaxLimit)},
 		{c.Rounds < 1 || c.Operations < 0 || c.Duration <= 0, "--rounds, --slice-operations, --duration: must not be negative, and rounds at least 1"},
 		{o.url == "" && (o.tokenFile != "" || o.posts != ""), "--token-file and --posts go with --url"},
 		{o.svg != "" && !o.curve, "--svg goes with --curve"},
-		{o.start.Lists < 1 || o.start.Rest < 0, "--lists, --rest: must not be negative, and lists at least 1"},
+		{o.stream.Lists < 1 || o.stream.Rest < 0, "--lists, --rest: must not be negative, and lists at least 1"},
+		{min(o.stream.Streams, o.stream.Readers, o.stream.Stalled) < 1 || o.stream.Rate < 1 || o.stream.Time <= 0 || o.stream.Time > time.Minute,
+			"--streams, --readers, --stalled, --rate: must be at least 1, and --time above 0 and at most 1m"},
 		{o.command == "scale" && strings.HasPrefix(c.Database, "sqlite:"), "scale: is about PostgreSQL, not SQLite"},
 		{o.command == "fill" && c.Database == "", "fill: needs --database; a database of our own would be dropped at once"},
 		{fills && c.Database == "" && c.Server == "", "there is no database: give --database postgres://… or --database sqlite:PATH, " +

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -302,4 +303,27 @@ func (s *Script) run(ctx context.Context, c session, ids *uuid.Gen) error {
 		}
 	}
 	return nil
+}
+
+// insertPosted and insertChange match the statements, or parts, that write to
+// the log: the one with its values, the other without a SELECT.
+var (
+	insertPosted = regexp.MustCompile(`INSERT INTO notification_changes \(kind, message_id, due_at\)\s+VALUES \((\$\d+), (\$\d+), (\$\d+)\)`)
+	insertChange = regexp.MustCompile(`INSERT INTO notification_changes \([a-z_, ]+\)`)
+)
+
+// WithoutLog returns the script without what it writes to the log of changes. On
+// PostgreSQL that is part of a statement, which then selects the values.
+func (s Script) WithoutLog() Script {
+	steps := s.steps
+	s.steps = nil
+	for _, step := range steps {
+		if strings.HasPrefix(step.sql, "INSERT INTO notification_changes") {
+			continue
+		}
+		step.sql = insertPosted.ReplaceAllString(step.sql, "SELECT ${1}::smallint, ${2}::uuid, ${3}::bigint")
+		step.sql = insertChange.ReplaceAllString(step.sql, "")
+		s.steps = append(s.steps, step)
+	}
+	return s
 }

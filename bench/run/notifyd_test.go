@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,10 +23,7 @@ func start(ctx context.Context, program string, patience time.Duration) (string,
 
 func TestStart(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "notifyd")
-	if out, err := exec.CommandContext(t.Context(), "go", "-C", "../..", "build", "-o", program, "./cmd/notifyd").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	program := built(t)
 	out, err := start(t.Context(), program, time.Minute)
 	if err != nil {
 		t.Fatal(err)
