@@ -84,8 +84,9 @@ func Stream(ctx context.Context, c Config, s StreamConfig) (err error) {
 	if err := m.prepare(dir, database); err != nil {
 		return err
 	}
-	defer m.kill()
-	if err := m.measure(ctx); err != nil {
+	err = m.measure(ctx)
+	m.kill()
+	if err != nil {
 		return fmt.Errorf("stream: %w\n%s", err, m.stderr.Bytes()[max(0, m.stderr.Len()-2000):])
 	}
 	kind, _, _ := strings.Cut(database, ":")
