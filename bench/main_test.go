@@ -74,6 +74,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--messages=10", "--database=sqlite:x"}, "alone get"},
 		{[]string{"scale", "--database=sqlite:x"}, "is about PostgreSQL"},
 		{[]string{"start"}, "needs one PATH"},
+		{[]string{"stream", "--database=sqlite:x"}, "stream: needs one PATH"},
+		{[]string{"stream", "x", "--database=sqlite:x", "--stalled=0"}, "--stalled"},
 		{[]string{"start", "x", "--lists=0"}, "--lists"},
 	} {
 		status, stdout, stderr := invoke(t.Context(), c.args...)

@@ -55,12 +55,13 @@ func Log(ctx context.Context, c Config) (err error) {
 	fmt.Fprintf(c.Output, "\n%s; %s.\n%s. %d at once, %d rounds of %s.\n\n| operations/s | floor without the log | floor | HTTP | cost over HTTP | promise |\n|---|--:|--:|--:|--:|---|\n",
 		r.Machine, r.Fill, r.Settings, r.Concurrency, r.Rounds, r.Slice)
 	for _, result := range r.Results {
-		rate := map[string]float64{}
+		rate, toFloor := map[string]float64{}, map[string]float64{}
 		for _, contender := range result.Contenders {
-			rate[contender.Name] = contender.PerSecond
+			rate[contender.Name], toFloor[contender.Name] = contender.PerSecond, contender.ToFloor.Median
 		}
-		// The processors are busy all the time, so the inverse is the work of one.
-		cost := 100 * (1/rate[report.Floor] - 1/rate["without"]) * rate[report.HTTP]
+		// The processors are busy all the time, so one over a rate is the work
+		// of one.
+		cost := 100 * (1 - 1/toFloor["without"]) * toFloor[report.HTTP]
 		fmt.Fprintf(c.Output, "| %s | %.0f | %.0f | %.0f | %.1f %% | %s |\n",
 			result.Title, rate["without"], rate[report.Floor], rate[report.HTTP], cost, report.Verdict(cost, true, 10))
 	}

@@ -41,7 +41,9 @@ const (
 	// Those who do not read are given so much first; it is more than the system
 	// takes for them.
 	stalledPosts, stalledBytes = 60, 60_000
-	// stalledTime is less than notifyd waits for a reader.
+	// stalledPause is for what the system takes; with stalledTime it is less
+	// than notifyd waits for a reader.
+	stalledPause  = 3 * time.Second
 	stalledTime   = 4 * time.Second
 	stalledRounds = 3
 	// otherFiles is what a process opens besides streams.
@@ -82,8 +84,9 @@ func Stream(ctx context.Context, c Config, s StreamConfig) (err error) {
 	if err := m.prepare(dir, database); err != nil {
 		return err
 	}
-	defer m.kill()
-	if err := m.measure(ctx); err != nil {
+	err = m.measure(ctx)
+	m.kill()
+	if err != nil {
 		return fmt.Errorf("stream: %w\n%s", err, m.stderr.Bytes()[max(0, m.stderr.Len()-2000):])
 	}
 	kind, _, _ := strings.Cut(database, ":")
@@ -200,7 +203,8 @@ func streamUser(i int) string { return fmt.Sprintf("bench/reader-%05d", i) }
 
 // measureIdle opens many streams, kills notifyd, and starts it again.
 func (m *streaming) measureIdle(ctx context.Context) error {
-	before, err := m.residentAtRest(ctx, m.cmd.Process.Pid)
+	started := StartConfig{Rest: min(m.Rest, 2*time.Second)}
+	before, err := started.residentAtRest(ctx, m.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -356,6 +360,11 @@ func (m *streaming) besideStalled(ctx context.Context, plan measure.Plan, op *me
 	once := measure.Plan{Concurrency: 1, Operations: stalledPosts}
 	if _, err := once.Do(ctx, m.client.Contender(), full); err != nil {
 		return nil, err
+	}
+	select {
+	case <-time.After(stalledPause):
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	return plan.Do(ctx, m.client.Contender(), op)
 }
