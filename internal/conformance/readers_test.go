@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 
 	"fmt"
 	"slices"
@@ -135,7 +136,7 @@ func (r *reader) follows() bool { return r.w.known(r.user) }
 // restart begins anew, as after the EventResync that follows within a minute
 // when the groups of a user have changed.
 func (r *reader) restart() string {
-	if err := r.stop(); err != nil {
+	if err := r.stop(); err != nil && !errors.Is(err, notifications.ErrForbidden) { // it is, when the user has gone
 		return fmt.Sprintf("ended: %v", err)
 	}
 	r.belongs = r.membership()
