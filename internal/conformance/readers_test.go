@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ type reader struct {
 
 	belongs  string          // what the directory said when the watch began
 	may      map[string]bool // ids that may be told
-	ever     map[string]bool // ids of which a removal may be told, again or not
+	ever     map[string]bool // ids of what was due for the user, gone or not: its removal may be told, also again
 	alive    map[string]bool // ids of what was not gone after the step before, due or not
 	marks    string          // of the user
 	marked   bool            // since the last check
@@ -106,12 +107,16 @@ func (r *reader) note() {
 	var marks strings.Builder
 	for _, m := range r.views() {
 		for _, p := range m.posts {
-			// What was due before this step may have been told before it.
-			if (!p.gone() || r.alive[p.id()]) && m.addressed(r.user, p, notifications.SystemOrNot) {
-				r.may[p.id()], r.ever[p.id()] = true, true
-			}
 			if s, touched := m.states[[2]string{r.user, p.id()}]; touched {
 				fmt.Fprintln(&marks, p.id(), s)
+			}
+			if !m.addressed(r.user, p, notifications.SystemOrNot) {
+				continue
+			}
+			r.ever[p.id()] = true
+			// What was due before this step may have been told before it.
+			if !p.gone() || r.alive[p.id()] {
+				r.may[p.id()] = true
 			}
 		}
 	}
@@ -135,7 +140,7 @@ func (r *reader) follows() bool { return r.w.known(r.user) }
 // restart begins anew, as after the EventResync that follows within a minute
 // when the groups of a user have changed.
 func (r *reader) restart() string {
-	if err := r.stop(); err != nil {
+	if err := r.stop(); err != nil && !errors.Is(err, notifications.ErrForbidden) { // it is, when the user has gone
 		return fmt.Sprintf("ended: %v", err)
 	}
 	r.belongs = r.membership()
@@ -150,9 +155,6 @@ func (r *reader) restart() string {
 	}
 	r.take()
 	r.may, r.ever = map[string]bool{}, map[string]bool{}
-	for _, p := range r.committed().posts {
-		r.ever[p.id()] = r.committed().addressed(r.user, p, notifications.SystemOrNot)
-	}
 	r.erasures = r.committed().erased[r.user]
 	r.forget()
 	if r.whole {

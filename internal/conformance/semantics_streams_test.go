@@ -144,10 +144,13 @@ var streamCases = []semanticsCase{
 		f.Advance(4 * time.Minute)
 		j.tells("removed moved")
 		o.tells("removed moved")
-		f.postDraft(expiring(f.Now().Add(time.Minute), scoped("to both", toJane.And(toOps))))
+		part := expiring(f.Now().Add(time.Minute), scoped("to both", toJane.And(toOps)))
+		part.Scope = "another"
+		f.postDraft(part)
 		j.tells("new to both")
 		f.Advance(time.Minute) // it expires, and at once another takes a part of its audiences
-		f.replace(scoped("in its place", toOps))
+		part.Title, part.To, part.Expires = "in its place", toOps, time.Time{}
+		f.replace(part)
 		j.tells("removed to both", "new in its place")
 	}},
 	{"stream × withdraw", func(f *fixture) {
