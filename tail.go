@@ -161,6 +161,7 @@ type tail struct {
 	timeline timeline           // what appears or expires later
 	taken    []changelog.Change // from the timeline, and not yet in the ring
 	viewed   time.Time          // when the replica was last told a snapshot
+	looked   time.Time          // when the log was last read, by the machine's wall clock
 	horizon  time.Time          // the timeline is complete before it
 	backlog  *backlog
 	nonces   nonces // of the ticks that are known to be there
@@ -242,6 +243,7 @@ func (t *tail) start(ctx context.Context) error {
 	}
 	t.at, t.timeline, t.taken, t.horizon = at, timeline{}, nil, at.At
 	t.ring.Start(at)
+	t.looked = time.Now().Round(0)
 	if err := t.step(ctx); err != nil {
 		return err
 	}
@@ -298,6 +300,9 @@ func (t *tail) accepts(ctx context.Context, p changelog.Position) (reason string
 
 // step reads what is new in the log, and what appears or expires now.
 func (t *tail) step(ctx context.Context) error {
+	if time.Now().Round(0).Sub(t.looked) > resumable {
+		return t.start(ctx) // what came first may have been pruned
+	}
 	now := t.now().Truncate(time.Millisecond) // as positions have it
 	rows, seen, err := t.store.changesSince(ctx, t.at.Seen, maxTail+1)
 	if err != nil {
@@ -331,7 +336,7 @@ func (t *tail) step(ctx context.Context) error {
 	if _, err := t.contents.get(ctx, t.store, t.ring.Wanted(changes)); err != nil {
 		return err
 	}
-	t.at, t.taken = to, nil
+	t.at, t.taken, t.looked = to, nil, time.Now().Round(0)
 	t.ring.Advance(to, changes)
 	return t.view(ctx)
 }

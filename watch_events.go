@@ -163,7 +163,8 @@ func (w *watch) shown(ctx context.Context, messages []*told) (map[string]Notific
 		if !found || !c.visible(now) || !w.reads(c.audiences, m.id) || !w.query.selects(severityRank[c.item.Severity], c.item.Topic, c.item.Origin) {
 			continue
 		}
-		n := c.item
+		n := c.item // of all readers: the host may change what it gets
+		n.Actions, n.Metadata = slices.Clone(n.Actions), slices.Clone(n.Metadata)
 		n.Read = w.in.readUntouched(n.System, n.ID)
 		shown[m.id] = n
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds the wait for what a stream is to tell.
-const patience = 3 * time.Second
+const patience = 20 * time.Second
 
 // follower keeps a copy of a user's inbox by the events of watches alone. Where
 // a watch says that changes may be missing, it reads the list again, as a host

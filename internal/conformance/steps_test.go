@@ -293,7 +293,11 @@ func stepPostMany(t *rapid.T) step {
 			}
 			a := draft(w, as)
 			if !alike {
-				a.d = unlike(list[:i], a.d)
+				key := a.d.IdempotencyKey
+				if a.d = unlike(list[:i], a.d); a.d.IdempotencyKey != key && !a.d.NotBefore.IsZero() {
+					a.d.NotBefore = w.free(a.d.NotBefore) // it repeats nothing now
+					w.taken = append(w.taken, ms(a.d.NotBefore))
+				}
 			}
 			if toEverybody && i == len(drafts)-1 { // which users are not allowed
 				a.d.To = a.d.To.And(notifications.Everyone())
