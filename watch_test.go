@@ -246,13 +246,18 @@ func TestWatchTimes(t *testing.T) {
 		between := j.last
 		f.advance(time.Hour)
 		j.want("removed " + short)
-		f.watch(jane, notifications.WatchQuery{After: before}).wantInAnyOrder("notification later", "removed "+short)
-		f.watch(jane, notifications.WatchQuery{After: between}).want("removed " + short)
+		from := func(f *fixture, at notifications.Position) *watcher {
+			w := f.watch(jane, notifications.WatchQuery{After: at})
+			w.ignored = gone
+			return w
+		}
+		from(f, before).wantInAnyOrder("notification later", "removed "+short)
+		from(f, between).want("removed " + short)
 		other := f.with(nil) // another instance, which begins later
 		other.SetPace(10*time.Millisecond, 1<<20)
-		other.run().watch(jane, notifications.WatchQuery{After: before}).wantInAnyOrder("notification later", "removed "+short)
+		from(other.run(), before).wantInAnyOrder("notification later", "removed "+short)
 		f.wantPurged(short)
-		f.watch(jane, notifications.WatchQuery{After: between}).want("removed " + short)
+		from(f, between).want("removed " + short)
 		f.withdraw(later)
 		if got := text(j.next()); got == "removed "+short { // again, when it was purged
 			j.want("removed " + later)
