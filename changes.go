@@ -81,27 +81,15 @@ func (s *store) logChanges(tx *gorm.DB, list []change) error {
 	return err
 }
 
-// removals returns the changes of messages that left all their audiences.
+// removals returns the changes of messages that left all their audiences, also of
+// those that a purge removes because they expired: a reader who comes back may
+// know them still, however long ago that was.
 func removals(gone []messageRow) []change {
 	list := make([]change, len(gone))
 	for i, m := range gone {
 		list[i] = change{kind: changelog.Removed, messageID: m.ID, audiences: m.audiences()}
 	}
 	return list
-}
-
-// expiries returns the changes of messages that expired. Who has been listening
-// knows the time of expiry; only who comes back must learn of it.
-func expiries(now int64) func(gone []messageRow) []change {
-	return func(gone []messageRow) []change {
-		var late []messageRow
-		for _, m := range gone {
-			if m.ExpiresAt != nil && *m.ExpiresAt > now-resumable.Milliseconds() {
-				late = append(late, m)
-			}
-		}
-		return removals(late)
-	}
 }
 
 // purged returns the one change of a batch of old messages.

@@ -150,7 +150,7 @@ type purge struct {
 func (p purge) run(ctx context.Context, o PurgeOptions, removed *int64) error {
 	now := p.now.UnixMilli()
 	expired := sqltext.Part("expires_at <= ?", now)
-	if err := p.withdrawAll(ctx, expired, new(sqltext.Text), expiries(now)); err != nil {
+	if err := p.withdrawAll(ctx, expired, new(sqltext.Text), removals); err != nil {
 		return err
 	}
 	if oldest, bounded := firstIDAfter(p.now.Add(-o.OlderThan).Add(-time.Millisecond)); o.OlderThan > 0 && bounded {
