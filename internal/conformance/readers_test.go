@@ -30,7 +30,6 @@ type reader struct {
 
 	belongs  string          // what the directory said when the watch began
 	may      map[string]bool // ids that may be told
-	ever     map[string]bool // ids of what was due for the user, gone or not: its removal may be told, also again
 	alive    map[string]bool // ids of what was not gone after the step before, due or not
 	marks    string          // of the user
 	marked   bool            // since the last check
@@ -56,7 +55,7 @@ func newReaders(w *world, subjects []subject) (rs readers, err error) {
 		}
 		add := func(svc *service, user string, f notifications.SystemFilter) *reader {
 			r := &reader{
-				follower: newFollower(svc.unbound, user, f), w: w, user: user, names: s.names, may: map[string]bool{}, ever: map[string]bool{},
+				follower: newFollower(svc.unbound, user, f), w: w, user: user, names: s.names, may: map[string]bool{},
 				name: fmt.Sprintf("%s: the stream of %s", []string{"sqlite", "postgres"}[i], user),
 			}
 			rs.list = append(rs.list, r)
@@ -113,7 +112,6 @@ func (r *reader) note() {
 			if !m.addressed(r.user, p, notifications.SystemOrNot) {
 				continue
 			}
-			r.ever[p.id()] = true
 			// What was due before this step may have been told before it.
 			if !p.gone() || r.alive[p.id()] {
 				r.may[p.id()] = true
@@ -154,7 +152,7 @@ func (r *reader) restart() string {
 		return fmt.Sprintf("does not begin: %v", err)
 	}
 	r.take()
-	r.may, r.ever = map[string]bool{}, map[string]bool{}
+	r.may = map[string]bool{}
 	r.erasures = r.committed().erased[r.user]
 	r.forget()
 	if r.whole {
@@ -282,7 +280,8 @@ func (r *reader) wrong(e notifications.Event) string {
 	case notifications.EventNotification:
 		ids = []string{e.Notification.ID}
 	case notifications.EventRemoved:
-		ids, may = []string{e.ID}, r.ever
+		// It may be told of a scheduled one that never appeared: the log says so
+		// before it was due, and the tailer may look after that.
 	case notifications.EventState:
 		ids = e.IDs
 		if !r.marked && !r.whole {
