@@ -96,7 +96,7 @@ func TestNewIsInert(t *testing.T) {
 	}
 }
 
-// Whoever cuts the connection, there is a new one, and always one alone.
+// After a cut there is a new connection, and never more than one.
 func TestConnectionIsCut(t *testing.T) {
 	url := dbtest.PostgresURL(t)
 	a, b := newBell(t, url), newBell(t, url)

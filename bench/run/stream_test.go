@@ -19,7 +19,7 @@ func built(t *testing.T) string {
 	return program
 }
 
-// A run with few streams on both databases: none is lost, whatever they take.
+// A run with few streams on both databases loses none of them.
 func TestStream(t *testing.T) {
 	onEach(t, func(t *testing.T, c Config) {
 		var out strings.Builder

@@ -87,7 +87,7 @@ var streamCases = []semanticsCase{
 		f.Advance(time.Minute)
 		f.replace(scoped("last", toOps.And(toJane)))
 		j.tells("removed first", "removed later", "new last")
-		o.tells("new last") // the first still reaches him
+		o.tells("new last") // the first still reaches them
 		g.tells()
 		both := scoped("to both", toJane.And(toEveryone))
 		both.Scope = "another"
